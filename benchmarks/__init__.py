@@ -1,0 +1,1 @@
+"""Measurements of image quality and speed, and the reports made of them."""

@@ -1,0 +1,157 @@
+"""What a scanner is expected to count of an image: y = m (A G x) + b."""
+
+import numpy as np
+
+from recon import backend
+from recon.operators import LinearOperator
+
+
+class AcquisitionModel:
+    """Expected counts y = m * (A G x) + b of an image x.
+
+    Args:
+        projector: A, from images (x, y, z) to bins: SinogramProjector or ListModeProjector.
+        blur: G, image-space point spread function, an operator on images; None for none.
+        factors: m, everything that multiplies: efficiency, attenuation, duration, multiplicity.
+            Broadcasts against the bins; factors (view, radial, plane) serve every time-of-flight
+            bin. 0 masks a bin. None for 1.
+        background: b, expected randoms and scatter in counts, of the bins' full shape. None for 0.
+    Raises:
+        ValueError: shapes that do not fit; a background without the bins' time-of-flight axis, for
+            how its counts spread over the bins is not known.
+    """
+
+    def __init__(self, projector: LinearOperator, *, blur=None, factors=None, background=None):
+        if blur is not None and blur.out_shape != projector.in_shape:
+            raise ValueError(
+                f"the blur takes images {projector.in_shape} like the projector, got {blur!r}"
+            )
+        self.projector, self.blur = projector, blur
+        self.factors, self.background = factors, background
+        shape = projector.out_shape
+        self._factors = None if factors is None else _broadcast("factors", factors, shape)
+        if background is not None and background.shape != shape:
+            raise ValueError(
+                f"the background takes shape {shape} like the prompts, got {background.shape}"
+                + ("; spread it over the time-of-flight bins first" if len(shape) == 4 else "")
+            )
+
+    @property
+    def image_shape(self):
+        return self.projector.in_shape
+
+    @property
+    def data_shape(self):
+        return self.projector.out_shape
+
+    def __call__(self, image):
+        """Expected counts of an image, float32 of the bins' shape."""
+        expected = self.projector(self._blurred(image))
+        if self._factors is not None:
+            expected *= self._factors
+        if self.background is not None:
+            expected += self.background
+        return expected
+
+    def adjoint(self, values):
+        """The transpose of the linear part on bins: G^T A^T m values."""
+        if self._factors is not None:
+            values = values * self._factors
+        return self.back(values)
+
+    def back(self, values):
+        """G^T A^T values, without the factors."""
+        image = self.projector.T(values)
+        return image if self.blur is None else self.blur.T(image)
+
+    def sensitivity(self, xp=np):
+        """Back projection of the factors: how much of what a voxel emits is counted, in mm.
+
+        Args:
+            xp: numpy or cupy, where the image shall live if there are no factors that say.
+        Returns:
+            Image (x, y, z) float32, zero outside what the scanner sees.
+        """
+        if self._factors is None:
+            values = xp.ones(self.data_shape, np.float32)
+        else:
+            values = backend.array_module(self._factors).ascontiguousarray(self._factors)
+        return self.back(values)
+
+    def ratio(self, image, prompts=None):
+        """m * prompts / expected, which EM back projects; 0 where nothing is expected.
+
+        Args:
+            prompts: counts of the bins' shape, or None for 1 in each (listed events).
+        """
+        values = self.projector(self._blurred(image))
+        arrays = [prompts, self._factors, self.background]
+        views, radial, tof, planes = _four(self.data_shape)
+        rows, strides = [], []
+        for array in arrays:
+            array = None if array is None else _rows(array, self.data_shape)
+            rows.append(backend.NULL if array is None else array)
+            strides += [0, 0, 0] if array is None else [s // 4 for s in array.strides[:3]]
+        arguments = (values, *rows, radial, tof, planes, *strides)
+        backend.launch("em_ratio", (views * radial, 1), arguments, threads=self.projector.threads)
+        return values
+
+    def log_likelihood(self, image, prompts):
+        """Poisson log-likelihood, sum of y log(expected) - expected, less a constant; float64.
+
+        Bins that can count nothing (m = 0 and b = 0) are left out; -inf where counts stand in
+        another bin of which none are expected.
+        """
+        xp = backend.array_module(image, prompts)
+        expected, total = self(image), 0.0
+        for k in range(0, len(expected), 8):  # a few views at a time in float64
+            e, y = expected[k : k + 8].astype(np.float64), prompts[k : k + 8].astype(np.float64)
+            dead = xp.zeros(e.shape, bool)
+            if self._factors is not None:
+                dead = self._factors[k : k + 8] == 0
+                if self.background is not None:
+                    dead = dead & (self.background[k : k + 8] == 0)
+            counted = (y > 0) & ~dead
+            if bool((counted & (e <= 0)).any()):
+                return -np.inf
+            total += float(xp.sum(y[counted] * xp.log(e[counted]))) - float(xp.sum(e[~dead]))
+        return total
+
+    def subset(self, part):
+        """The model of some views (sinograms) or events (list mode): a slice of the first axis."""
+        background = None if self.background is None else self.background[part]
+        factors = None if self._factors is None else self._factors[part]
+        return AcquisitionModel(
+            self.projector.subset(part), blur=self.blur, factors=factors, background=background
+        )
+
+    def _blurred(self, image):
+        return image if self.blur is None else self.blur(image)
+
+
+def _broadcast(name, array, shape):
+    xp = backend.array_module(array)
+    array = xp.asarray(array, np.float32)
+    if len(shape) == 4 and array.ndim == 3:
+        array = array[:, :, None]
+    try:
+        return xp.broadcast_to(array, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name} of shape {array.shape} do not fit bins of shape {shape}"
+        ) from None
+
+
+def _four(shape):
+    """A shape of bins as (view, radial, tof, plane); listed events are planes of one row."""
+    return {1: (1, 1, 1, *shape), 3: (*shape[:2], 1, *shape[2:])}.get(len(shape), shape)
+
+
+def _rows(array, shape):
+    """`array` as (view, radial, tof, plane), broadcast axes of stride 0, planes contiguous."""
+    xp = backend.array_module(array)
+    if array.dtype != np.float32 or array.strides[-1] != 4 or min(array.strides) < 0:
+        array = xp.ascontiguousarray(array, np.float32)
+    if array.ndim == 3:
+        array = array[:, :, None]
+    return array[None, None, None] if array.ndim == 1 else array

@@ -1,0 +1,6 @@
+"""Reconstruction algorithms, each a generator that yields the image after every update."""
+
+from recon.algorithms.analytic import fbp
+from recon.algorithms.em import listmode_osem, mlem, osem, subset_order
+
+__all__ = ["fbp", "listmode_osem", "mlem", "osem", "subset_order"]

@@ -1,0 +1,138 @@
+"""Maximum likelihood by expectation maximisation, whole or by ordered subsets.
+
+Shepp & Vardi, IEEE TMI 1(2), 1982; Hudson & Larkin, IEEE TMI 13(4), 1994. Zeros are defined:
+a voxel that no bin sees (sensitivity 0) becomes 0; a bin of which nothing is expected says nothing.
+"""
+
+import numpy as np
+
+from recon import backend
+
+
+def mlem(model, prompts, start=None):
+    """Yields the image after each EM iteration over all bins, without end.
+
+    Args:
+        model: AcquisitionModel.
+        prompts: counts, float32 (view, radial, [tof,] plane).
+        start: first image, float32 (x, y, z), not negative; 1 everywhere by default. Zeros stay.
+    Yields:
+        The image (x, y, z), float32: the same array each time, so copy what you keep.
+    """
+    yield from osem(model, prompts, subsets=1, start=start)
+
+
+def osem(model, prompts, *, subsets, start=None, order="spread", sensitivity_bytes=2 << 30):
+    """Yields the image after each update from one subset of the views, without end.
+
+    Subset k holds views k, k + subsets, k + 2 subsets, …
+
+    Args:
+        model: AcquisitionModel with a SinogramProjector.
+        prompts: counts, float32 (view, radial, [tof,] plane).
+        subsets: their number; divides the number of views.
+        start: first image, float32 (x, y, z), not negative; 1 everywhere by default. Zeros stay.
+        order: 'spread' or 'sequential', see `subset_order`.
+        sensitivity_bytes: memory for sensitivity images; those that do not fit are computed anew.
+    Yields:
+        The image (x, y, z), float32: the same array each time, so copy what you keep.
+    Raises:
+        ValueError: subsets that do not divide the views, shapes that do not fit, negative start.
+    """
+    if prompts.shape != model.data_shape:
+        raise ValueError(
+            f"the model takes prompts of shape {model.data_shape}, got {prompts.shape}"
+        )
+    views = model.data_shape[0]
+    if subsets < 1 or views % subsets:
+        fitting = [n for n in range(1, views + 1) if views % n == 0]
+        raise ValueError(
+            f"subsets takes a divisor of the {views} views, got {subsets}; try one of {fitting}"
+        )
+    xp = backend.array_module(prompts)
+    image = _start(model, start, xp)
+    models = [model.subset(slice(k, None, subsets)) for k in range(subsets)]
+    kept = {}
+    while True:
+        for k in subset_order(subsets, order):
+            part = models[k]
+            sensitivity = kept[k] if k in kept else part.sensitivity(xp)
+            if k not in kept and (len(kept) + 1) * sensitivity.nbytes <= sensitivity_bytes:
+                kept[k] = sensitivity
+            _update(image, part.back(part.ratio(image, prompts[k::subsets])), sensitivity, part)
+            yield image
+
+
+def listmode_osem(model, sensitivity, *, subsets=1, start=None):
+    """Yields the image after each update from one subset of listed events, without end.
+
+    Subset k holds events k, k + subsets, …: shuffle events that are not in order of time.
+
+    Args:
+        model: AcquisitionModel with a ListModeProjector; factors and background are each event's
+            own m and b (b in expected counts of the bin the event fell into).
+        sensitivity: back projection of m over all LORs the scanner has, not over the events:
+            `AcquisitionModel(sinogram projector, factors=…).sensitivity()`, (x, y, z).
+        subsets: their number.
+        start: first image; 1 everywhere by default.
+    Yields:
+        The image (x, y, z), float32: the same array each time, so copy what you keep.
+    Source: Parra & Barrett, IEEE TMI 17(2), 1998.
+    """
+    events = model.data_shape[0]
+    if not 1 <= subsets <= max(events, 1):
+        raise ValueError(f"subsets takes a number from 1 to the {events} events, got {subsets}")
+    if sensitivity.shape != model.image_shape:
+        raise ValueError(
+            f"the sensitivity takes shape {model.image_shape} like images, got {sensitivity.shape}"
+        )
+    image = _start(model, start, backend.array_module(sensitivity))
+    models = [model.subset(slice(k, None, subsets)) for k in range(subsets)]
+    share = sensitivity / np.float32(subsets)
+    while True:
+        for part in models:
+            _update(image, part.back(part.ratio(image)), share, part)
+            yield image
+
+
+def subset_order(subsets, order="spread"):
+    """The order in which subsets are taken.
+
+    'sequential' is 0, 1, 2, …; 'spread' keeps successive subsets as far apart in angle as the prime
+    factors of their number allow (Herman & Meyer, IEEE TMI 12(3), 1993).
+    """
+    if order == "sequential":
+        return list(range(subsets))
+    if order != "spread":
+        raise ValueError(f"order takes 'spread' or 'sequential', got {order!r}")
+    factors, rest = [], subsets
+    for prime in range(2, subsets + 1):
+        while rest % prime == 0:
+            factors.append(prime)
+            rest //= prime
+    taken = []
+    for index in range(subsets):
+        position, weight, block = 0, subsets, index
+        for factor in factors:
+            weight //= factor
+            position += block % factor * weight
+            block //= factor
+        taken.append(position)
+    return taken
+
+
+def _start(model, start, xp):
+    if start is None:
+        return xp.ones(model.image_shape, np.float32)
+    if start.shape != model.image_shape:
+        raise ValueError(f"start takes an image of shape {model.image_shape}, got {start.shape}")
+    if not bool((start >= 0).all()):
+        raise ValueError("start takes an image without NaN or negative values: EM only multiplies")
+    return xp.array(start, dtype=np.float32, order="C")
+
+
+def _update(image, back, sensitivity, model):
+    blocks = 1, -(-image.size // 4096)
+    backend.launch(
+        "em_update", blocks, (image, back, sensitivity, image.size), threads=model.projector.threads
+    )

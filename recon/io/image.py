@@ -1,0 +1,75 @@
+"""Images in any format that Countless knows, by the file's suffix: .hv, .nii, .nii.gz."""
+
+from pathlib import Path
+
+from recon.io import interfile_image, nifti
+from recon.io.files import FileError
+from recon.io.outputs import sidecar_path
+from recon.io.provenance import read_sidecar, write_json
+
+
+def read_image(path, patient_position="HFS"):
+    """Read an image.
+
+    Args:
+        path: .hv, .nii or .nii.gz.
+        patient_position: how the patient lay, for formats that do not say (NIfTI).
+    Returns:
+        float32 array (x, y, z), its Grid, and info, a dict; `unit` in it where it is known.
+    Raises:
+        FileError: the image is missing or cannot be used.
+    """
+    if _is_interfile(path):
+        return interfile_image.read_image(path)
+    array, grid, _ = nifti.read_nifti(path, patient_position)
+    unit = read_sidecar(path).get("unit")
+    return array, grid, {"notes": []} | ({"unit": unit} if unit else {})
+
+
+def write_image(path, array, grid, *, unit="", sidecar=None, frame=None, info=None):
+    """Write an image, and the .json beside it where `sidecar` is a dict.
+
+    Args:
+        path: .hv, .nii or .nii.gz.
+        array: (x, y, z) of grid.shape.
+        grid: Grid.
+        unit: of the numbers.
+        sidecar: dict of `recon.io.provenance.provenance`.
+        frame: of `like`, for the index order and affine of another image.
+        info: dict with facts of the study, which Interfile headers have keys for.
+    Raises:
+        FileError: the place cannot be written, or the suffix is of no such format.
+        ValueError: the array is not of the grid's shape.
+    """
+    if not _is_interfile(path):
+        nifti.write_nifti(path, array, grid, unit=unit, sidecar=sidecar, frame=frame)
+        return
+    # Interfile has one index order, and a header that says where x, y, z lead.
+    interfile_image.write_image(
+        path, array, grid, dict(info or {}) | ({"unit": unit} if unit else {})
+    )
+    if sidecar is not None:
+        write_json(sidecar_path(path), sidecar)
+
+
+def like(path, patient_position="HFS"):
+    """The Grid of an existing image, and the frame that makes `write_image` index like it.
+
+    Returns:
+        Grid, and a `recon.io.nifti.Frame` or, for Interfile, None: Grid order is its order.
+    Raises:
+        FileError: the image is missing or cannot be used.
+    """
+    if _is_interfile(path):
+        return interfile_image.read_grid(path)[0], None
+    return nifti.like(path, patient_position)
+
+
+def _is_interfile(path):
+    name = Path(path).name
+    if name.endswith(nifti.SUFFIXES):
+        return False
+    if name.endswith(".hv"):
+        return True
+    hint = "; give its header, .hv" if name.endswith(".v") else ""
+    raise FileError(f"an image takes a name that ends in .hv, .nii or .nii.gz, got {path}{hint}")

@@ -1,0 +1,29 @@
+// The two elementwise halves of an expectation-maximisation update. Shepp & Vardi, IEEE TMI 1(2), 1982.
+#include "machine.h"
+
+// projection <- m y / (m projection + b): what each bin's counts are, over what the image explains, ready
+// to be back projected. A bin that the image does not explain (m projection + b <= 0) gives nothing.
+// Strides in floats along (view, radial, tof); planes are contiguous. y, m or b null: all 1, 1 or 0.
+// Blocks: x a row (view, radial).
+KERNEL em_ratio(GRID float* projection, const float* y, const float* m, const float* b, int n_radial, int n_tof, int n_planes,
+                int y_view, int y_radial, int y_tof, int m_view, int m_radial, int m_tof, int b_view, int b_radial, int b_tof) {
+    blocks([&](long row, long, float*) {
+        const long view = row / n_radial, radial = row % n_radial;
+        for (int t = 0; t < n_tof; ++t) {
+            float* p = projection + (row * n_tof + t) * n_planes;
+            const float* counts = y ? y + view * y_view + radial * y_radial + long(t) * y_tof : nullptr;
+            const float* factor = m ? m + view * m_view + radial * m_radial + long(t) * m_tof : nullptr;
+            const float* ground = b ? b + view * b_view + radial * b_radial + long(t) * b_tof : nullptr;
+            threads(n_planes, [&](int i) {
+                const float f = factor ? factor[i] : 1.0f;
+                const float expected = f * p[i] + (ground ? ground[i] : 0.0f);
+                p[i] = expected > 0.0f ? f * (counts ? counts[i] : 1.0f) / expected : 0.0f;
+            });
+        }
+    });
+}
+
+// image <- image back / sensitivity; zero where nothing is seen. Blocks: x 4096 voxels.
+KERNEL em_update(GRID float* image, const float* back, const float* sensitivity, int n) {
+    each(n, [&](long i) { image[i] = sensitivity[i] > 0.0f ? image[i] * back[i] / sensitivity[i] : 0.0f; });
+}

@@ -1,0 +1,190 @@
+"""Projectors: line integrals of an image along the LORs of a sinogram or of listed events."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from recon import backend
+from recon.grid import Grid
+from recon.layout import SinogramLayout
+from recon.operators import LinearOperator
+
+FORWARD_TILE, BACK_TILE = 16, 8  # as in kernels/sinogram_*.cu
+RADIAL_GROUP = 16  # neighbouring rays read neighbouring rows: one thread takes this many
+CPU_FLOATS = 160_000  # scratch of a block that still fits a core's second-level cache
+CACHED_BYTES = 8 << 20  # of sinogram that back projection reads once per slab of the image
+
+
+class SinogramProjector(LinearOperator):
+    """Mean line integral of an image along the LORs of every bin of a sinogram, in value * mm.
+
+    Joseph's method (IEEE TMI 1(3), 1982) along x or y, linear interpolation, the image zero outside
+    its voxels; a LOR counts between its end points. Planes of a segment share the segment's mean
+    ring difference. Steps that would skip voxels along z are subdivided.
+
+    Args:
+        layout: SinogramLayout.
+        grid: Grid.
+        views: slice of the layout's views, for a subset.
+        tof_sigmas: where the Gaussian timing error is cut off before it is renormalised.
+        threads: CPU threads; results do not depend on it.
+    """
+
+    def __init__(
+        self, layout: SinogramLayout, grid: Grid, *, views=slice(None), tof_sigmas=3.0, threads=None
+    ):
+        self.layout, self.grid, self.views = layout, grid, views
+        self.tof_sigmas, self.threads = tof_sigmas, threads
+        rays = layout.rays()[views]
+        super().__init__(grid.shape, (len(rays), *layout.shape[1:]))
+        self._rays = np.ascontiguousarray(rays, np.float32)
+        self._along_y = np.abs(self._rays[..., 1]) < np.abs(self._rays[..., 0])
+        self._tof = tof_arguments(layout, tof_sigmas)
+        self._chunks = {}
+
+    def subset(self, views):
+        """The projector of a slice of this projector's views."""
+        chosen = range(self.layout.views)[self.views][views]
+        stop = chosen.stop if chosen.stop >= 0 else None
+        views = slice(chosen.start, stop, chosen.step)
+        return SinogramProjector(
+            self.layout, self.grid, views=views, tof_sigmas=self.tof_sigmas, threads=self.threads
+        )
+
+    def _apply(self, image):
+        xp = backend.array_module(image)
+        image = xp.ascontiguousarray(image)
+        out = xp.empty(self.out_shape, np.float32)
+        blocks = len(self._rays) * -(-self.layout.radial_bins // RADIAL_GROUP), RADIAL_GROUP
+        for chunk in self._chunks_on(xp, FORWARD_TILE):
+            arguments = (image, out, RADIAL_GROUP, *self._geometry(xp, chunk, slice(None), out))
+            self._launch(f"sinogram_forward_{chunk.spacing}", blocks, arguments, chunk)
+        return out
+
+    def _apply_transposed(self, sinogram):
+        xp = backend.array_module(sinogram)
+        image = xp.zeros(self.in_shape, np.float32)
+        if not sinogram[:1].flags.c_contiguous or sinogram.strides[0] < 0:
+            sinogram = xp.ascontiguousarray(sinogram)
+        for chunk in self._chunks_on(xp, BACK_TILE):
+            for views in self._cached_views(xp):
+                part, along_y = sinogram[views], self._along_y[views]
+                for axis in [axis for axis in (0, 1) if (along_y == axis).any()]:
+                    blocks = (
+                        -(-self.in_shape[axis] // BACK_TILE),
+                        len(part) * self.layout.radial_bins,
+                    )
+                    arguments = (image, part, axis, *self._geometry(xp, chunk, views, sinogram))
+                    self._launch(f"sinogram_back_{chunk.spacing}", blocks, arguments, chunk)
+        return image
+
+    def _launch(self, kernel, blocks, arguments, chunk):
+        backend.launch(kernel, blocks, arguments, scratch_floats=chunk.floats, threads=self.threads)
+
+    def _cached_views(self, xp):
+        """Slices of the views whose bins stay in a CPU's cache while slab after slab reads them."""
+        views = len(self._rays)
+        bytes_per_view = 4 * math.prod(self.out_shape[1:])
+        size = views if xp is not np else max(1, CACHED_BYTES // bytes_per_view)
+        return [slice(start, start + size) for start in range(0, views, size)]
+
+    def _geometry(self, xp, chunk, views, sinogram):
+        """The kernels' arguments after the arrays they read and write."""
+        layout, grid = self.layout, self.grid
+        rays = self._rays[views] if xp is np else xp.asarray(self._rays)
+        sizes = (
+            layout.radial_bins,
+            len(chunk.segments),
+            layout.planes,
+            chunk.padded,
+            sinogram.strides[0] // 4,
+        )
+        tables = xp.asarray(chunk.segments), xp.asarray(chunk.planes)
+        return (rays, *tables, *sizes, *grid.shape, *grid.voxel_mm, *grid.origin_mm[:2], *self._tof)
+
+    def _chunks_on(self, xp, tile):
+        key = xp.__name__, tile
+        if key not in self._chunks:
+            on_cpu = xp is np
+            lanes, most = (
+                (backend.cpu_lanes(), CPU_FLOATS) if on_cpu else (1, backend.shared_floats())
+            )
+            self._chunks[key] = _chunks(self.layout, self.grid, tile, lanes, most)
+        return self._chunks[key]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Segments that one launch projects: of one plane spacing, small enough for a block's scratch.
+
+    Attributes:
+        spacing: of planes, in voxels, 1 or 2; 0 for any other.
+        segments, planes: the kernels' tables (kernels/sinogram_*.cu).
+        padded: floats of a block's own row of planes.
+        floats: scratch of a block.
+    """
+
+    spacing: int
+    segments: np.ndarray
+    planes: np.ndarray
+    padded: int
+    floats: int
+
+
+def _chunks(layout, grid, tile, lanes, most_floats):
+    """Splits a layout's segments into Chunks, those of like obliquity together."""
+    z, step, axial = (layout.segment_table() / grid.voxel_mm[2]).T
+    z = z - grid.origin_mm[2] / grid.voxel_mm[2]
+    counts = np.array([segment.planes for segment in layout.segments])
+    whole = np.rint(step)
+    drift = np.abs(step - whole) * counts
+    spacing = np.where((drift < 1e-3) & np.isin(whole, (1, 2)), whole, 0).astype(int)
+    bins = max(1, layout.tof_bins)
+    groups = []
+    for index in sorted(range(len(counts)), key=lambda i: (spacing[i], abs(axial[i]), i)):
+        fits = groups and spacing[groups[-1][0]] == spacing[index]
+        if (
+            not fits
+            or _floats(groups[-1] + [index], counts, spacing[index], bins, grid, tile, lanes)
+            > most_floats
+        ):
+            groups.append([])
+        groups[-1].append(index)
+    chunks = []
+    for group in groups:
+        padded = counts[group] + 2 * lanes
+        table = np.stack([z[group], step[group], axial[group]], 1)
+        local = np.cumsum([0, *padded[:-1]]) + lanes
+        planes = np.stack([layout.first_planes()[group], counts[group], local], 1)
+        floats = _floats(group, counts, spacing[group[0]], bins, grid, tile, lanes)
+        chunks.append(
+            Chunk(
+                spacing=int(spacing[group[0]]),
+                segments=np.ascontiguousarray(table, np.float32),
+                planes=np.ascontiguousarray(planes, np.int32),
+                padded=int(padded.sum()),
+                floats=floats,
+            )
+        )
+    return chunks
+
+
+def _floats(group, counts, spacing, bins, grid, tile, lanes):
+    """Scratch of a block: rows (forward only), its planes, and the passes' shifts and weights."""
+    z = grid.shape[2] // 2 + 2 if spacing == 2 else grid.shape[2] + 1
+    row = -(-(z + lanes) // lanes) * lanes * (3 if spacing == 2 else 2)
+    rows = FORWARD_TILE * row if tile == FORWARD_TILE else 0
+    padded = int(counts[group].sum()) + 2 * lanes * len(group)
+    return rows + bins * padded + 3 * bins * len(group) * tile + lanes
+
+
+def tof_arguments(layout, sigmas):
+    """The kernels' five numbers about time of flight (kernels/tof.h); zeros without."""
+    if not 0 < sigmas <= 5.5:
+        raise ValueError(f"tof_sigmas takes a number above 0 and up to 5.5, got {sigmas}")
+    if layout is None or not layout.tof:
+        return 0, 1.0, 1.0, 1.0, 1.0
+    sigma = layout.tof_sigma_mm
+    norm = 0.5 / math.erf(sigmas / math.sqrt(2))
+    return layout.tof_bins, layout.tof_bin_mm, sigmas * sigma, 1 / (sigma * math.sqrt(2)), norm

@@ -1,0 +1,1 @@
+"""Simulated PET scans: phantoms, doses, and acquisitions written as the files that recon reads."""

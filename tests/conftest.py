@@ -1,0 +1,32 @@
+"""Fixtures that every test may ask for."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of data that others made: $COUNTLESS_REFERENCE, by default ../shared/reference.
+
+    A relative path counts from the repository's root. Without the folder a test skips, and where
+    CI is set it fails, or a green run could have compared with nothing.
+    """
+    value = os.environ.get("COUNTLESS_REFERENCE") or "../shared/reference"
+    folder = (ROOT / value).resolve()
+    if folder.is_dir():
+        return folder
+    reason = f"COUNTLESS_REFERENCE takes a folder of data, found none at {folder}; name it"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in every run and for every test."""
+    return np.random.default_rng(20260)

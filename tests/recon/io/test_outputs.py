@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+
+from recon.io import FileError, check_output, sidecar_path
+
+
+@pytest.mark.parametrize("name", ["image.nii.gz", "image.nii", "image.hv"])
+def test_the_sidecar_of_an_image_is_its_name_in_json(name):
+    assert sidecar_path(Path("out") / name) == Path("out/image.json")
+
+
+def test_only_the_last_suffix_of_a_name_is_replaced():
+    assert sidecar_path("scan.v2.hv") == Path("scan.v2.json")
+
+
+@pytest.mark.parametrize("name", ["scan.hs", "link.hs", "hard.hs", "../{folder}/scan.hs"])
+def test_an_output_that_is_an_input_is_refused_under_any_name(tmp_path, sinogram_header, name):
+    path = sinogram_header()
+    (tmp_path / "link.hs").symlink_to(path)
+    (tmp_path / "hard.hs").hardlink_to(path)
+    output = tmp_path / name.format(folder=tmp_path.name)
+    with pytest.raises(FileError, match=r"would overwrite the input .*scan\.hs"):
+        check_output(output, inputs=[path])
+
+
+def test_an_output_whose_data_are_an_inputs_is_refused(tmp_path, sinogram_header):
+    path = sinogram_header({"name of data file": "image.v"})
+    (tmp_path / "image.v").write_bytes(b"data")
+    with pytest.raises(FileError, match=r"image\.hv would overwrite the input .*image\.v"):
+        check_output(tmp_path / "image.hv", inputs=[path])
+
+
+def test_an_output_beside_its_inputs_is_welcome(tmp_path, sinogram_header):
+    check_output(tmp_path / "image.nii.gz", inputs=[sinogram_header(data=b"data")])
+
+
+def test_an_output_in_no_folder_is_refused(tmp_path):
+    with pytest.raises(FileError, match="there is no folder"):
+        check_output(tmp_path / "absent" / "image.nii")
