@@ -91,7 +91,8 @@ class AcquisitionModel:
         for array in arrays:
             array = None if array is None else _rows(array, self.data_shape)
             rows.append(backend.NULL if array is None else array)
-            strides += [0, 0, 0] if array is None else [s // 4 for s in array.strides[:3]]
+            steps = (0, 0, 0) if array is None else array.strides[:3]
+            strides += [np.int64(step // 4) for step in steps]
         arguments = (values, *rows, radial, tof, planes, *strides)
         backend.launch("em_ratio", (views * radial, 1), arguments, threads=self.projector.threads)
         return values

@@ -112,7 +112,7 @@ def launch(kernel, grid, arguments, *, scratch_floats=0, threads=None):
         kernel: name of a function in `kernels/*.cu`.
         grid: (x, y) blocks; on a CPU, x is shared out among threads and y runs in order.
         arguments: arrays (C-contiguous from their first element on, as the kernel states),
-            ints and floats, in the kernel's order.
+            ints (np.int64 for a kernel's long) and floats, in the kernel's order.
         scratch_floats: float32 values each block needs to itself.
         threads: CPU threads; by default `default_threads()`. Results do not depend on it.
     """
@@ -134,6 +134,8 @@ def _as_c(value):
         return ctypes.c_void_p(None)
     if hasattr(value, "ctypes"):
         return ctypes.c_void_p(value.ctypes.data)
+    if isinstance(value, np.int64):
+        return ctypes.c_long(value)
     return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_float(value)
 
 

@@ -117,6 +117,8 @@ class GaussianBlur(LinearOperator):
             weights = self._weights[axis]
             if len(weights) > 1:
                 out = xp.empty_like(x)
+                # In an image of one slice neighbours along y, too, are neighbours in memory.
+                length = size if step == 1 else nz
                 arguments = (
                     x,
                     out,
@@ -124,10 +126,10 @@ class GaussianBlur(LinearOperator):
                     len(weights) // 2,
                     size,
                     step,
-                    nz,
-                    nx * ny,
+                    length,
+                    x.size // length,
                 )
-                backend.launch("blur", (nx * ny, 1), arguments, threads=self.threads)
+                backend.launch("blur", (x.size // length, 1), arguments, threads=self.threads)
                 x = out
         return x
 

@@ -41,7 +41,7 @@ class SinogramProjector(LinearOperator):
         self._rays = np.ascontiguousarray(rays, np.float32)
         self._along_y = np.abs(self._rays[..., 1]) < np.abs(self._rays[..., 0])
         self._tof = tof_arguments(layout, tof_sigmas)
-        self._chunks = {}
+        self._made = {}
 
     def subset(self, views):
         """The projector of a slice of this projector's views."""
@@ -57,7 +57,7 @@ class SinogramProjector(LinearOperator):
         image = xp.ascontiguousarray(image)
         out = xp.empty(self.out_shape, np.float32)
         blocks = len(self._rays) * -(-self.layout.radial_bins // RADIAL_GROUP), RADIAL_GROUP
-        for chunk in self._chunks_on(xp, FORWARD_TILE):
+        for chunk in self._chunks(xp, FORWARD_TILE):
             arguments = (image, out, RADIAL_GROUP, *self._geometry(xp, chunk, slice(None), out))
             self._launch(f"sinogram_forward_{chunk.spacing}", blocks, arguments, chunk)
         return out
@@ -67,7 +67,7 @@ class SinogramProjector(LinearOperator):
         image = xp.zeros(self.in_shape, np.float32)
         if not sinogram[:1].flags.c_contiguous or sinogram.strides[0] < 0:
             sinogram = xp.ascontiguousarray(sinogram)
-        for chunk in self._chunks_on(xp, BACK_TILE):
+        for chunk in self._chunks(xp, BACK_TILE):
             for views in self._cached_views(xp):
                 part, along_y = sinogram[views], self._along_y[views]
                 for axis in [axis for axis in (0, 1) if (along_y == axis).any()]:
@@ -92,26 +92,24 @@ class SinogramProjector(LinearOperator):
     def _geometry(self, xp, chunk, views, sinogram):
         """The kernels' arguments after the arrays they read and write."""
         layout, grid = self.layout, self.grid
-        rays = self._rays[views] if xp is np else xp.asarray(self._rays)
-        sizes = (
-            layout.radial_bins,
-            len(chunk.segments),
-            layout.planes,
-            chunk.padded,
-            sinogram.strides[0] // 4,
+        sizes = layout.radial_bins, len(chunk.segments), layout.planes, chunk.padded
+        return (
+            self._on(xp, "rays", lambda: xp.asarray(self._rays))[views],
+            *(chunk.segments, chunk.planes, *sizes, np.int64(sinogram.strides[0] // 4)),
+            *(*grid.shape, *grid.voxel_mm, *grid.origin_mm[:2], *self._tof),
         )
-        tables = xp.asarray(chunk.segments), xp.asarray(chunk.planes)
-        return (rays, *tables, *sizes, *grid.shape, *grid.voxel_mm, *grid.origin_mm[:2], *self._tof)
 
-    def _chunks_on(self, xp, tile):
-        key = xp.__name__, tile
-        if key not in self._chunks:
-            on_cpu = xp is np
-            lanes, most = (
-                (backend.cpu_lanes(), CPU_FLOATS) if on_cpu else (1, backend.shared_floats())
-            )
-            self._chunks[key] = _chunks(self.layout, self.grid, tile, lanes, most)
-        return self._chunks[key]
+    def _chunks(self, xp, tile):
+        on_cpu = xp is np
+        lanes = backend.cpu_lanes() if on_cpu else 1
+        most = CPU_FLOATS if on_cpu else backend.shared_floats()
+        return self._on(xp, tile, lambda: chunks(xp, self.layout, self.grid, tile, lanes, most))
+
+    def _on(self, xp, name, make):
+        """Something made once for each machine."""
+        if (xp.__name__, name) not in self._made:
+            self._made[xp.__name__, name] = make()
+        return self._made[xp.__name__, name]
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ class Chunk:
     floats: int
 
 
-def _chunks(layout, grid, tile, lanes, most_floats):
+def chunks(xp, layout, grid, tile, lanes, most_floats):
     """Splits a layout's segments into Chunks, those of like obliquity together."""
     z, step, axial = (layout.segment_table() / grid.voxel_mm[2]).T
     z = z - grid.origin_mm[2] / grid.voxel_mm[2]
@@ -143,31 +141,32 @@ def _chunks(layout, grid, tile, lanes, most_floats):
     bins = max(1, layout.tof_bins)
     groups = []
     for index in sorted(range(len(counts)), key=lambda i: (spacing[i], abs(axial[i]), i)):
-        fits = groups and spacing[groups[-1][0]] == spacing[index]
-        if (
-            not fits
-            or _floats(groups[-1] + [index], counts, spacing[index], bins, grid, tile, lanes)
-            > most_floats
+        joined = [*groups[-1], index] if groups else [index]
+        alike = spacing[joined[0]] == spacing[index]
+        if alike and (
+            len(joined) == 1
+            or _floats(joined, counts, spacing[index], bins, grid, tile, lanes) <= most_floats
         ):
-            groups.append([])
-        groups[-1].append(index)
-    chunks = []
+            groups[-1:] = [joined]
+        else:
+            groups.append([index])
+    made = []
     for group in groups:
         padded = counts[group] + 2 * lanes
         table = np.stack([z[group], step[group], axial[group]], 1)
         local = np.cumsum([0, *padded[:-1]]) + lanes
         planes = np.stack([layout.first_planes()[group], counts[group], local], 1)
         floats = _floats(group, counts, spacing[group[0]], bins, grid, tile, lanes)
-        chunks.append(
+        made.append(
             Chunk(
                 spacing=int(spacing[group[0]]),
-                segments=np.ascontiguousarray(table, np.float32),
-                planes=np.ascontiguousarray(planes, np.int32),
+                segments=xp.asarray(table, np.float32),
+                planes=xp.asarray(planes, np.int32),
                 padded=int(padded.sum()),
                 floats=floats,
             )
         )
-    return chunks
+    return made
 
 
 def _floats(group, counts, spacing, bins, grid, tile, lanes):

@@ -19,7 +19,7 @@ def read_image(path, patient_position="HFS"):
     Raises:
         FileError: the image is missing or cannot be used.
     """
-    if _is_interfile(path):
+    if is_interfile(path):
         return interfile_image.read_image(path)
     array, grid, _ = nifti.read_nifti(path, patient_position)
     unit = read_sidecar(path).get("unit")
@@ -41,7 +41,7 @@ def write_image(path, array, grid, *, unit="", sidecar=None, frame=None, info=No
         FileError: the place cannot be written, or the suffix is of no such format.
         ValueError: the array is not of the grid's shape.
     """
-    if not _is_interfile(path):
+    if not is_interfile(path):
         nifti.write_nifti(path, array, grid, unit=unit, sidecar=sidecar, frame=frame)
         return
     # Interfile has one index order, and a header that says where x, y, z lead.
@@ -60,12 +60,17 @@ def like(path, patient_position="HFS"):
     Raises:
         FileError: the image is missing or cannot be used.
     """
-    if _is_interfile(path):
+    if is_interfile(path):
         return interfile_image.read_grid(path)[0], None
     return nifti.like(path, patient_position)
 
 
-def _is_interfile(path):
+def is_interfile(path):
+    """Whether an image's name is Interfile's, rather than NIfTI's.
+
+    Raises:
+        FileError: it is neither's.
+    """
     name = Path(path).name
     if name.endswith(nifti.SUFFIXES):
         return False

@@ -6,14 +6,15 @@
 // Strides in floats along (view, radial, tof); planes are contiguous. y, m or b null: all 1, 1 or 0.
 // Blocks: x a row (view, radial).
 KERNEL em_ratio(GRID float* projection, const float* y, const float* m, const float* b, int n_radial, int n_tof, int n_planes,
-                int y_view, int y_radial, int y_tof, int m_view, int m_radial, int m_tof, int b_view, int b_radial, int b_tof) {
+                long y_view, long y_radial, long y_tof, long m_view, long m_radial, long m_tof, long b_view, long b_radial,
+                long b_tof) {
     blocks([&](long row, long, float*) {
         const long view = row / n_radial, radial = row % n_radial;
         for (int t = 0; t < n_tof; ++t) {
             float* p = projection + (row * n_tof + t) * n_planes;
-            const float* counts = y ? y + view * y_view + radial * y_radial + long(t) * y_tof : nullptr;
-            const float* factor = m ? m + view * m_view + radial * m_radial + long(t) * m_tof : nullptr;
-            const float* ground = b ? b + view * b_view + radial * b_radial + long(t) * b_tof : nullptr;
+            const float* counts = y ? y + view * y_view + radial * y_radial + t * y_tof : nullptr;
+            const float* factor = m ? m + view * m_view + radial * m_radial + t * m_tof : nullptr;
+            const float* ground = b ? b + view * b_view + radial * b_radial + t * b_tof : nullptr;
             threads(n_planes, [&](int i) {
                 const float f = factor ? factor[i] : 1.0f;
                 const float expected = f * p[i] + (ground ? ground[i] : 0.0f);

@@ -87,7 +87,7 @@ template <int SPACING, int TILE> struct Passes {
 
 #define GEOMETRY                                                                                                  \
     const float *rays, const float *table, const int *planes, int n_radial, int n_segments, int n_planes,         \
-        int n_padded, int view_stride, int nx, int ny, int nz, float dx, float dy, float dz, float ox, float oy,  \
+        int n_padded, long view_stride, int nx, int ny, int nz, float dx, float dy, float dz, float ox, float oy,  \
         int tof_bins, float tof_width, float tof_reach, float tof_scale, float tof_norm
 #define UNPACK_GEOMETRY                                                                                           \
     const Image size{nx, ny, nz, dx, dy, ox, oy};                                                                 \

@@ -1,0 +1,1 @@
+"""What is between activity and counts: attenuation, later normalization, randoms and scatter."""

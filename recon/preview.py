@@ -1,0 +1,123 @@
+"""A picture of an image: three orthogonal slices as a radiologist lays them out.
+
+Axial slices are seen from the feet and coronal ones from the front (the patient's right is on the
+left), sagittal ones from the patient's left (anterior is on the left). All share one scale in mm
+and one inverted grey scale.
+"""
+
+import numpy as np
+
+from recon.grid import PATIENT_AXES
+from recon.io.files import on_host, replacing
+
+# Name; image axes across and up; letters at the left, right, bottom and top.
+PANELS = (
+    ("axial", 0, 1, "RLPA"),
+    ("coronal", 0, 2, "RLIS"),
+    ("sagittal", 1, 2, "APIS"),
+)
+_DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
+_BLACK = 99.95  # percentile of the voxels shown: a few hot ones shall not set the scale
+_WIDTH_IN, _MARGIN_IN, _THIN_IN = 3.4, 0.55, 0.5
+
+
+def draw(image, grid, path, *, title, unit):
+    """Draws the slices through the middle of the activity and writes the picture.
+
+    Args:
+        image: (x, y, z) of grid.shape.
+        grid: Grid.
+        path: .png, .pdf, .svg or .jpg; whole or not at all.
+        title: of the picture.
+        unit: of the image's numbers, for the colour bar.
+    """
+    from matplotlib.figure import Figure
+
+    image = np.asarray(on_host(image))
+    at = middle_of_activity(image)
+    limits = [_limits(grid, axis) for axis in range(3)]
+    sides = [high - low for low, high in limits]
+    widths, height = [sides[across] for _, across, _, _ in PANELS], max(sides[1], sides[2])
+    in_per_mm = 3 * _WIDTH_IN / sum(widths)
+    size = (3 * (_WIDTH_IN + _MARGIN_IN) + 1.2, max(height * in_per_mm, 1.5) + 1.3)
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    axes = figure.subplots(1, 3, width_ratios=widths)
+    slices = [_slice(image, at, across, up) for _, across, up, _ in PANELS]
+    values = np.concatenate([part.ravel() for part in slices])
+    top = float(np.percentile(values, _BLACK)) or float(values.max()) or 1.0
+    for ax, part, panel in zip(axes, slices, PANELS, strict=True):
+        drawn = _panel(ax, part, panel, grid, limits, at, top)
+        _letters(ax, panel[-1], thin=sides[panel[2]] * in_per_mm < _THIN_IN)
+    beyond = "max" if values.max() > top else "neither"
+    bar = figure.colorbar(drawn, ax=axes, extend=beyond, shrink=0.9, aspect=30, pad=0.01)
+    bar.set_label(unit, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    with replacing(path) as name:
+        figure.savefig(name)
+
+
+def middle_of_activity(image):
+    """Voxel (i, j, k) at which half the activity lies on either side along each axis."""
+    weights = np.maximum(image, 0)
+    place = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        passed = np.cumsum(weights.sum(axis=others, dtype=float))
+        half = int(np.searchsorted(passed, passed[-1] / 2))
+        place.append(half if passed[-1] > 0 else image.shape[axis] // 2)
+    return tuple(place)
+
+
+def _panel(ax, part, panel, grid, limits, at, top):
+    name, across, up, _ = panel
+    extent = [*_patient_extent(grid, across), *_patient_extent(grid, up)]
+    scale = {"cmap": "gray_r", "vmin": 0, "vmax": top, "interpolation": "nearest"}
+    drawn = ax.imshow(part.T, origin="lower", extent=extent, aspect="equal", **scale)
+    # The patient's coordinates grow to the right of them and to the front: from right to left here.
+    ax.set_xlim(limits[across][::-1])
+    ax.set_ylim(limits[up])
+    normal = 3 - across - up
+    place = round(_patient(grid, normal, at[normal]))
+    side = f" {_DIRECTIONS[normal][place > 0]}" if place else ""
+    ax.set_title(f"{name}, {abs(place)} mm{side}", fontsize=10)
+    ax.set_xlabel("mm", fontsize=8)
+    ax.tick_params(labelsize=8)
+    lines = {"color": "tab:blue", "linewidth": 0.6, "alpha": 0.6, "linestyle": (0, (6, 4))}
+    ax.axvline(_patient(grid, across, at[across]), **lines)
+    ax.axhline(_patient(grid, up, at[up]), **lines)
+    return drawn
+
+
+def _letters(ax, letters, *, thin):
+    """Which way is which; beside a panel too thin to hold letters, and there no ticks along it."""
+    style = {"fontsize": 10, "fontweight": "bold", "color": "tab:blue", "transform": ax.transAxes}
+    left, right, bottom, top = letters
+    inset = -0.02 if thin else 0.02
+    ax.text(inset, 0.5, left, ha="right" if thin else "left", va="center", **style)
+    ax.text(1 - inset, 0.5, right, ha="left" if thin else "right", va="center", **style)
+    if thin:
+        ax.set_yticks([])
+        return
+    ax.text(0.5, 0.02, bottom, ha="center", va="bottom", **style)
+    ax.text(0.5, 0.98, top, ha="center", va="top", **style)
+
+
+def _slice(image, at, across, up):
+    index = [slice(None)] * 3
+    index[3 - across - up] = at[3 - across - up]
+    return image[tuple(index)]
+
+
+def _patient(grid, axis, index):
+    """The patient's coordinate (right, anterior or superior) of a voxel in mm."""
+    return PATIENT_AXES[grid.patient_position][axis] * grid.centres(axis)[index] + 0.0
+
+
+def _patient_extent(grid, axis):
+    sign = PATIENT_AXES[grid.patient_position][axis]
+    return [sign * end for end in grid.extent[axis]]
+
+
+def _limits(grid, axis):
+    return tuple(sorted(_patient_extent(grid, axis)))

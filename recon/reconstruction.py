@@ -1,0 +1,96 @@
+"""From a plan and its data to images: OSEM with a progress bar, an image after every pass."""
+
+import itertools
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from recon import backend, text
+from recon.acquisition import AcquisitionModel
+from recon.algorithms import osem
+from recon.projectors import SinogramProjector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What a scan's arrays sum to.
+
+    Attributes:
+        prompts, most: all of them, and most in a bin.
+        background: expected randoms and scatter, 0 without.
+        bins, masked_bins: all of them, and those whose factors are 0.
+        masked_prompts: prompts in masked bins, which no image can explain.
+    """
+
+    prompts: float
+    most: float
+    background: float
+    bins: int
+    masked_bins: int
+    masked_prompts: float
+
+    def rows(self):
+        """Rows for `recon.text.table`."""
+        yield "prompts", f"{text.number(self.prompts)}, at most {text.number(self.most)} in a bin"
+        if self.background:
+            share = f", {100 * self.background / self.prompts:.0f} %" if self.prompts else ""
+            yield "background", f"{text.number(self.background)}{share}"
+        yield "masked", f"{self.masked_bins:,} of {self.bins:,} bins have no efficiency"
+        if self.masked_prompts:
+            yield "note", f"{text.number(self.masked_prompts)} prompts in masked bins do not count"
+        if not self.prompts:
+            yield "note", "there are no prompts: the image will be 0"
+        elif self.background > self.prompts:
+            yield "note", "more background than prompts: is it of this scan, in counts?"
+
+
+def counts_of(prompts, factors, background):
+    """The Counts of a scan's arrays, summed in float64 a view at a time."""
+    total = {"prompts": 0.0, "background": 0.0, "masked_prompts": 0.0}
+    masked, most = 0, 0.0
+    for view in range(len(prompts)):
+        dead = factors[view] == 0
+        counted = prompts[view]
+        total["prompts"] += float(counted.sum(dtype=np.float64))
+        if background is not None:
+            total["background"] += float(background[view].sum(dtype=np.float64))
+        most = max(most, float(counted.max()))
+        if dead.ndim < counted.ndim:
+            dead = dead[:, None].repeat(counted.shape[1], axis=1)
+        masked += int(dead.sum())
+        total["masked_prompts"] += float(counted[dead].sum(dtype=np.float64))
+    return Counts(most=most, bins=prompts.size, masked_bins=masked, **total)
+
+
+def reconstruct(plan, prompts, factors, background):
+    """Yields (pass, image) after each pass of the plan's OSEM.
+
+    Args:
+        plan: Plan.
+        prompts, factors, background: of `Measurement.load`.
+    Yields:
+        The number of the pass, from 1 on, and a float32 image (x, y, z), post-filtered where the
+        plan says so, on the device of the data; the iteration goes on from the unfiltered one.
+    """
+    projector = SinogramProjector(plan.measurement.layout, plan.grid)
+    model = AcquisitionModel(
+        projector, blur=plan.blur(plan.psf_mm), factors=factors, background=background
+    )
+    updates = osem(
+        model,
+        prompts,
+        subsets=plan.subsets,
+        start=backend.to_device(plan.start_image(), plan.device),
+        order=plan.order,
+        sensitivity_bytes=plan.sensitivity_bytes,
+    )
+    post_filter = plan.blur(plan.post_filter_mm)
+    total = plan.iterations * plan.subsets
+    with tqdm(total=total, unit="update", file=sys.stderr, dynamic_ncols=True) as bar:
+        for number in range(1, plan.iterations + 1):
+            bar.set_description(f"pass {number} of {plan.iterations}")
+            for image in itertools.islice(updates, plan.subsets):
+                bar.update()
+            yield number, image if post_filter is None else post_filter(image)

@@ -1,0 +1,98 @@
+"""Values as words for the terminal: what `countless recon` and `countless info` say of them."""
+
+import shutil
+import textwrap
+
+import numpy as np
+
+from recon.grid import PATIENT_AXES
+
+POSITIONS = {
+    "HFS": "head first, supine",
+    "HFP": "head first, prone",
+    "FFS": "feet first, supine",
+    "FFP": "feet first, prone",
+}
+_ENDS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
+_NAMED = 12  # as wide as the longest name in a table, and a space
+
+
+def table(rows):
+    """Rows (name, text) as lines of text, wrapped to the terminal's width."""
+    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
+    return "\n".join(
+        textwrap.fill(
+            f"{name:<{_NAMED}}{text}",
+            width,
+            subsequent_indent=" " * _NAMED,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for name, text in rows
+    )
+
+
+def scanner(scanner):
+    """Rings, crystals and sizes of a Scanner."""
+    return (
+        f"{scanner.name}: {scanner.rings} rings of {scanner.crystals} crystals, "
+        f"{scanner.ring_spacing_mm:.5g} mm apart, radius {scanner.radius_mm:.5g} + "
+        f"{scanner.depth_mm:.3g} mm"
+    )
+
+
+def layout(layout):
+    """Axes and segments of a SinogramLayout."""
+    tof = f" × {layout.tof_bins} time-of-flight bins" if layout.tof else ""
+    widths = {s.max_ring_difference - s.min_ring_difference + 1 for s in layout.segments}
+    span = f"span {max(widths)}"
+    most = max(max(-s.min_ring_difference, s.max_ring_difference) for s in layout.segments)
+    segments = "1 segment" if len(layout.segments) == 1 else f"{len(layout.segments)} segments"
+    return (
+        f"{layout.views} views × {layout.radial_bins} radial bins{tof} × {layout.planes} planes "
+        f"({span}, {segments}, ring differences up to {most}), {_angles(layout)}"
+    )
+
+
+def _angles(layout):
+    if layout.radial_mm is not None:
+        return f"arc-corrected to {layout.radial_mm:.5g} mm"
+    return "crystals' own angles" if layout.interleaved else "STIR's angles, not interleaved"
+
+
+def time_of_flight(layout):
+    """Bins and resolution of a layout with time of flight."""
+    return (
+        f"{layout.tof_bins} bins of {layout.tof_mashing * layout.scanner.tof_bin_ps:.5g} ps "
+        f"({layout.tof_bin_mm:.4g} mm), resolution {layout.scanner.timing_resolution_ps:.4g} ps FWHM"
+    )
+
+
+def grid(grid):
+    """Voxels of a Grid and where they lie."""
+    shape = " × ".join(map(str, grid.shape))
+    voxel = " × ".join(f"{v:.4g}" for v in grid.voxel_mm)
+    centre = ", ".join(f"{c:.4g}" for c in np.round(grid.centre, 3) + 0.0)
+    return f"{shape} voxels of {voxel} mm, middle at ({centre}) mm"
+
+
+def position(patient_position):
+    """How the patient lay, and where the scanner's x, y, z lead in them."""
+    axes = ", ".join(
+        f"{axis} to {ends[sign > 0]}"
+        for axis, ends, sign in zip("xyz", _ENDS, PATIENT_AXES[patient_position], strict=True)
+    )
+    return f"{POSITIONS[patient_position]} ({patient_position}): {axes}"
+
+
+def number(value):
+    """A count or an activity with as many digits as help."""
+    return f"{value:,.0f}" if abs(value) >= 1e4 or value == int(value) else f"{value:.4g}"
+
+
+def widths(fwhm_mm):
+    """Three FWHM, or one where they are alike; 'none' where all are 0."""
+    if not any(fwhm_mm):
+        return "none"
+    alike = len(set(fwhm_mm)) == 1
+    return f"{fwhm_mm[0]:g} mm" if alike else " × ".join(f"{w:g}" for w in fwhm_mm) + " mm"

@@ -1,0 +1,145 @@
+"""The CUDA side of the kernels, thread by thread on the CPU: it gives what the CPU side gives."""
+
+import ctypes
+import itertools
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recon import Grid, Scanner, SinogramLayout, backend
+from recon.acquisition import AcquisitionModel
+from recon.algorithms import osem
+from recon.listmode import ListModeProjector
+from recon.operators import GaussianBlur
+from recon.projectors import SinogramProjector
+
+HERE = Path(__file__).parent
+THREADS = 64  # two warps
+
+
+class Emulated:
+    """Stands for the CPU library: each kernel run as a grid of CUDA threads."""
+
+    def __init__(self, library):
+        self._library = library
+
+    def lanes(self):
+        return 1
+
+    def __getattr__(self, kernel):
+        entry = getattr(self._library, f"entry_{kernel}")
+        entry.restype = ctypes.c_void_p
+        function = ctypes.CFUNCTYPE(None)(entry())
+
+        def call(parallel, serial, scratch, threads, *arguments):
+            function(parallel, serial, scratch, ctypes.c_int(THREADS), *arguments)
+
+        return call
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cuda")
+    source = backend.cuda_source()
+    text = "".join(path.read_text() for path in sorted(backend.KERNELS.glob("*.cu")))
+    names = re.findall(r"^KERNEL (\w+)\(", text, re.MULTILINE)
+    names += [f"sinogram_{way}_{n}" for way in ("forward", "back") for n in (0, 1, 2)]
+    names += [f"lors_back_{axis}" for axis in (0, 1, 2)]
+    entries = "".join(f"ENTRY({name})\n" for name in names)
+    path = folder / "kernels.cpp"
+    path.write_text(f'#include "{HERE / "cuda_on_cpu.h"}"\n{source}{entries}')
+    flags = ["-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", "-w", f"-I{backend.KERNELS}"]
+    library = folder / "kernels.so"
+    command = [shutil.which("g++"), *flags, str(path), "-o", str(library)]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return Emulated(ctypes.CDLL(str(library)))
+
+
+def both(monkeypatch, emulated, compute):
+    """What a computation gives on the CPU, and in the CUDA path."""
+    on_cpu = compute()
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "cpu_library", lambda *_: emulated)
+        return on_cpu, compute()
+
+
+def tiny(**changes):
+    scanner = Scanner.preset("tiny")
+    options = {"radial_bins": 7, "view_mashing": 4, **changes}
+    return SinogramLayout.of(scanner, **options)
+
+
+LAYOUTS = {
+    "span 1, planes two voxels apart": (tiny(), (12, 9, 9), 4.0),
+    "span 3, planes one voxel apart": (tiny(span=3), (12, 9, 9), 4.0),
+    "planes any distance apart": (tiny(span=3), (12, 9, 11), 2.9),
+    "steps in parts": (tiny(), (5, 5, 12), 4.0),
+    "time of flight": (tiny(span=3, tof_mashing=3), (12, 9, 9), 4.0),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_the_cuda_path_of_the_sinogram_projector_gives_what_the_cpu_gives(
+    name, monkeypatch, emulated, rng
+):
+    layout, shape, dz = LAYOUTS[name]
+    across = 110 / shape[0]
+    grid = Grid.centred(shape=shape, voxel_mm=(across, across, dz))
+    x = rng.random(grid.shape, dtype=np.float32)
+    y = rng.random(layout.shape, dtype=np.float32)
+
+    forward = both(monkeypatch, emulated, lambda: SinogramProjector(layout, grid)(x))
+    back = both(monkeypatch, emulated, lambda: SinogramProjector(layout, grid).T(y))
+
+    for on_cpu, on_cuda in (forward, back):
+        assert on_cpu.max() > 0
+        np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-6, atol=2e-6 * on_cpu.max())
+
+
+@pytest.mark.parametrize("tof", [False, True])
+def test_the_cuda_path_of_the_list_mode_projector_gives_what_the_cpu_gives(
+    tof, monkeypatch, emulated, rng
+):
+    layout = tiny(tof_mashing=3)
+    grid = Grid.centred(shape=(40, 35, 50), voxel_mm=(3, 3, 1))
+    first = rng.uniform(-100, 100, (100, 3))
+    second = rng.uniform(-100, 100, (100, 3))
+    timing = {"tof_bin": rng.integers(0, layout.tof_bins, 100), "layout": layout} if tof else {}
+    x = rng.random(grid.shape, dtype=np.float32)
+    y = rng.random(100, dtype=np.float32)
+
+    def projector():
+        return ListModeProjector(first, second, grid, **timing)
+
+    for on_cpu, on_cuda in (
+        both(monkeypatch, emulated, lambda: projector()(x)),
+        both(monkeypatch, emulated, lambda: projector().T(y)),
+    ):
+        assert on_cpu.max() > 0
+        np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-5, atol=2e-5 * on_cpu.max())
+
+
+def test_the_cuda_path_of_an_osem_update_with_blur_gives_what_the_cpu_gives(
+    monkeypatch, emulated, rng
+):
+    layout = tiny(span=3)
+    grid = Grid.centred(shape=(12, 9, 9), voxel_mm=(9, 9, 4))
+    factors = rng.random((layout.views, layout.radial_bins, layout.planes), dtype=np.float32)
+    background = rng.random(layout.shape, dtype=np.float32)
+    prompts = rng.poisson(5, layout.shape).astype(np.float32)
+
+    def update():
+        blur = GaussianBlur(grid.shape, grid.voxel_mm, (12, 10, 6))
+        projector = SinogramProjector(layout, grid)
+        model = AcquisitionModel(projector, blur=blur, factors=factors, background=background)
+        return next(itertools.islice(osem(model, prompts, subsets=2), 1, None)).copy()
+
+    on_cpu, on_cuda = both(monkeypatch, emulated, update)
+
+    assert on_cpu.max() > 0
+    np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-5, atol=1e-6 * on_cpu.max())
