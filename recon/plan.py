@@ -80,7 +80,7 @@ class Plan:
             if high <= first or low >= last:
                 raise FileError(
                     f"{mu_map} lies at {axis} from {low:g} to {high:g} mm and does not overlap the "
-                    f"image, {first:g} to {last:g} mm; correct its offset: 0 is the scanner's centre"
+                    f"image, {first:g} to {last:g} mm; 0 is the scanner's centre"
                 )
 
     def _check_outputs(self):
@@ -170,7 +170,7 @@ class Plan:
 
     def _rows(self):
         files, layout = self.measurement, self.measurement.layout
-        yield "scan", f"{files.scan} ({files.info['number_type']})"
+        yield "scan", f"{files.scan} ({text.number_type(files.info['number_type'])})"
         yield "scanner", text.scanner(layout.scanner)
         yield "layout", text.layout(layout)
         if layout.tof:
@@ -180,7 +180,13 @@ class Plan:
         yield "image", f"{self.output}, {text.grid(self.grid)}"
         yield "position", text.position(self.grid.patient_position)
         passes = "1 pass" if self.iterations == 1 else f"{self.iterations} passes"
-        yield "algorithm", f"{self.algorithm()}, {passes}, subsets in {self.order} order"
+        yield (
+            "algorithm",
+            f"OSEM, {passes} over {text.plural(self.subsets, 'subset')} in {self.order} order",
+        )
+        yield "smoothing", (
+            f"PSF {text.widths(self.psf_mm)}, post filter {text.widths(self.post_filter_mm)}"
+        )
         yield "device", f"{self.device} ({self.device_reason})"
         yield (
             "memory",
@@ -189,11 +195,11 @@ class Plan:
         )
 
     def algorithm(self):
-        """OSEM and its settings, briefly."""
-        return (
-            f"OSEM {self.iterations} × {self.subsets}, PSF {text.widths(self.psf_mm)}, "
-            f"post filter {text.widths(self.post_filter_mm)}"
-        )
+        """OSEM with its passes × subsets and smoothing, briefly."""
+        words = [f"OSEM {self.iterations} × {self.subsets}"]
+        smoothing = {"PSF": self.psf_mm, "post filter": self.post_filter_mm}
+        words += [f"{name} {text.widths(fwhm)}" for name, fwhm in smoothing.items() if any(fwhm)]
+        return ", ".join(words)
 
     def _notes(self):
         yield from self.measurement.notes()

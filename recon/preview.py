@@ -9,6 +9,7 @@ import numpy as np
 
 from recon.grid import PATIENT_AXES
 from recon.io.files import on_host, replacing
+from recon.text import ENDS
 
 # Name; image axes across and up; letters at the left, right, bottom and top.
 PANELS = (
@@ -16,7 +17,6 @@ PANELS = (
     ("coronal", 0, 2, "RLIS"),
     ("sagittal", 1, 2, "APIS"),
 )
-_DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 _BLACK = 99.95  # percentile of the voxels shown: a few hot ones shall not set the scale
 _WIDTH_IN, _MARGIN_IN, _THIN_IN = 3.4, 0.55, 0.5
 
@@ -79,7 +79,7 @@ def _panel(ax, part, panel, grid, limits, at, top):
     ax.set_ylim(limits[up])
     normal = 3 - across - up
     place = round(_patient(grid, normal, at[normal]))
-    side = f" {_DIRECTIONS[normal][place > 0]}" if place else ""
+    side = f" {ENDS[normal][place > 0]}" if place else ""
     ax.set_title(f"{name}, {abs(place)} mm{side}", fontsize=10)
     ax.set_xlabel("mm", fontsize=8)
     ax.tick_params(labelsize=8)
@@ -92,6 +92,7 @@ def _panel(ax, part, panel, grid, limits, at, top):
 def _letters(ax, letters, *, thin):
     """Which way is which; beside a panel too thin to hold letters, and there no ticks along it."""
     style = {"fontsize": 10, "fontweight": "bold", "color": "tab:blue", "transform": ax.transAxes}
+    style["bbox"] = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
     left, right, bottom, top = letters
     inset = -0.02 if thin else 0.02
     ax.text(inset, 0.5, left, ha="right" if thin else "left", va="center", **style)

@@ -1,18 +1,16 @@
 """Projectors: line integrals of an image along the LORs of a sinogram or of listed events."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from recon import backend
+from recon.chunks import BACK_TILE, chunks
 from recon.grid import Grid
 from recon.layout import SinogramLayout
 from recon.operators import LinearOperator
 
-FORWARD_TILE, BACK_TILE = 16, 8  # as in kernels/sinogram_*.cu
 RADIAL_GROUP = 16  # neighbouring rays read neighbouring rows: one thread takes this many
-CPU_FLOATS = 160_000  # scratch of a block that still fits a core's second-level cache
 CACHED_BYTES = 8 << 20  # of sinogram that back projection reads once per slab of the image
 
 
@@ -57,8 +55,9 @@ class SinogramProjector(LinearOperator):
         image = xp.ascontiguousarray(image)
         out = xp.empty(self.out_shape, np.float32)
         blocks = len(self._rays) * -(-self.layout.radial_bins // RADIAL_GROUP), RADIAL_GROUP
-        for chunk in self._chunks(xp, FORWARD_TILE):
-            arguments = (image, out, RADIAL_GROUP, *self._geometry(xp, chunk, slice(None), out))
+        for chunk in self._chunks(xp, back=False):
+            arguments = (image, out, RADIAL_GROUP, chunk.tile)
+            arguments += self._geometry(xp, chunk, slice(None), out)
             self._launch(f"sinogram_forward_{chunk.spacing}", blocks, arguments, chunk)
         return out
 
@@ -67,7 +66,7 @@ class SinogramProjector(LinearOperator):
         image = xp.zeros(self.in_shape, np.float32)
         if not sinogram[:1].flags.c_contiguous or sinogram.strides[0] < 0:
             sinogram = xp.ascontiguousarray(sinogram)
-        for chunk in self._chunks(xp, BACK_TILE):
+        for chunk in self._chunks(xp, back=True):
             for views in self._cached_views(xp):
                 part, along_y = sinogram[views], self._along_y[views]
                 for axis in [axis for axis in (0, 1) if (along_y == axis).any()]:
@@ -99,83 +98,14 @@ class SinogramProjector(LinearOperator):
             *(*grid.shape, *grid.voxel_mm, *grid.origin_mm[:2], *self._tof),
         )
 
-    def _chunks(self, xp, tile):
-        on_cpu = xp is np
-        lanes = backend.cpu_lanes() if on_cpu else 1
-        most = CPU_FLOATS if on_cpu else backend.shared_floats()
-        return self._on(xp, tile, lambda: chunks(xp, self.layout, self.grid, tile, lanes, most))
+    def _chunks(self, xp, back):
+        return self._on(xp, back, lambda: chunks(xp, self.layout, self.grid, back=back))
 
     def _on(self, xp, name, make):
         """Something made once for each machine."""
         if (xp.__name__, name) not in self._made:
             self._made[xp.__name__, name] = make()
         return self._made[xp.__name__, name]
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Segments that one launch projects: of one plane spacing, small enough for a block's scratch.
-
-    Attributes:
-        spacing: of planes, in voxels, 1 or 2; 0 for any other.
-        segments, planes: the kernels' tables (kernels/sinogram_*.cu).
-        padded: floats of a block's own row of planes.
-        floats: scratch of a block.
-    """
-
-    spacing: int
-    segments: np.ndarray
-    planes: np.ndarray
-    padded: int
-    floats: int
-
-
-def chunks(xp, layout, grid, tile, lanes, most_floats):
-    """Splits a layout's segments into Chunks, those of like obliquity together."""
-    z, step, axial = (layout.segment_table() / grid.voxel_mm[2]).T
-    z = z - grid.origin_mm[2] / grid.voxel_mm[2]
-    counts = np.array([segment.planes for segment in layout.segments])
-    whole = np.rint(step)
-    drift = np.abs(step - whole) * counts
-    spacing = np.where((drift < 1e-3) & np.isin(whole, (1, 2)), whole, 0).astype(int)
-    bins = max(1, layout.tof_bins)
-    groups = []
-    for index in sorted(range(len(counts)), key=lambda i: (spacing[i], abs(axial[i]), i)):
-        joined = [*groups[-1], index] if groups else [index]
-        alike = spacing[joined[0]] == spacing[index]
-        if alike and (
-            len(joined) == 1
-            or _floats(joined, counts, spacing[index], bins, grid, tile, lanes) <= most_floats
-        ):
-            groups[-1:] = [joined]
-        else:
-            groups.append([index])
-    made = []
-    for group in groups:
-        padded = counts[group] + 2 * lanes
-        table = np.stack([z[group], step[group], axial[group]], 1)
-        local = np.cumsum([0, *padded[:-1]]) + lanes
-        planes = np.stack([layout.first_planes()[group], counts[group], local], 1)
-        floats = _floats(group, counts, spacing[group[0]], bins, grid, tile, lanes)
-        made.append(
-            Chunk(
-                spacing=int(spacing[group[0]]),
-                segments=xp.asarray(table, np.float32),
-                planes=xp.asarray(planes, np.int32),
-                padded=int(padded.sum()),
-                floats=floats,
-            )
-        )
-    return made
-
-
-def _floats(group, counts, spacing, bins, grid, tile, lanes):
-    """Scratch of a block: rows (forward only), its planes, and the passes' shifts and weights."""
-    z = grid.shape[2] // 2 + 2 if spacing == 2 else grid.shape[2] + 1
-    row = -(-(z + lanes) // lanes) * lanes * (3 if spacing == 2 else 2)
-    rows = FORWARD_TILE * row if tile == FORWARD_TILE else 0
-    padded = int(counts[group].sum()) + 2 * lanes * len(group)
-    return rows + bins * padded + 3 * bins * len(group) * tile + lanes
 
 
 def tof_arguments(layout, sigmas):

@@ -1,6 +1,5 @@
 """From a plan and its data to images: OSEM with a progress bar, an image after every pass."""
 
-import itertools
 import sys
 from dataclasses import dataclass
 
@@ -91,6 +90,7 @@ def reconstruct(plan, prompts, factors, background):
     with tqdm(total=total, unit="update", file=sys.stderr, dynamic_ncols=True) as bar:
         for number in range(1, plan.iterations + 1):
             bar.set_description(f"pass {number} of {plan.iterations}")
-            for image in itertools.islice(updates, plan.subsets):
+            for _ in range(plan.subsets):
+                image = next(updates)
                 bar.update()
             yield number, image if post_filter is None else post_filter(image)

@@ -13,7 +13,7 @@ POSITIONS = {
     "FFS": "feet first, supine",
     "FFP": "feet first, prone",
 }
-_ENDS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
+ENDS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 _NAMED = 12  # as wide as the longest name in a table, and a space
 
 
@@ -47,9 +47,9 @@ def layout(layout):
     widths = {s.max_ring_difference - s.min_ring_difference + 1 for s in layout.segments}
     span = f"span {max(widths)}"
     most = max(max(-s.min_ring_difference, s.max_ring_difference) for s in layout.segments)
-    segments = "1 segment" if len(layout.segments) == 1 else f"{len(layout.segments)} segments"
+    segments, planes = plural(len(layout.segments), "segment"), plural(layout.planes, "plane")
     return (
-        f"{layout.views} views × {layout.radial_bins} radial bins{tof} × {layout.planes} planes "
+        f"{layout.views} views × {layout.radial_bins} radial bins{tof} × {planes} "
         f"({span}, {segments}, ring differences up to {most}), {_angles(layout)}"
     )
 
@@ -62,9 +62,10 @@ def _angles(layout):
 
 def time_of_flight(layout):
     """Bins and resolution of a layout with time of flight."""
+    width_ps = layout.tof_mashing * layout.scanner.tof_bin_ps
     return (
-        f"{layout.tof_bins} bins of {layout.tof_mashing * layout.scanner.tof_bin_ps:.5g} ps "
-        f"({layout.tof_bin_mm:.4g} mm), resolution {layout.scanner.timing_resolution_ps:.4g} ps FWHM"
+        f"{layout.tof_bins} bins of {width_ps:.5g} ps ({layout.tof_bin_mm:.4g} mm), resolution "
+        f"{layout.scanner.timing_resolution_ps:.4g} ps FWHM"
     )
 
 
@@ -80,14 +81,40 @@ def position(patient_position):
     """How the patient lay, and where the scanner's x, y, z lead in them."""
     axes = ", ".join(
         f"{axis} to {ends[sign > 0]}"
-        for axis, ends, sign in zip("xyz", _ENDS, PATIENT_AXES[patient_position], strict=True)
+        for axis, ends, sign in zip("xyz", ENDS, PATIENT_AXES[patient_position], strict=True)
     )
     return f"{POSITIONS[patient_position]} ({patient_position}): {axes}"
+
+
+def orientation(affine):
+    """Where each index of a stored image leads in the patient, and where it begins.
+
+    Args:
+        affine: (4, 4), from indices to mm (right, anterior, superior).
+    """
+    leads = []
+    for step in np.transpose(affine[:3, :3]):
+        along = int(np.argmax(np.abs(step)))
+        leads.append(ENDS[along][int(step[along] > 0)])
+    first = ", ".join(f"{value:.5g}" for value in affine[:3, 3] + 0.0)
+    return f"indices lead to {', '.join(leads)}; first voxel at ({first}) mm in NIfTI's world"
+
+
+def number_type(name):
+    """A NumPy type such as '<f4', as words."""
+    dtype = np.dtype(name)
+    order = {"<": ", little-endian", ">": ", big-endian"}.get(dtype.str[0], "")
+    return f"{dtype.name}{order}"
 
 
 def number(value):
     """A count or an activity with as many digits as help."""
     return f"{value:,.0f}" if abs(value) >= 1e4 or value == int(value) else f"{value:.4g}"
+
+
+def plural(count, noun):
+    """A number of things: '1 plane', '2 planes'."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def widths(fwhm_mm):

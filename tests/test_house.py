@@ -17,6 +17,7 @@ RECON_LEVELS = (
     ("version",),
     ("grid", "scanner", "presets", "segments", "pairs", "layout", "backend"),
     ("operators", "io"),
+    ("chunks",),
     ("projectors",),
     ("listmode",),
     ("acquisition",),

@@ -10,7 +10,7 @@
 // even and odd z are kept apart, so that loads are contiguous. Joseph, IEEE TMI 1(3), 1982.
 #include "passes.h"
 
-constexpr int FORWARD_TILE = 16;  // parts of steps whose rows are held at once
+constexpr int FORWARD_TILE = 16;  // parts of steps taken at once, at most; fewer where rows are long
 
 // Rows of all z, padded with zeros. Python allots scratch by the same rule (projectors.py).
 template <int SPACING> struct Row {
@@ -20,11 +20,11 @@ template <int SPACING> struct Row {
     DEVICE long step() const { return long(kinds) * size; }
 };
 
-// Interpolates the image transaxially at parts u0 .. u0 + count into rows whose padding is zero.
+// Interpolates the image transaxially at `count` steps from `first` on into rows whose padding is zero.
 template <int SPACING>
-DEVICE void fill(float* rows, const Row<SPACING>& shape, const float* image, int nz, const Ray& ray, int u0, int count, int parts) {
+DEVICE void fill(float* rows, const Row<SPACING>& shape, const float* image, int nz, const Ray& ray, int first, int count) {
     teams(count, [&](int t) {
-        const Rows at(ray, (u0 + t) / parts);
+        const Rows at(ray, first + t);
         const float *near = image + at.near, *far = image + at.far;
         const float v = at.near_weight, w = at.far_weight;
         float *row = rows + t * shape.step() + LANES, *second = row + shape.size, *third = second + shape.size;
@@ -45,37 +45,38 @@ DEVICE void fill(float* rows, const Row<SPACING>& shape, const float* image, int
     });
 }
 
-// Adds steps [from, to), which share a shift, to COUNT vectors of planes.
+// Adds parts [from, to), which share a shift, to COUNT vectors of planes. row_at[t]: where part t's row is.
 template <int COUNT>
-DEVICE void add_run(float* sum, const float* row, long step, long far_row, const float* near, const float* far, int from, int to) {
+DEVICE void add_run(float* sum, const float* row, const int* row_at, long far_row, const float* near, const float* far, int from, int to) {
     lane total[COUNT];
     UNROLL for (int c = 0; c < COUNT; ++c) total[c] = load(sum + c * LANES);
     for (int t = from; t < to; ++t) {
-        const float* here = row + t * step;
+        const float* here = row + row_at[t];
         UNROLL for (int c = 0; c < COUNT; ++c)
             total[c] += near[t] * load_aligned(here + c * LANES) + far[t] * load_aligned(here + far_row + c * LANES);
     }
     UNROLL for (int c = 0; c < COUNT; ++c) store(sum + c * LANES, total[c]);
 }
 
-DEVICE void add_runs(float* sum, const float* row, long step, long far_row, const float* near, const float* far, int from, int to, int vectors) {
-    if (vectors >= BATCH) add_run<BATCH>(sum, row, step, far_row, near, far, from, to);
-    else if (vectors == 3) add_run<3>(sum, row, step, far_row, near, far, from, to);
-    else if (vectors == 2) add_run<2>(sum, row, step, far_row, near, far, from, to);
-    else add_run<1>(sum, row, step, far_row, near, far, from, to);
+DEVICE void add_runs(float* sum, const float* row, const int* row_at, long far_row, const float* near, const float* far, int from, int to,
+                     int vectors) {
+    if (vectors >= BATCH) add_run<BATCH>(sum, row, row_at, far_row, near, far, from, to);
+    else if (vectors == 3) add_run<3>(sum, row, row_at, far_row, near, far, from, to);
+    else if (vectors == 2) add_run<2>(sum, row, row_at, far_row, near, far, from, to);
+    else add_run<1>(sum, row, row_at, far_row, near, far, from, to);
 }
 
 // Adds a tile's steps to the planes of one segment.
 template <int SPACING>
-DEVICE void gather(float* sum, int n_planes, float spacing, const float* rows, const Row<SPACING>& shape, int nz,
-                   const int* shift, const float* near, const float* far, int count) {
+DEVICE void gather(float* sum, int n_planes, float spacing, const float* rows, const int* row_at, const Row<SPACING>& shape,
+                   int nz, const int* shift, const float* near, const float* far, int count) {
     if constexpr (SPACING == 0) {
         members(0, n_planes, 1, [&](int p) {
             float total = sum[p];
             for (int t = 0; t < count; ++t) {
                 const float z = far[t] + float(p) * spacing, below = floorf(z), f = z - below;
                 if (below < -1.0f || below > float(nz - 1)) continue;
-                const float* here = rows + t * shape.step() + LANES + int(below);
+                const float* here = rows + row_at[t] + LANES + int(below);
                 total += near[t] * ((1.0f - f) * here[0] + f * here[1]);
             }
             sum[p] = total;
@@ -90,7 +91,7 @@ DEVICE void gather(float* sum, int n_planes, float spacing, const float* rows, c
             const int offset = floor_div(k, SPACING) + LANES, start = low - ((low + offset) & (LANES - 1));
             const float* row = rows + (SPACING == 2 ? (k & 1) * shape.size : 0) + offset;
             members(start, high, BATCH * LANES, [&](int p) {
-                add_runs(sum + p, row + p, shape.step(), shape.size, near, far, t, end, (high - p + LANES - 1) / LANES);
+                add_runs(sum + p, row + p, row_at, shape.size, near, far, t, end, (high - p + LANES - 1) / LANES);
             });
             team_barrier();
         }
@@ -99,24 +100,27 @@ DEVICE void gather(float* sum, int n_planes, float spacing, const float* rows, c
 
 template <int SPACING>
 DEVICE void forward_block(float* scratch, const float* image, float* out, const float* line, const Segments& segments,
-                          const Image& size, const Tof& tof, int n_bins) {
+                          const Image& size, const Tof& tof, int n_bins, int tile) {
     const Row<SPACING> shape(size.nz);
     const Ray ray(line, size);
-    float *rows = scratch, *sums = rows + FORWARD_TILE * shape.step();
-    const Passes<SPACING, FORWARD_TILE> passes(sums + long(n_bins) * segments.n_padded, segments.count * n_bins);
+    float *rows = scratch, *sums = rows + tile * shape.step();
+    int* row_at = reinterpret_cast<int*>(sums + long(n_bins) * segments.n_padded);
+    const Passes<SPACING, FORWARD_TILE> passes(reinterpret_cast<float*>(row_at + FORWARD_TILE), segments.count * n_bins);
     threads(int(sums - rows) + n_bins * segments.n_padded, [&](int i) { scratch[i] = 0.0f; });
     barrier();
     const int parts = ray.size() > 0 ? segments.parts(ray) : 1;
-    for (int u = ray.first * parts; u < ray.last * parts; u += FORWARD_TILE) {
-        const int count = least(FORWARD_TILE, ray.last * parts - u);
-        const Bins bins = reached_bins(tof, ray, segments, u / parts, (u + count - 1) / parts + 1);
-        fill(rows, shape, image, size.nz, ray, u, count, parts);
+    for (int u = ray.first * parts; u < ray.last * parts; u += tile) {
+        const int count = least(tile, ray.last * parts - u), first = u / parts, last = (u + count - 1) / parts + 1;
+        const Bins bins = reached_bins(tof, ray, segments, first, last);
+        fill(rows, shape, image, size.nz, ray, first, last - first);
+        threads(count, [&](int t) { row_at[t] = ((u + t) / parts - first) * int(shape.step()); });
         passes.plan(ray, segments, tof, bins, u, count, parts);
         barrier();
         teams(segments.count * bins.count(), [&](int pass) {
             const int g = pass % segments.count, at = pass * FORWARD_TILE;
             float* sum = sums + segments.padded(g, bins.first + pass / segments.count);
-            gather(sum, segments.size(g), segments.spacing(g), rows, shape, size.nz, passes.shift + at, passes.near + at, passes.far + at, count);
+            gather(sum, segments.size(g), segments.spacing(g), rows, row_at, shape, size.nz, passes.shift + at, passes.near + at,
+                   passes.far + at, count);
         });
         barrier();
     }
@@ -132,7 +136,7 @@ DEVICE void forward_block(float* scratch, const float* image, float* out, const 
 
 // Blocks: x a group of `group` radial bins of a view, y a bin of the group.
 #define FORWARD(SPACING)                                                                                           \
-    KERNEL sinogram_forward_##SPACING(GRID const float* image, float* sinogram, int group, GEOMETRY) {             \
+    KERNEL sinogram_forward_##SPACING(GRID const float* image, float* sinogram, int group, int tile, GEOMETRY) {             \
         UNPACK_GEOMETRY;                                                                                           \
         blocks([&](long x, long y, float* scratch) {                                                               \
             const int groups = (n_radial + group - 1) / group;                                                     \
@@ -140,7 +144,7 @@ DEVICE void forward_block(float* scratch, const float* image, float* out, const 
             if (radial >= n_radial) return;                                                                        \
             float* out = sinogram + view * view_stride + radial * n_bins * n_planes;                               \
             const float* line = rays + (view * n_radial + radial) * 4;                                             \
-            forward_block<SPACING>(scratch, image, out, line, segments, size, tof, n_bins);                        \
+            forward_block<SPACING>(scratch, image, out, line, segments, size, tof, n_bins, tile);                  \
         });                                                                                                        \
     }
 FORWARD(0)
