@@ -126,7 +126,9 @@ def launch(kernel, grid, arguments, *, scratch_floats=0, threads=None):
     if 4 * scratch_floats > 48 * 1024:
         function.max_dynamic_shared_size_bytes = 4 * scratch_floats
     values = tuple(_as_cuda(a) for a in arguments)
-    function((grid[1], grid[0]), (CUDA_THREADS,), values, shared_mem=4 * scratch_floats)
+    sizes = np.int64(grid[0]), np.int64(grid[1])
+    blocks = min(grid[1], 2**31 - 1), min(grid[0], 65535)  # what CUDA allows along x and y
+    function(blocks, (CUDA_THREADS,), (*sizes, *values), shared_mem=4 * scratch_floats)
 
 
 def _as_c(value):

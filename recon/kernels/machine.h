@@ -13,15 +13,18 @@
 #ifdef __CUDACC__
 #define DEVICE __device__ __forceinline__
 #define KERNEL extern "C" __global__ void
-#define GRID
+#define GRID long grid_x, long grid_y,
 #define UNROLL _Pragma("unroll")
 constexpr int LANES = 1;
 constexpr int BATCH = 1;
 typedef float lane;
 
-template <class Body> DEVICE void blocks(Body body) {
+// `blocks` expands in a kernel, where GRID has named the numbers it needs.
+#define blocks(...) share_blocks(grid_x, grid_y, __VA_ARGS__)
+template <class Body> DEVICE void share_blocks(long nx, long ny, Body body) {
     extern __shared__ float4 scratch[];
-    body(long(blockIdx.y), long(blockIdx.x), reinterpret_cast<float*>(scratch));
+    for (long x = blockIdx.y; x < nx; x += gridDim.y)
+        for (long y = blockIdx.x; y < ny; y += gridDim.x) body(x, y, reinterpret_cast<float*>(scratch));
 }
 template <class Body> DEVICE void teams(int n, Body body) {
     for (int i = threadIdx.x / 32; i < n; i += blockDim.x / 32) body(i);
@@ -68,7 +71,6 @@ constexpr int BATCH = 4;  // vectors in flight: enough to hide the latency of a 
 typedef float lane __attribute__((vector_size(LANES * sizeof(float)), may_alias));
 typedef float loose_lane __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
-// `blocks` expands in a kernel, where GRID has named the four numbers it needs.
 #define blocks(...) share_blocks(grid_x, grid_y, scratch_bytes, thread_count, __VA_ARGS__)
 template <class Body> DEVICE void share_blocks(long nx, long ny, long bytes, int n_threads, Body body) {
 #pragma omp parallel num_threads(n_threads)

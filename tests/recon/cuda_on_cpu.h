@@ -38,8 +38,10 @@ inline float atomicAdd(float* p, float v) {
 // Called as the CPU library's kernels are, so that the same Python drives both.
 template <class Kernel, class... Arguments>
 void run_grid(Kernel kernel, long parallel, long serial, int n_threads, Arguments... arguments) {
-    for (long y = 0; y < parallel; ++y)
-        for (long x = 0; x < serial; ++x) {
+    // Fewer blocks than there is work, as where a grid has more than a GPU allows.
+    const long across = (parallel + 1) / 2, along = (serial + 1) / 2;
+    for (long y = 0; y < across; ++y)
+        for (long x = 0; x < along; ++x) {
             std::memset(static_cast<void*>(scratch), 0xff, sizeof scratch);  // NaN until written
             std::barrier<> block(n_threads);
             std::vector<std::unique_ptr<std::barrier<>>> warps;
@@ -48,9 +50,9 @@ void run_grid(Kernel kernel, long parallel, long serial, int n_threads, Argument
             for (int t = 0; t < n_threads; ++t)
                 threads.emplace_back([&, t] {
                     threadIdx = {unsigned(t), 0, 0}, blockIdx = {unsigned(x), unsigned(y), 0};
-                    blockDim = {unsigned(n_threads), 1, 1}, gridDim = {unsigned(serial), unsigned(parallel), 1};
+                    blockDim = {unsigned(n_threads), 1, 1}, gridDim = {unsigned(along), unsigned(across), 1};
                     block_barrier = &block, warp_barrier = warps[t / 32].get();
-                    kernel(arguments...);
+                    kernel(parallel, serial, arguments...);
                 });
             for (auto& thread : threads) thread.join();
         }
@@ -61,7 +63,7 @@ template <auto kernel, class... Arguments>
 void entry(long parallel, long serial, long, int n_threads, Arguments... arguments) {
     run_grid(kernel, parallel, serial, n_threads, arguments...);
 }
-template <auto kernel, class... Arguments> void* entry_of(void (*)(Arguments...)) {
+template <auto kernel, class... Arguments> void* entry_of(void (*)(long, long, Arguments...)) {
     return reinterpret_cast<void*>(&entry<kernel, Arguments...>);
 }
 #define ENTRY(name) \
