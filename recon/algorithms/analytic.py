@@ -43,6 +43,7 @@ def fbp(model, prompts, *, window="hann", cutoff=1.0):
     direct = _rebin(_line_integrals(model, prompts), layout)
     direct, radial_mm = _equal_spacing(direct, layout)
     direct = _filter(direct, radial_mm, window, cutoff)
+    direct, radial_mm = _finer(direct, radial_mm, min(grid.voxel_mm[:2]) / 2)
     planes = direct.shape[2]
     reach = min(1, layout.scanner.rings - 1)
     segment = Segment(min_ring_difference=-reach, max_ring_difference=reach, planes=planes)
@@ -86,7 +87,10 @@ def _fill_gaps(y):
 
 
 def _rebin(values, layout):
-    """Single-slice rebinning: the mean of all planes at the same z, weighted by ring pairs."""
+    """Single-slice rebinning: the mean of all planes at the same z, weighted by ring pairs.
+
+    Planes that no ring pair has lie between two that have: their mean stands for them.
+    """
     rings, spacing = layout.scanner.rings, layout.scanner.ring_spacing_mm
     rays, pairs = layout.rays(), layout.multiplicity()[0, 0]
     total = np.zeros((*values.shape[:2], 2 * rings - 1), np.float32)
@@ -103,6 +107,9 @@ def _rebin(values, layout):
     seen = np.flatnonzero(weight)
     total /= np.maximum(weight, 1).astype(np.float32)
     low, high = seen[0], seen[-1]
+    # Ring differences that are all even, or all odd, leave out every other plane.
+    unseen = np.setdiff1d(np.arange(low, high), seen)
+    total[..., unseen] = (total[..., unseen - 1] + total[..., unseen + 1]) / 2
     margin = min(low, 2 * rings - 2 - high)
     return total[..., margin : 2 * rings - 1 - margin]
 
@@ -147,6 +154,20 @@ def _filter(direct, radial_mm, window, cutoff):
         spectrum = np.fft.rfft(view, size, axis=0) * response[:, None]
         out[:] = np.fft.irfft(spectrum, size, axis=0)[:bins]
     return filtered
+
+
+def _finer(direct, radial_mm, most_mm):
+    """Bins of at most `most_mm` by linear interpolation, and their size in mm.
+
+    Lines as far apart as voxels would pass some voxels closer than others, which shows as a moire.
+    """
+    bins, times = direct.shape[1], int(np.ceil(radial_mm / most_mm))
+    if times == 1 or bins == 1:
+        return direct, radial_mm
+    at = np.arange(2 * (bins // 2) * times + 1) / times
+    below = np.minimum(at.astype(int), bins - 2)
+    share = np.minimum(at - below, 1).astype(np.float32)[:, None]
+    return (1 - share) * direct[:, below] + share * direct[:, below + 1], radial_mm / times
 
 
 def _angles(layout):

@@ -44,9 +44,10 @@ DEVICE void team_barrier() { __syncwarp(); }
 DEVICE lane load(const float* p) { return *p; }
 DEVICE lane load_aligned(const float* p) { return *p; }
 DEVICE void store(float* p, lane v) { *p = v; }
-DEVICE void add(float* p, lane v, int) { atomicAdd(p, v); }
+DEVICE void add(float* p, lane v, int, int) { atomicAdd(p, v); }
 DEVICE void add(float* p, float v) { atomicAdd(p, v); }
-DEVICE void interleave(lane even, lane odd, lane& first, lane& second) { first = even; second = odd; }
+DEVICE void interleave(lane even, lane odd, lane& first, lane& second) { first = even, second = odd; }
+DEVICE void deinterleave(lane first, lane second, lane& even, lane& odd) { even = first, odd = second; }
 
 #else
 #include <omp.h>
@@ -97,7 +98,7 @@ template <class Body> DEVICE void teams(int n, Body body) {
     for (int i = 0; i < n; ++i) body(i);
 }
 template <class Body> DEVICE void members(int from, int to, int step, Body body) {
-#pragma GCC ivdep
+#pragma omp simd
     for (int i = from; i < to; i += step) body(i);
 }
 template <class Body> DEVICE void threads(int n, Body body) {
@@ -110,19 +111,32 @@ DEVICE lane load(const float* p) { return *reinterpret_cast<const loose_lane*>(p
 DEVICE lane load_aligned(const float* p) { return *reinterpret_cast<const lane*>(p); }
 DEVICE void store(float* p, lane v) { *reinterpret_cast<loose_lane*>(p) = v; }
 DEVICE void add(float* p, float v) { *p += v; }
-DEVICE void add(float* p, lane v, int valid) {  // the first `valid` values of a lane
-    if (valid >= LANES) store(p, load(p) + v);
-    else for (int l = 0; l < valid; ++l) p[l] += v[l];
+typedef int lane_index __attribute__((vector_size(LANES * sizeof(int))));
+// Adds the first `valid` values of a lane; `before` values before p may be touched, unchanged.
+DEVICE void add(float* p, lane v, int valid, int before) {
+    if (valid >= LANES) {
+        store(p, load(p) + v);
+    } else if (before + valid >= LANES) {  // the whole vector that ends where the valid values do
+        const int shift = LANES - valid;
+        lane_index index;
+        for (int l = 0; l < LANES; ++l) index[l] = l < shift ? l : LANES + l - shift;
+        store(p - shift, load(p - shift) + __builtin_shuffle(lane{}, v, index));
+    } else {
+        for (int l = 0; l < valid; ++l) p[l] += v[l];
+    }
 }
 DEVICE void interleave(lane even, lane odd, lane& first, lane& second) {
-    typedef int index __attribute__((vector_size(LANES * sizeof(int))));
-    index low, high;
+    lane_index low, high;
     for (int l = 0; l < LANES; ++l) {
         low[l] = l / 2 + (l & 1) * LANES;
-        high[l] = LANES / 2 + l / 2 + (l & 1) * LANES;
+        high[l] = LANES / 2 + low[l];
     }
-    first = __builtin_shuffle(even, odd, low);
-    second = __builtin_shuffle(even, odd, high);
+    first = __builtin_shuffle(even, odd, low), second = __builtin_shuffle(even, odd, high);
+}
+DEVICE void deinterleave(lane first, lane second, lane& even, lane& odd) {
+    lane_index low, high;
+    for (int l = 0; l < LANES; ++l) low[l] = 2 * l, high[l] = 2 * l + 1;
+    even = __builtin_shuffle(first, second, low), odd = __builtin_shuffle(first, second, high);
 }
 extern "C" inline __attribute__((used)) int lanes() { return LANES; }
 #endif

@@ -20,11 +20,12 @@ DEVICE void add_rows(float* image, const Ray& ray, const lane* near, const lane*
             const Rows at(ray, (u0 + t) / parts);
             lane first = near[t], second = first;
             if (SPACING == 2) interleave(near[t], far[t], first, second);
-            add(image + at.near + z, at.near_weight * first, nz - z);
-            add(image + at.far + z, at.far_weight * first, nz - z);
-            if (SPACING == 2 && z + LANES < nz) {
-                add(image + at.near + z + LANES, at.near_weight * second, nz - z - LANES);
-                add(image + at.far + z + LANES, at.far_weight * second, nz - z - LANES);
+            add(image + at.near + z, at.near_weight * first, nz - z, z);
+            add(image + at.far + z, at.far_weight * first, nz - z, z);
+            const int next = z + LANES;
+            if (SPACING == 2 && next < nz) {
+                add(image + at.near + next, at.near_weight * second, nz - next, next);
+                add(image + at.far + next, at.far_weight * second, nz - next, next);
             }
         }
     }

@@ -28,20 +28,28 @@ DEVICE void fill(float* rows, const Row<SPACING>& shape, const float* image, int
         const float *near = image + at.near, *far = image + at.far;
         const float v = at.near_weight, w = at.far_weight;
         float *row = rows + t * shape.step() + LANES, *second = row + shape.size, *third = second + shape.size;
-        if constexpr (SPACING == 2) {
-            members(0, nz / 2, 1, [&](int q) {
-                const float even = v * near[2 * q] + w * far[2 * q];
-                row[q] = even, third[q - 1] = even;
-                second[q] = v * near[2 * q + 1] + w * far[2 * q + 1];
-            });
-            const int q = nz / 2;
-            if (nz & 1) members(q, q + 1, 1, [&](int) { row[q] = third[q - 1] = v * near[2 * q] + w * far[2 * q]; });
-        } else {
-            members(0, nz, 1, [&](int z) {
-                const float value = v * near[z] + w * far[z];
-                row[z] = value, second[z - 1] = value;
-            });
-        }
+        // Whole vectors; the last overlaps the one before it.
+        const int n = SPACING == 2 ? nz / 2 : nz;
+        const auto put = [&](int q) {
+            if constexpr (SPACING == 2) {
+                lane even, odd;
+                deinterleave(v * load(near + 2 * q) + w * load(far + 2 * q),
+                             v * load(near + 2 * q + LANES) + w * load(far + 2 * q + LANES), even, odd);
+                store(row + q, even), store(third + q - 1, even), store(second + q, odd);
+            } else {
+                const lane value = v * load(near + q) + w * load(far + q);
+                store(row + q, value), store(second + q - 1, value);
+            }
+        };
+        const auto put_one = [&](int z) {
+            const float value = v * near[z] + w * far[z];
+            if (SPACING != 2) row[z] = second[z - 1] = value;
+            else if (z & 1) second[z / 2] = value;
+            else row[z / 2] = third[z / 2 - 1] = value;
+        };
+        if (n >= LANES) members(0, n, LANES, [&](int q) { put(least(q, n - LANES)); });
+        else members(0, nz, 1, put_one);
+        if (SPACING == 2 && (nz & 1)) members(nz - 1, nz, 1, put_one);
     });
 }
 
