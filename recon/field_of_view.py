@@ -33,7 +33,7 @@ def image_grid(layout, patient_position="HFS", *, voxel_mm=None, grid_like=None)
     half = layout.scanner.ring_spacing_mm / 2
     across = max(round(2 * half), 1) / 2
     voxel_mm = voxel_mm or (across, across, half)
-    if min(voxel_mm) <= 0:
+    if not all(0 < side < np.inf for side in voxel_mm):
         raise ValueError(f"--voxel-mm takes three sides above 0 mm, got {voxel_mm}")
     diameter = 2 * float(np.abs(layout.rays()[..., 2]).max())
     length = (2 * layout.scanner.rings - 1) * half

@@ -7,6 +7,7 @@ from pathlib import Path
 from recon import backend
 
 GIB = 1 << 30
+CONTROL_GROUP = Path("/sys/fs/cgroup")
 _PROGRAM = 200 << 20  # Python, its libraries and the kernels
 _IMAGES = 8  # start, image, back projection, its blur, output, its filter and two to spare
 
@@ -15,7 +16,7 @@ def available(device):
     """Bytes of memory that are free now: of the GPU, or of the machine or the container."""
     if device == "cuda":
         return backend.cupy().cuda.runtime.memGetInfo()[0]
-    return min(_machine(), *_container())
+    return min([_machine(), *_container()])
 
 
 def needed(*, arrays, bins, subsets, voxels):
@@ -42,22 +43,21 @@ def _machine():
 
 def _container():
     """What control groups (version 2, then 1) leave to their processes, in bytes."""
-    root = Path("/sys/fs/cgroup")
-    for limit, used, stat, cache in (
-        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    for files, cache in (
+        (("memory.max", "memory.current", "memory.stat"), "inactive_file"),
         (
-            *("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-            *("memory/memory.stat", "total_inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat"),
+            "total_inactive_file",
         ),
     ):
+        folder = CONTROL_GROUP / ("memory" if "limit" in files[0] else "")
         try:
-            texts = (root / limit).read_text().strip(), (root / used).read_text().strip()
-            statistics = dict(line.split() for line in (root / stat).read_text().splitlines())
-        except (OSError, ValueError):
-            continue
-        if all(text.isdigit() for text in texts):
+            limit, used, stat = ((folder / name).read_text() for name in files)
+            statistics = dict(line.split() for line in stat.splitlines())
             # The kernel gives up cached files before it refuses memory.
-            yield int(texts[0]) - int(texts[1]) + int(statistics.get(cache, 0))
+            yield int(limit) - int(used) + int(statistics.get(cache, 0))
+        except (OSError, ValueError):  # no such files, or no limit ("max")
+            continue
 
 
 def in_gib(count):

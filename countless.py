@@ -1,0 +1,78 @@
+"""The `countless` command: maps subcommands to functions, imported when they are called."""
+
+import sys
+import traceback
+
+from cyclopts import App, CycloptsError
+
+PACKAGES = ("recon", "sim", "denoise", "benchmarks")
+
+
+def _version():
+    from recon.version import __version__
+
+    return __version__
+
+
+def _config(*context):
+    from recon.config import fill_in
+
+    fill_in(*context)
+
+
+app = App(
+    name="countless",
+    help="Quantitative PET images from a scanner's files, fast on any CPU or GPU.",
+    version=_version,
+    config=_config,
+    suppress_keyboard_interrupt=False,
+)
+app.command("recon.command:recon", help="Reconstruct a sinogram from a scanner's file to an image.")
+app.command("recon.info:info", help="Say what a sinogram or an image is.")
+app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the image.")
+benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")
+benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")
+app.command(benchmark)
+
+
+def main(tokens=None):
+    """Runs the command line and returns its exit code: 0, 2 for input that cannot be used, or 130.
+
+    Args:
+        tokens: list of words after `countless`; by default those of the process.
+    """
+    tokens = sys.argv[1:] if tokens is None else tokens
+    options = {"exit_on_error": False, "print_error": False, "verbose": False}
+    try:
+        app(tokens, result_action="return_value", **options)
+    except CycloptsError as error:
+        name = error.argument.name if error.argument else ""
+        named = name.strip("-") in str(error).replace("_", "-")
+        return _refused(error if named else f"{name}: {error}")
+    except (ValueError, RuntimeError) as error:
+        if not _raised_by_us(error):
+            raise
+        return _refused(error)
+    except MemoryError as error:
+        return _refused(f"{error or 'out of memory'}; close other programs or ask for less")
+    except KeyboardInterrupt:
+        print("\ncountless: interrupted; no file was left half written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _refused(error):
+    print("countless:", " ".join(str(error).split()), file=sys.stderr)
+    return 2
+
+
+def _raised_by_us(error):
+    """Whether our code raised it, with a message for the user; anything else is a bug."""
+    frame, _ = list(traceback.walk_tb(error.__traceback__))[-1]
+    line = traceback.extract_tb(error.__traceback__)[-1].line or "raise"
+    ours = frame.f_globals["__name__"].split(".")[0] in PACKAGES
+    return ours and line.startswith("raise")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""What a scanner counts of a phantom, by a finer model than the one that reconstructs it."""
+
+import numpy as np
+from scipy import ndimage, sparse
+
+from recon import Grid, Scanner, Segment, SinogramLayout
+from recon.projectors import SinogramProjector
+
+FINE_VIEWS = 16  # projected at a time, which bounds the memory
+
+
+def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *, split=2,
+                     threads=None):
+    """Sum over a bin's crystal pairs of the attenuated line integral of the activity.
+
+    Every crystal is cut into split x split smaller ones. A pair's line integral is the mean over
+    all rays between the parts of its two crystals, each attenuated on its own way, which blurs as
+    the crystals' size does. Reconstruction knows one ray per bin, so it has no part in this.
+
+    Args:
+        activity: image (x, y, z) on a grid finer than that of the reconstruction.
+        mu_per_cm: image (x, y, z), attenuation at 511 keV in 1/cm.
+        grid: Grid of both.
+        layout: SinogramLayout whose bins follow the crystals.
+        split: parts of a crystal along each of its sides.
+        threads: CPU threads.
+    Returns:
+        float32 of layout.shape, activity * mm.
+    """
+    fine = _finer(layout, split)
+    without_tof = fine.without_tof()
+    normal, swapped = (_plane_sums(fine, layout, split, turned) for turned in (False, True))
+    rows, columns = layout.views * layout.radial_bins, layout.tof_bins * layout.planes
+    total = np.zeros((rows, columns), np.float32)
+    for first in range(0, fine.views, FINE_VIEWS):
+        views = slice(first, first + FINE_VIEWS)
+        emitted = SinogramProjector(fine, grid, views=views, threads=threads)(activity)
+        mm = SinogramProjector(without_tof, grid, views=views, threads=threads)(mu_per_cm) / 10
+        emitted = emitted.reshape(*mm.shape[:2], layout.tof_bins, fine.planes)
+        emitted *= np.exp(-mm)[:, :, None]
+        for planes, step, bins in zip(
+            (normal, swapped), (1, -1), _bin_sums(fine, layout, split, views), strict=True
+        ):
+            summed = emitted[:, :, ::step].reshape(-1, fine.planes) @ planes
+            total += bins @ summed.reshape(bins.shape[1], -1)
+    return (total / split**4).reshape(layout.shape)
+
+
+def _finer(layout, split):
+    """The layout, of span 1 and unmashed, of the scanner whose crystals are parts of ours."""
+    coarse = layout.scanner
+    tilt = coarse.tilt_deg - 180 * (split - 1) / (split * coarse.crystals)
+    scanner = Scanner(
+        name=f"{coarse.name}, crystals in {split} x {split} parts",
+        rings=split * coarse.rings, crystals=split * coarse.crystals,
+        ring_spacing_mm=coarse.ring_spacing_mm / split, tilt_deg=tilt,
+        radius_mm=coarse.radius_mm, depth_mm=coarse.depth_mm,
+        radial_bins=split * coarse.radial_bins, tof_bins=coarse.tof_bins,
+        tof_bin_ps=coarse.tof_bin_ps, timing_resolution_ps=coarse.timing_resolution_ps,
+    )
+    largest = max(
+        max(-segment.min_ring_difference, segment.max_ring_difference)
+        for segment in layout.segments
+    )
+    return SinogramLayout.of(
+        scanner,
+        max_ring_difference=split * (largest + 1) - 1,
+        radial_bins=min(split * (layout.radial_bins + 2), scanner.crystals - 1),
+        tof_mashing=layout.tof_mashing,
+    ).with_(tof_bins=layout.tof_bins)
+
+
+def _plane_sums(fine, layout, split, turned):
+    """Sparse (fine planes, planes): which planes belong to which, for rays seen from either end."""
+    plane, ring1, ring2 = fine.ring_pairs().T
+    rings = (ring2, ring1) if turned else (ring1, ring2)
+    opposite = layout.scanner.crystals // 2
+    to = layout.bin_of(rings[0] // split, 0, rings[1] // split, opposite)[2]
+    return _sums(plane, to, (fine.planes, layout.planes))
+
+
+def _bin_sums(fine, layout, split, views):
+    """Sparse (bins of the layout, fine bins) for rays seen from the same end, and the other."""
+    crystal1, crystal2 = fine.crystal_pairs()[0, views].reshape(-1, 2).T // split
+    direct = Segment(min_ring_difference=0, max_ring_difference=0, planes=layout.scanner.rings)
+    direct = layout.with_(segments=(direct,))
+    view, radial, _, swapped = direct.bin_of(0, crystal1, 0, crystal2)
+    to = np.where(view < 0, -1, view * layout.radial_bins + radial)
+    shape = layout.views * layout.radial_bins, len(to)
+    for turned in (False, True):
+        yield _sums(np.where(swapped == turned, to, -1), np.arange(len(to)), shape)
+
+
+def _sums(row, column, shape):
+    kept = (row >= 0) & (column >= 0)
+    ones = np.ones(np.count_nonzero(kept), np.float32)
+    return sparse.csr_array((ones, (row[kept], column[kept])), shape=shape)
+
+
+def crystal_efficiencies(scanner, rng, *, spread=0.1, dead_blocks=0):
+    """How well each crystal counts, 1 on average; 0 for virtual crystals and for blocks that fail.
+
+    Args:
+        scanner: Scanner.
+        rng: numpy Generator.
+        spread: standard deviation from crystal to crystal.
+        dead_blocks: blocks, drawn at random, that count nothing.
+    Returns:
+        float32 (rings, crystals).
+    """
+    transaxial, axial = scanner.block_crystals
+    values = np.clip(rng.normal(1, spread, (scanner.rings, scanner.crystals)), 0.1, None)
+    ring, crystal = np.indices(values.shape)
+    values[np.isin(crystal % transaxial, scanner.virtual_crystals)] = 0
+    values[np.isin(ring % axial, scanner.virtual_rings)] = 0
+    columns = -(-scanner.crystals // transaxial)
+    block = ring // axial * columns + crystal // transaxial
+    values[np.isin(block, rng.choice(block.max() + 1, dead_blocks, replace=False))] = 0
+    return values.astype(np.float32)
+
+
+def bin_efficiencies(layout, crystals):
+    """Sum over each bin's crystal pairs of the product of their efficiencies.
+
+    Args:
+        layout: SinogramLayout whose bins follow the crystals.
+        crystals: float32 (rings, crystals), of `crystal_efficiencies`.
+    Returns:
+        float32 (views, radial, planes); with every crystal 1 it is layout.multiplicity().
+    """
+    total = np.zeros((layout.planes, layout.views, layout.radial_bins), np.float32)
+    pairs = layout.crystal_pairs()
+    for plane, ring1, ring2 in layout.ring_pairs():
+        product = crystals[ring1, pairs[..., 0]] * crystals[ring2, pairs[..., 1]]
+        total[plane] += np.sum(product, axis=0, where=pairs[..., 0] >= 0)
+    return np.ascontiguousarray(np.moveaxis(total, 0, -1))
+
+
+def smooth_background(trues, efficiencies, layout, *, scatter=0.4, randoms=0.4):
+    """Stand-ins for scatter (the trues, blurred by 6 cm) and for randoms (the same in every bin).
+
+    Args:
+        trues: of `attenuated_trues`, without time of flight.
+        efficiencies: of `bin_efficiencies`.
+        layout: SinogramLayout.
+        scatter, randoms: their counts, as fractions of the counts of trues.
+    Returns:
+        Expected counts, float32 of layout.shape, efficiencies applied.
+    """
+    blur = 60 / layout.scanner.effective_radius_mm * layout.scanner.crystals / np.pi
+    scattered = ndimage.gaussian_filter1d(trues, blur, axis=1, mode="constant")
+    mean = efficiencies / layout.multiplicity()
+    scattered = ndimage.gaussian_filter1d(scattered, layout.views / 12, axis=0, mode="nearest")
+    scattered *= mean
+    counts = float(np.sum(trues * mean, dtype=np.float64))
+    scattered *= scatter * counts / float(scattered.sum(dtype=np.float64))
+    return scattered + efficiencies * (randoms * counts / float(efficiencies.sum(dtype=np.float64)))

@@ -1,0 +1,219 @@
+"""Input that cannot be used: one sentence on stderr, exit code 2, no output."""
+
+import numpy as np
+import pytest
+
+from recon import Grid, backend, memory
+from recon.io import read_sinogram, write_image, write_sinogram
+from recon.io.files import opened
+from tests.recon.command.conftest import GRID, LAYOUT
+
+COMMAND = ["recon", "prompts.hs", "-o", "image.nii.gz", "--grid-like", "truth.hv"]
+
+
+@pytest.fixture
+def refused(run, scan, monkeypatch):
+    """Runs the command in the scan's folder and returns its one sentence."""
+    monkeypatch.chdir(scan)
+
+    def refused(*words, command=COMMAND):
+        before = {path.name for path in scan.iterdir()}
+        result = run(*command, *words)
+        assert result.code == 2
+        assert result.err.startswith("countless: ")
+        assert result.err.count("\n") == 1
+        assert "Traceback" not in result.err
+        assert {path.name for path in scan.iterdir()} == before
+        return result.err
+
+    return refused
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_no_such_scan(refused):
+    command = ["recon", "absent.hs", "-o", "image.nii.gz"]
+    assert "absent.hs cannot be read (no such file or directory)" in refused(command=command)
+
+
+def test_a_data_file_that_is_missing_is_named(refused, scan):
+    (scan / "prompts.s").unlink()
+    assert "`prompts.s`, which is not in" in refused()
+
+
+def test_data_cut_short_are_told_with_both_sizes(refused, scan):
+    data = (scan / "efficiency.s").read_bytes()
+    (scan / "efficiency.s").write_bytes(data[:-4])
+    message = refused("--efficiency", "efficiency.hs")
+    assert f"efficiency.s has {len(data) - 4} bytes" in message
+    assert f"says {len(data)}" in message
+
+
+def test_a_misspelt_key_is_named_with_its_line_and_the_nearest(refused, scan):
+    edit(scan / "prompts.hs", "!number format", "!number formt")
+    message = refused()
+    assert "line " in message
+    assert "unknown key `number formt`; the nearest known one is `number format`" in message
+
+
+def test_a_missing_key_is_named(refused, scan):
+    edit(scan / "prompts.hs", "!number of bytes per pixel := 4\n", "")
+    assert "lacks the key `number of bytes per pixel`" in refused()
+
+
+def test_a_mu_map_beside_the_image_is_refused_with_both_places(refused, scan):
+    away = Grid.centred(shape=(4, 4, 4), voxel_mm=(5, 5, 5), centre_mm=(0, 0, 300))
+    write_image(scan / "away.hv", np.zeros(away.shape, np.float32), away)
+    message = refused("--mu-map", "away.hv")
+    assert "away.hv lies at z from 290 to 310 mm and does not overlap the image" in message
+
+
+@pytest.mark.parametrize("value", [np.nan, -1.0])
+@pytest.mark.parametrize("name", ["prompts", "efficiency", "background"])
+def test_counts_that_cannot_be_are_refused_with_their_place(refused, scan, name, value):
+    array, layout, _ = read_sinogram(scan / f"{name}.hs")
+    array[3, 2, 1] = value
+    write_sinogram(scan / f"{name}.hs", array, layout)
+    words = [] if name == "prompts" else [f"--{name}", f"{name}.hs"]
+    message = refused(*words)
+    assert f"{name}.hs has 1 of {array.size} values" in message
+    assert "(view, radial, plane) = (3, 2, 1)" in message
+
+
+def test_negative_attenuation_is_refused(refused, scan):
+    write_image(scan / "mu.hv", np.full(GRID.shape, -1000, np.float32), GRID)
+    assert "cannot be attenuation in 1/cm" in refused("--mu-map", "mu.hv")
+
+
+def test_a_correction_of_zero_is_refused(refused, scan):
+    write_sinogram(scan / "c.hs", np.zeros(LAYOUT.shape, np.float32), LAYOUT)
+    assert "corrections of 0" in refused("--correction", "c.hs")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"radial_bins": 21}, "21 radial bins, where prompts.hs has 23; give factors"),
+        ({"views": 8, "view_mashing": 2}, "8 views, where prompts.hs has 16"),
+        (
+            {"segments": LAYOUT.segments[:3]},
+            "3 (ring differences -1 to 1, 13 planes) segments, where prompts.hs has 5",
+        ),
+    ],
+)
+def test_sinograms_that_do_not_match_are_refused_with_what_differs(refused, scan, changes, words):
+    layout = LAYOUT.with_(**changes)
+    write_sinogram(scan / "other.hs", np.ones(layout.shape, np.float32), layout)
+    assert words in refused("--efficiency", "other.hs")
+
+
+@pytest.fixture
+def tof_scan(scan):
+    layout = LAYOUT.with_(tof_mashing=3, tof_bins=3)
+    write_sinogram(scan / "prompts.hs", np.ones(layout.shape, np.float32), layout)
+    return layout
+
+
+def test_a_background_without_the_prompts_time_of_flight_is_refused(refused, tof_scan):
+    message = refused("--background", "background.hs")
+    assert "background.hs has no time of flight, where prompts.hs has 3 bins" in message
+
+
+def test_factors_by_time_of_flight_cannot_be_summed(refused, scan, tof_scan):
+    write_sinogram(scan / "m.hs", np.ones(tof_scan.shape, np.float32), tof_scan)
+    assert "factors by time of flight" in refused("--efficiency", "m.hs", "--no-tof")
+
+
+def test_time_of_flight_bins_of_another_width_are_refused(refused, scan, tof_scan):
+    other = tof_scan.with_(tof_mashing=2, tof_bins=3)
+    write_sinogram(scan / "b.hs", np.ones(other.shape, np.float32), other)
+    assert "(time-of-flight bins, mashing) (3, 2)" in refused("--background", "b.hs")
+
+
+def test_subsets_that_do_not_divide_the_views_are_told_the_nearest_that_do(refused):
+    assert "16 views, got 7; the nearest is 8" in refused("--subsets", 7)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--iterations", "0"], "--iterations takes 1 or more, got 0"),
+        (["--save-every", "0"], "--save-every takes 1 or more, got 0"),
+        (["--psf-mm", "1", "2"], "--psf-mm takes one or three widths"),
+        (["--post-filter-mm=-1"], "--post-filter-mm takes one or three widths of 0 mm or more"),
+        (["--voxel-mm", "2", "2", "2"], "--voxel-mm and --grid-like both set the voxels"),
+        (["--additive", "background.hs"], "--additive takes --correction or --efficiency"),
+        (
+            ["--efficiency", "efficiency.hs", "--correction", "efficiency.hs"],
+            "--efficiency and --correction are two ways to say the same",
+        ),
+        (["--preview", "image.txt"], "--preview takes a name that ends in"),
+        (["--subset", "8"], "Unknown option: --subset. Did you mean --subsets?"),
+        (["--iterations", "many"], 'unable to convert "many" into int'),
+        (["--lor-angles", "both"], 'Choose from: "crystals", "stir"'),
+    ],
+)
+def test_settings_that_cannot_be(refused, words, message):
+    assert message in refused(*words)
+
+
+@pytest.mark.parametrize("voxels", [["0", "2", "2"], ["-2", "2", "2"], ["2", "nan", "2"]])
+def test_voxels_without_size_are_refused(refused, voxels):
+    command = ["recon", "prompts.hs", "-o", "image.nii.gz", "--voxel-mm", *voxels]
+    assert "--voxel-mm takes three sides above 0 mm" in refused(command=command)
+
+
+@pytest.mark.parametrize("output", ["image.dcm", "image", "image.v"])
+def test_an_output_of_no_known_format_is_refused(refused, output):
+    command = ["recon", "prompts.hs", "-o", output]
+    assert "ends in .hv, .nii or .nii.gz" in refused(command=command)
+
+
+def test_an_output_in_no_folder_is_refused(refused):
+    assert "there is no folder" in refused(command=["recon", "prompts.hs", "-o", "no/image.nii"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-o", "truth.hv", "--grid-like", "truth.hv"],
+        ["-o", "mu.hv", "--mu-map", "mu.hv"],
+        ["-o", "../{folder}/truth.hv", "--start", "truth.hv"],
+        ["-o", "image.hv", "--iterations", "2", "--save-every", "1", "--start", "image.pass1.hv"],
+        ["-o", "image.nii", "--start", "picture.hv", "--preview", "picture.pdf"],
+    ],
+)
+def test_an_output_never_replaces_an_input(refused, scan, words):
+    truth = (scan / "truth.hv").read_text()
+    for name in ("image.pass1.hv", "picture.hv"):
+        (scan / name).write_text(truth)
+    (scan / "picture.pdf").hardlink_to(scan / "picture.hv")
+    words = [word.format(folder=scan.name) for word in words]
+    assert "would overwrite the input" in refused(command=["recon", "prompts.hs", *words])
+
+
+def test_a_start_image_on_another_grid_is_refused(refused, scan):
+    other = Grid.centred(shape=GRID.shape, voxel_mm=(5, 6, 4))
+    write_image(scan / "start.hv", np.ones(GRID.shape, np.float32), other)
+    assert "start.hv has 21 × 21 × 9 voxels of 5 × 6 × 4 mm" in refused("--start", "start.hv")
+
+
+@pytest.mark.skipif(backend.find_device()[0] == "cuda", reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(refused):
+    assert "--device cuda was asked for, but" in refused("--device", "cuda")
+
+
+def test_too_little_memory_is_refused_with_what_takes_it(refused, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda device: 100 << 20)
+    message = refused()
+    assert "0.1 GiB are free on the cpu; use larger voxels (--voxel-mm)" in message
+
+
+def test_a_bug_is_not_taken_for_bad_input(run, scan, monkeypatch):
+    monkeypatch.setattr("recon.command.image_grid", lambda *_, **__: opened("file", "bad mode"))
+    with pytest.raises(ValueError, match="invalid mode"):
+        run("recon", scan / "prompts.hs", "-o", scan / "image.nii")

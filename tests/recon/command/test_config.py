@@ -1,0 +1,77 @@
+"""Settings from YAML: the same names as the flags, and flags go over them."""
+
+import pytest
+
+from recon.config import read_settings
+from recon.io import FileError
+from recon.io.provenance import read_sidecar
+
+KNOWN = ["subsets", "tof", "voxel_mm", "psf_mm"]
+
+
+@pytest.fixture
+def settings_of(tmp_path):
+    def settings_of(text):
+        path = tmp_path / "run.yaml"
+        path.write_text(text)
+        return read_settings(path, KNOWN)
+
+    return settings_of
+
+
+def test_a_file_may_write_hyphens_or_underscores(settings_of):
+    assert settings_of("voxel-mm: [2, 2, 3]\npsf_mm: 4.5\n") == {
+        "voxel_mm": [2, 2, 3], "psf_mm": 4.5
+    }
+
+
+def test_no_tof_is_tof_without(settings_of):
+    assert settings_of("no-tof: true\n") == {"tof": False}
+
+
+def test_null_and_an_empty_file_set_nothing(settings_of):
+    assert settings_of("subsets:\n") == {}
+    assert settings_of("") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tof: true\nsubset: 3\n", "line 2: unknown setting `subset`; the nearest known one is "
+                                   "`subsets`"),
+        ("recon:\n  subsets: 3\n", "line 1: unknown setting `recon`; the nearest known one is"),
+        ("- subsets\n", "takes lines `name: value`, got list"),
+        ("subsets: 3\nsubsets: 4\n", "has a setting twice"),
+        ("subsets: [1\n", "line 2 is not YAML: expected"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(settings_of, text, message):
+    with pytest.raises(FileError, match=message):
+        settings_of(text)
+
+
+def test_a_whole_run_can_be_in_a_file_and_flags_go_over_it(run, scan, monkeypatch):
+    monkeypatch.chdir(scan)
+    (scan / "run.yaml").write_text(
+        "scan: prompts.hs\noutput: image.nii\ngrid_like: truth.hv\nsubsets: 8\niterations: 5\n"
+        "psf_mm: [4, 4, 0]\n"
+    )
+    result = run("recon", "--config", "run.yaml", "--iterations", 2)
+    assert result.code == 0, result.err
+    used = read_sidecar(scan / "image.nii")["configuration"]
+    assert (used["subsets"], used["iterations"], used["psf_mm"]) == (8, 2, [4, 4, 0])
+
+
+def test_an_unknown_setting_ends_the_command_with_one_sentence(run, scan):
+    (scan / "run.yaml").write_text("itertions: 2\n")
+    result = run("recon", scan / "prompts.hs", "-o", scan / "x.nii", "--config", scan / "run.yaml")
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert "unknown setting `itertions`; the nearest known one is `iterations`" in result.err
+
+
+def test_a_value_of_the_wrong_kind_names_the_setting(run, scan):
+    (scan / "run.yaml").write_text("voxel_mm: [2, 2]\n")
+    result = run("recon", scan / "prompts.hs", "-o", scan / "x.nii", "--config", scan / "run.yaml")
+    assert result.code == 2
+    assert "--voxel-mm: Incorrect number of arguments: expected 3 but got 2" in result.err

@@ -1,0 +1,159 @@
+"""The kernels compile for every machine, and the CPU's vectors may have any width."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from recon import backend
+from recon.listmode import ListModeProjector
+from recon.operators import GaussianBlur
+from recon.projectors import SinogramProjector
+from tests.recon.cases import GRIDS, LAYOUTS, uniform
+
+ROOT = Path(__file__).resolve().parents[2]
+KERNELS = {
+    "blur",
+    "em_ratio",
+    "em_update",
+    "lors_forward",
+    *(f"lors_back_{axis}" for axis in (0, 1, 2)),
+    *(f"sinogram_forward_{spacing}" for spacing in (0, 1, 2)),
+    *(f"sinogram_back_{spacing}" for spacing in (0, 1, 2)),
+}
+ARCHITECTURES = ("sm_75", "sm_80", "sm_90")
+
+# An index that only run time knows keeps an array out of registers.
+RUN_TIME_INDEX = """
+extern "C" __global__ void spilling(float* out, const int* index, int n) {
+    float values[8] = {};
+    for (int i = 0; i < n; ++i) values[index[i]] += 1.0f * i;
+    for (int i = 0; i < n; ++i) out[i] = values[index[n + i]];
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def nvrtc():
+    if not os.environ.get("CI"):  # where CI is set, a missing CuPy fails
+        pytest.importorskip("cupy")
+    from cupy.cuda import nvrtc
+
+    return nvrtc
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_kernel_compiles_for_a_gpu_without_spilling_registers(nvrtc, architecture):
+    assert backend.compile_cuda(backend.cuda_source(), architecture) == ""
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_kernel_with_a_run_time_register_index_is_reported(nvrtc, architecture):
+    log = backend.compile_cuda(RUN_TIME_INDEX, architecture)
+    assert "Local memory used for function 'spilling'" in log
+
+
+def test_a_kernel_that_does_not_compile_raises_the_compilers_words(nvrtc):
+    with pytest.raises(RuntimeError, match="undefined_name"):
+        backend.compile_cuda("__global__ void k() { undefined_name = 1; }", "sm_80")
+
+
+def test_the_kernels_that_python_launches_are_all_there_are(nvrtc):
+    program = nvrtc.createProgram(backend.cuda_source(), "countless.cu", (), ())
+    nvrtc.compileProgram(program, (*backend.CUDA_FLAGS, "--gpu-architecture=compute_80"))
+    ptx = nvrtc.getPTX(program)
+    nvrtc.destroyProgram(program)
+    text = ptx.decode() if isinstance(ptx, bytes) else ptx
+    assert set(re.findall(r"\.entry (\w+)", text)) == KERNELS
+
+
+@pytest.mark.parametrize("kernel", sorted(KERNELS))
+def test_the_cpu_library_has_the_kernel(kernel):
+    assert hasattr(backend.cpu_library(), kernel)
+
+
+def results():
+    """What every operator makes of the same input, by name."""
+    found = {}
+    for layout, grid in [
+        ("span 1", "half the ring spacing"),
+        ("span 3", "half the ring spacing"),
+        ("span 3", "no fraction of the ring spacing"),
+        ("one ring", "many thin slices"),
+        ("odd number of TOF bins", "half the ring spacing"),
+    ]:
+        operator = SinogramProjector(LAYOUTS[layout], GRIDS[grid])
+        found[f"{layout}, {grid}: forward"] = operator(uniform(operator.in_shape))
+        found[f"{layout}, {grid}: back"] = operator.T(uniform(operator.out_shape))
+    ends = 200 * uniform((2, 300, 3)) - 100
+    operator = ListModeProjector(*ends, GRIDS["half the ring spacing"])
+    found["lors: forward"] = operator(uniform(operator.in_shape))
+    found["lors: back"] = operator.T(uniform(operator.out_shape))
+    found["blur"] = GaussianBlur((7, 8, 19), (1, 1, 1), 4)(uniform((7, 8, 19)))
+    return found
+
+
+def run(code, cache, flags=""):
+    environment = {**os.environ, "COUNTLESS_CACHE": str(cache), "COUNTLESS_CXXFLAGS": flags}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.parametrize(
+    "flags, lanes",
+    [
+        ("-DLANES_OVERRIDE=1", 1),
+        ("-DLANES_OVERRIDE=4", 4),
+        ("-DLANES_OVERRIDE=8", 8),
+        ("-mno-avx512f", None),
+    ],
+)
+def test_vectors_of_any_width_give_the_same_results(flags, lanes, tmp_path):
+    code = (
+        "import numpy, recon.backend, tests.recon.test_kernels as kernels\n"
+        f"numpy.savez({str(tmp_path / 'results.npz')!r}, **kernels.results())\n"
+        "print(recon.backend.cpu_lanes())"
+    )
+    if "-mno-avx" in flags and "avx512f" not in backend._processor():
+        pytest.skip("this processor has no AVX-512 to leave out")
+    done = run(code, tmp_path, flags)
+    assert int(done.stdout) == (lanes or 8)
+    with np.load(tmp_path / "results.npz") as others:
+        for name, ours in results().items():
+            gap = np.abs(others[name] - ours).max()
+            assert gap <= 1e-6 * np.abs(ours).max(), name
+
+
+def test_the_library_is_built_once_and_kept(tmp_path):
+    code = "import recon.backend; recon.backend.cpu_library()"
+    first, second = (run(code, tmp_path, "-O0") for _ in range(2))
+    assert "building the CPU kernels" in first.stderr
+    assert second.stderr == ""
+    assert len(list(tmp_path.glob("kernels-*.so"))) == 1
+
+
+def test_a_missing_compiler_is_said_with_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(backend.CompilerMissing, match=r"C\+\+ compiler.*install g\+\+.*set CXX"):
+        backend.cpu_library(("-DNOT_BUILT_BEFORE",))
+
+
+def test_a_build_that_fails_shows_the_command_and_the_compilers_words(monkeypatch, tmp_path):
+    monkeypatch.setenv("COUNTLESS_CACHE", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"building the CPU kernels failed: .*-fno-such-flag"):
+        backend.cpu_library(("-fno-such-flag",))
+    assert not list(tmp_path.glob("*.so"))
+
+
+def test_arrays_of_two_machines_are_refused():
+    on_gpu = SimpleNamespace(__cuda_array_interface__={})
+    with pytest.raises(TypeError, match="both NumPy and CuPy"):
+        backend.array_module(np.zeros(1), on_gpu)
