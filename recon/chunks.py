@@ -59,7 +59,7 @@ def chunks(xp, layout, grid, *, back):
             joined = counts[[*group, following]]
             if _scratch(joined, spacing, layout.tof_bins, grid.shape[2], lanes, back)[1] <= soft:
                 continue
-        padded = counts[group] + 2 * lanes
+        padded = counts[group] + _padding(spacing, lanes)
         local = np.cumsum([0, *padded[:-1]]) + lanes
         tile, floats = _scratch(counts[group], spacing, layout.tof_bins, grid.shape[2], lanes, back)
         if xp is not np and floats > backend.shared_floats():
@@ -86,11 +86,16 @@ def chunks(xp, layout, grid, *, back):
 
 def _scratch(counts, spacing, bins, nz, lanes, back):
     """Tile of forward projection, and floats of a block: rows, planes, and passes."""
-    z = nz // 2 + 2 if spacing == 2 else nz + 1
+    z = {2: nz // 2 + 2, 1: nz + 1, 0: nz + 1 + 2 * lanes}[spacing]
     row = -(-(z + lanes) // lanes) * lanes * (3 if spacing == 2 else 2)
     tile = int(np.clip(ROW_FLOATS // row, 2, FORWARD_TILE))
-    padded = int(counts.sum()) + 2 * lanes * len(counts)
+    padded = int((counts + _padding(spacing, lanes)).sum())
     passes = 3 * bins * len(counts)
     if back:
         return tile, bins * padded + passes * BACK_TILE
     return tile, tile * row + bins * padded + (passes + 1) * FORWARD_TILE
+
+
+def _padding(spacing, lanes):
+    """Zeros around a segment's planes: a vector before, one or two after them."""
+    return 3 * lanes if spacing == 0 else 2 * lanes

@@ -18,7 +18,7 @@ PANELS = (
     ("sagittal", 1, 2, "APIS"),
 )
 _BLACK = 99.95  # percentile of the voxels shown: a few hot ones shall not set the scale
-_WIDTH_IN, _MARGIN_IN, _THIN_IN = 3.4, 0.55, 0.5
+_WIDTH_IN, _HEIGHT_IN, _MARGIN_IN, _THIN_IN = 3.4, 9.0, 0.55, 0.5
 
 
 def draw(image, grid, path, *, title, unit):
@@ -38,8 +38,11 @@ def draw(image, grid, path, *, title, unit):
     limits = [_limits(grid, axis) for axis in range(3)]
     sides = [high - low for low, high in limits]
     widths, height = [sides[across] for _, across, _, _ in PANELS], max(sides[1], sides[2])
-    in_per_mm = 3 * _WIDTH_IN / sum(widths)
-    size = (3 * (_WIDTH_IN + _MARGIN_IN) + 1.2, max(height * in_per_mm, 1.5) + 1.3)
+    in_per_mm = min(3 * _WIDTH_IN / sum(widths), _HEIGHT_IN / height)
+    size = (
+        max(in_per_mm * sum(widths), 2 * _WIDTH_IN) + 3 * _MARGIN_IN + 1.2,
+        max(in_per_mm * height, 1.5) + 1.3,
+    )
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     figure.suptitle(title, fontsize=11)
     axes = figure.subplots(1, 3, width_ratios=widths)

@@ -48,6 +48,13 @@ DEVICE void add(float* p, lane v, int, int) { atomicAdd(p, v); }
 DEVICE void add(float* p, float v) { atomicAdd(p, v); }
 DEVICE void interleave(lane even, lane odd, lane& first, lane& second) { first = even, second = odd; }
 DEVICE void deinterleave(lane first, lane second, lane& even, lane& odd) { even = first, odd = second; }
+typedef int lane_index;
+DEVICE lane counting() { return 0.0f; }
+DEVICE lane_index floor_of(lane v) { return int(floorf(v)); }
+DEVICE lane as_float(lane_index v) { return float(v); }
+DEVICE lane_index within(lane_index v, int low, int high) { return v < low ? low : v > high ? high : v; }
+DEVICE lane positive(lane v) { return v > 0.0f ? v : 0.0f; }
+DEVICE lane look_up(const float* p, lane_index at, bool) { return p[at]; }
 
 #else
 #include <omp.h>
@@ -137,6 +144,28 @@ DEVICE void deinterleave(lane first, lane second, lane& even, lane& odd) {
     lane_index low, high;
     for (int l = 0; l < LANES; ++l) low[l] = 2 * l, high[l] = 2 * l + 1;
     even = __builtin_shuffle(first, second, low), odd = __builtin_shuffle(first, second, high);
+}
+DEVICE lane counting() {  // 0, 1, 2, ...
+    lane v;
+    for (int l = 0; l < LANES; ++l) v[l] = float(l);
+    return v;
+}
+DEVICE lane as_float(lane_index v) { return __builtin_convertvector(v, lane); }
+DEVICE lane_index floor_of(lane v) {
+    const lane_index towards_zero = __builtin_convertvector(v, lane_index);
+    return towards_zero + (as_float(towards_zero) > v);  // a comparison gives -1 where it holds
+}
+DEVICE lane_index within(lane_index v, int low, int high) {
+    v = v < low ? lane_index{} + low : v;
+    return v > high ? lane_index{} + high : v;
+}
+DEVICE lane positive(lane v) { return v > 0.0f ? v : lane{}; }
+// p[at], ascending. `narrow`: they lie within two vectors from the first on, which may be read.
+DEVICE lane look_up(const float* p, lane_index at, bool narrow) {
+    if (narrow) return __builtin_shuffle(load(p + at[0]), load(p + at[0] + LANES), at - at[0]);
+    lane v;
+    for (int l = 0; l < LANES; ++l) v[l] = p[at[l]];
+    return v;
 }
 extern "C" inline __attribute__((used)) int lanes() { return LANES; }
 #endif

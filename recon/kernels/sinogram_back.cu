@@ -7,6 +7,9 @@
 
 constexpr int BACK_TILE = 8;  // parts of steps whose sums are held in registers; also a slab's thickness
 
+// Zeros after a segment's planes; LANES stand before them.
+template <int SPACING> constexpr int TAIL = SPACING == 0 ? 2 * LANES : LANES;
+
 // A vector of a segment's planes from `p` on: zero where none of them exists.
 DEVICE lane planes_from(const float* values, int p, int n_planes) {
     return p > -LANES && p < n_planes ? load(values + p) : lane{};
@@ -65,22 +68,30 @@ DEVICE void spread(float* image, const float* values, const Segments& segments, 
 // Planes any distance apart: z collects from the planes less than one voxel away.
 DEVICE void spread(float* image, const float* values, const Segments& segments, const Passes<0, BACK_TILE>& passes, Bins bins,
                    const Ray& ray, int nz, int u0, int count, int parts) {
-    threads(nz, [&](int z) {
-        for (int t = 0; t < count; ++t) {
-            float total = 0.0f;
-            for (int pass = 0; pass < segments.count * bins.count(); ++pass) {
-                const int g = pass % segments.count;
-                const float* y = values + segments.padded(g, bins.first + pass / segments.count);
+    const int n_passes = segments.count * bins.count();
+    threads((nz + LANES - 1) / LANES, [&](int group) {
+        lane total[BACK_TILE] = {};
+        const float first = float(group * LANES), last = first + float(LANES - 1);
+        const lane z = counting() + first;
+        for (int pass = 0; pass < n_passes; ++pass) {
+            const int g = pass % segments.count, n_planes = segments.size(g);
+            const float* y = values + segments.padded(g, bins.first + pass / segments.count);
+            const float spacing = segments.spacing(g), inverse = 1.0f / spacing;
+            const int side = int(ceilf(inverse));  // planes on either side that may be near enough
+            const bool narrow = float(LANES - 1) * inverse + 2.0f <= float(2 * LANES - 1);
+            UNROLL for (int t = 0; t < BACK_TILE; ++t) {
                 const float weight = passes.near[pass * BACK_TILE + t], z0 = passes.far[pass * BACK_TILE + t];
-                const int from = most(0, int(ceilf((float(z - 1) - z0) / segments.spacing(g))));
-                const int to = least(segments.size(g) - 1, int(floorf((float(z + 1) - z0) / segments.spacing(g))));
-                for (int p = from; p <= to; ++p)
-                    total += weight * greater(0.0f, 1.0f - fabsf(z0 + float(p) * segments.spacing(g) - float(z))) * y[p];
+                if ((last + 1.0f - z0) * inverse < 0.0f || (first - 1.0f - z0) * inverse > float(n_planes - 1)) continue;
+                const lane_index below = floor_of((z - z0) * inverse);
+                for (int k = 1 - side; k <= side; ++k) {
+                    const lane_index p = below + k;
+                    const lane ahead = z0 + as_float(p) * spacing - z, behind = -ahead;
+                    const lane distance = ahead > behind ? ahead : behind;
+                    total[t] += weight * positive(1.0f - distance) * look_up(y, within(p, -1, n_planes), narrow);
+                }
             }
-            const Rows at(ray, (u0 + t) / parts);
-            add(image + at.near + z, at.near_weight * total);
-            add(image + at.far + z, at.far_weight * total);
         }
+        add_rows<0>(image, ray, total, total, group * LANES, nz, u0, count, parts);
     });
 }
 
@@ -101,7 +112,7 @@ DEVICE void back_block(float* scratch, float* image, const float* in, const floa
         float* value = values + segments.padded(g, b);
         members(-LANES, 0, 1, [&](int p) { value[p] = 0.0f; });
         members(0, n_planes, 1, [&](int p) { value[p] = length * bin[p]; });
-        members(n_planes, n_planes + LANES, 1, [&](int p) { value[p] = 0.0f; });
+        members(n_planes, n_planes + TAIL<SPACING>, 1, [&](int p) { value[p] = 0.0f; });
     });
     for (int u = low * parts; u < high * parts; u += BACK_TILE) {
         const int count = least(BACK_TILE, high * parts - u);

@@ -16,7 +16,10 @@ constexpr int FORWARD_TILE = 16;  // parts of steps taken at once, at most; fewe
 template <int SPACING> struct Row {
     static constexpr int kinds = SPACING == 2 ? 3 : 2;  // even, odd, even + 2 | row, row + 1
     int size;
-    DEVICE explicit Row(int nz) { size = ((SPACING == 2 ? nz / 2 + 2 : nz + 1) + 2 * LANES - 1) / LANES * LANES; }
+    DEVICE explicit Row(int nz) {
+        const int n = SPACING == 2 ? nz / 2 + 2 : SPACING == 1 ? nz + 1 : nz + 1 + 2 * LANES;
+        size = (n + 2 * LANES - 1) / LANES * LANES;
+    }
     DEVICE long step() const { return long(kinds) * size; }
 };
 
@@ -79,15 +82,22 @@ template <int SPACING>
 DEVICE void gather(float* sum, int n_planes, float spacing, const float* rows, const int* row_at, const Row<SPACING>& shape,
                    int nz, const int* shift, const float* near, const float* far, int count) {
     if constexpr (SPACING == 0) {
-        members(0, n_planes, 1, [&](int p) {
-            float total = sum[p];
+        const float reach = float(LANES - 1) * spacing;
+        const bool narrow = reach + 2.0f <= float(2 * LANES - 1);
+        members(0, n_planes, LANES, [&](int p) {
+            lane total = load(sum + p);
+            const lane planes = (counting() + float(p)) * spacing;
             for (int t = 0; t < count; ++t) {
-                const float z = far[t] + float(p) * spacing, below = floorf(z), f = z - below;
-                if (below < -1.0f || below > float(nz - 1)) continue;
-                const float* here = rows + row_at[t] + LANES + int(below);
-                total += near[t] * ((1.0f - f) * here[0] + f * here[1]);
+                const float lowest = far[t] + float(p) * spacing;
+                if (lowest >= float(nz) || lowest + reach <= -1.0f) continue;
+                const lane z = planes + far[t];
+                const lane_index below = floor_of(z), at = within(below, -2, nz);  // zeros outside
+                const lane f = z - as_float(below);
+                const float* here = rows + row_at[t] + LANES;
+                const lane low = look_up(here, at, narrow), high = look_up(here + shape.size, at, narrow);
+                total += near[t] * (low + f * (high - low));
             }
-            sum[p] = total;
+            store(sum + p, total);
         });
     } else {
         for (int t = 0, end; t < count; t = end) {

@@ -7,7 +7,8 @@ import pytest
 
 from recon import Grid, Scanner, SinogramLayout, memory
 from recon.field_of_view import image_grid, same_place
-from recon.plan import divisor_nearest
+from recon.measurement import Measurement
+from recon.plan import Plan, divisor_nearest
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,23 @@ def test_memory_of_prompts_and_images_is_counted():
     # 300 numbers kept, 2 x 100 / 4 per update, 8 images of 10, 4 bytes each, and the program.
     empty = memory.needed(arrays=[], bins=0, subsets=1, voxels=0)
     assert memory.needed(arrays=[100, 200], bins=100, subsets=4, voxels=10) - empty == 4 * 430
+
+
+def test_an_mmr_scan_of_span_11_with_all_its_files_fits_two_gib(reference, tmp_path):
+    # Headers are enough for a plan. Measured with data, the peak was 1.42 GiB.
+    template = reference / "mmr_nema_mu_map" / "mMR_template_span11.hs"
+    plan = Plan(
+        measurement=Measurement(
+            scan=template,
+            efficiency=template,
+            background=template,
+            mu_map=reference / "mmr_nema_mu_map" / "mu_map.hv",
+        ),
+        output=tmp_path / "image.nii.gz",
+        grid=Grid.centred(shape=(200, 200, 127), voxel_mm=(2.08626, 2.08626, 2.03125)),
+        subsets=21,
+    )
+    assert 1.2 * memory.GIB < plan.memory_needed + plan.sensitivity_bytes < 2 * memory.GIB
 
 
 def test_there_is_some_memory():
