@@ -46,10 +46,7 @@ def chunks(xp, layout, grid, *, back):
     z, step, axial = (layout.segment_table() / grid.voxel_mm[2]).T
     z = z - grid.origin_mm[2] / grid.voxel_mm[2]
     counts = np.array([segment.planes for segment in layout.segments])
-    whole = np.rint(step)
-    drift = np.abs(step - whole) * counts
-    spacings = np.where((drift < 1e-3) & np.isin(whole, (1, 2)), whole, 0).astype(int)
-
+    spacings = _spacings(step, counts)
     made, group = [], []
     order = sorted(range(len(counts)), key=lambda i: (spacings[i], abs(axial[i]), i))
     for index, following in zip(order, [*order[1:], None], strict=True):
@@ -82,6 +79,13 @@ def chunks(xp, layout, grid, *, back):
         )
         group = []
     return made
+
+
+def _spacings(step, counts):
+    """1 or 2 where all planes of a segment lie that many voxels apart to 1e-3 voxel, else 0."""
+    whole = np.rint(step)
+    drift = np.abs(step - whole) * counts
+    return np.where((drift < 1e-3) & np.isin(whole, (1, 2)), whole, 0).astype(int)
 
 
 def _scratch(counts, spacing, bins, nz, lanes, back):

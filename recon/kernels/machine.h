@@ -136,7 +136,7 @@ DEVICE void interleave(lane even, lane odd, lane& first, lane& second) {
     lane_index low, high;
     for (int l = 0; l < LANES; ++l) {
         low[l] = l / 2 + (l & 1) * LANES;
-        high[l] = LANES / 2 + low[l];
+        high[l] = (LANES + l) / 2 + ((LANES + l) & 1) * LANES;
     }
     first = __builtin_shuffle(even, odd, low), second = __builtin_shuffle(even, odd, high);
 }

@@ -24,16 +24,21 @@ struct Segments {
         const float tangent = axial(g) * dz / (2.0f * ray.half);
         return sqrtf(1.0f + tangent * tangent);
     }
-    DEVICE float length(int g, const Ray& ray, int parts) const { return fabsf(ray.da) / float(parts) * slant(g, ray); }
+    // A step is divided into as many parts as keep a segment from skipping voxels along z: each part has
+    // its own z, all share the step's row.
+    DEVICE int parts(int g, const Ray& ray) const {
+        return most(1, int(ceilf(fabsf(axial(g) * ray.da) / (2.0f * ray.half) - 1e-3f)));
+    }
+    DEVICE int most_parts(const Ray& ray) const {
+        int n = 1;
+        for (int g = 0; g < count; ++g) n = most(n, parts(g, ray));
+        return n;
+    }
+    DEVICE float length(int g, const Ray& ray) const { return fabsf(ray.da) / float(parts(g, ray)) * slant(g, ray); }
     DEVICE float steepest() const {
         float most_axial = 0.0f;
         for (int g = 0; g < count; ++g) most_axial = greater(most_axial, fabsf(axial(g)));
         return most_axial;
-    }
-    // A step is divided into as many parts as keep every segment from skipping voxels along z: each
-    // part has its own z, all share the step's row.
-    DEVICE int parts(const Ray& ray) const {
-        return most(1, int(ceilf(steepest() * fabsf(ray.da) / (2.0f * ray.half) - 1e-3f)));
     }
 };
 
@@ -60,18 +65,22 @@ template <int SPACING, int TILE> struct Passes {
         near = scratch + count * TILE;
         far = near + count * TILE;
     }
-    // Parts u0 .. u0 + count of the steps, `parts` to a step; those past the last repeat it with no weight.
+    // Parts u0 .. u0 + count of the steps, `parts` to a step. A segment that takes fewer parts repeats its
+    // last one with no weight, and so do the parts past the last.
     DEVICE void plan(const Ray& ray, const Segments& segments, const Tof& tof, Bins bins, int u0, int count, int parts) const {
-        const float part = 1.0f / float(parts);
+        const float share = 1.0f / float(parts);
         teams(segments.count, [&](int g) {
             const float slope = -segments.axial(g) / (2.0f * ray.half), slant = segments.slant(g, ray), z0 = segments.first_z(g);
+            const float own = float(segments.parts(g, ray)), part = 1.0f / own;
             for (int b = bins.first; b < bins.last; ++b) {
                 const int at = ((b - bins.first) * segments.count + g) * TILE;
                 int* k = shift + at;
                 float *v = near + at, *w = far + at;
                 members(0, TILE, 1, [&](int t) {
-                    v[t] = t < count ? 1.0f : 0.0f;
-                    w[t] = ray.a0 + ((float(u0 + least(t, count - 1)) + 0.5f) * part - 0.5f) * ray.da;
+                    const float u = float(u0 + least(t, count - 1));
+                    const float step = floorf((u + 0.5f) * share), k = u - step * float(parts);
+                    v[t] = t < count && k < own ? 1.0f : 0.0f;
+                    w[t] = ray.a0 + (step + (lesser(k, own - 1.0f) + 0.5f) * part - 0.5f) * ray.da;
                 });
                 if (tof.bins) members(0, TILE, 1, [&](int t) { v[t] *= tof.weight(b, w[t] * slant); });
                 members(0, TILE, 1, [&](int t) {

@@ -103,11 +103,11 @@ DEVICE void back_block(float* scratch, float* image, const float* in, const floa
     if (ray.axis != axis || low >= high) return;
     float* values = scratch;  // of the planes, times the length of a part, each segment padded with zeros
     const Passes<SPACING, BACK_TILE> passes(values + long(n_bins) * segments.n_padded, segments.count * n_bins);
-    const int parts = segments.parts(ray);
+    const int parts = segments.most_parts(ray);
     const Bins used = reached_bins(tof, ray, segments, low, high);
     teams(segments.count * used.count(), [&](int pass) {
         const int g = pass % segments.count, b = used.first + pass / segments.count, n_planes = segments.size(g);
-        const float length = segments.length(g, ray, parts);
+        const float length = segments.length(g, ray);
         const float* bin = in + long(b) * segments.n_planes + segments.first_plane(g);
         float* value = values + segments.padded(g, b);
         members(-LANES, 0, 1, [&](int p) { value[p] = 0.0f; });

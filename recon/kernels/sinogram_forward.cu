@@ -126,7 +126,7 @@ DEVICE void forward_block(float* scratch, const float* image, float* out, const 
     const Passes<SPACING, FORWARD_TILE> passes(reinterpret_cast<float*>(row_at + FORWARD_TILE), segments.count * n_bins);
     threads(int(sums - rows) + n_bins * segments.n_padded, [&](int i) { scratch[i] = 0.0f; });
     barrier();
-    const int parts = ray.size() > 0 ? segments.parts(ray) : 1;
+    const int parts = ray.size() > 0 ? segments.most_parts(ray) : 1;
     for (int u = ray.first * parts; u < ray.last * parts; u += tile) {
         const int count = least(tile, ray.last * parts - u), first = u / parts, last = (u + count - 1) / parts + 1;
         const Bins bins = reached_bins(tof, ray, segments, first, last);
@@ -144,7 +144,7 @@ DEVICE void forward_block(float* scratch, const float* image, float* out, const 
     }
     teams(segments.count * n_bins, [&](int pass) {
         const int g = pass % segments.count, b = pass / segments.count;
-        const float length = ray.size() > 0 ? segments.length(g, ray, parts) : 0.0f;
+        const float length = ray.size() > 0 ? segments.length(g, ray) : 0.0f;
         const float* sum = sums + segments.padded(g, b);
         float* bin = out + long(b) * segments.n_planes + segments.first_plane(g);
         members(0, segments.size(g), 1, [&](int p) { bin[p] = length * sum[p]; });

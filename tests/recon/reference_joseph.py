@@ -55,8 +55,7 @@ def ray_integrals(image, layout, grid, view, radial, sigmas=3.0):
 
     Steps follow x or y, whichever the ray runs along more (x at 45 degrees). Where a step of a
     segment advances by more than a voxel along z it is cut into n equal parts, which keep the
-    step's place in the transaxial plane. The kernels cut all segments of a launch alike, so only
-    layouts of one segment, or ones that need no cut, compare.
+    step's place in the transaxial plane.
     """
     # Kernels take rays in float32, which decides at 45 degrees.
     cos, sin, s, half = layout.rays()[view, radial].astype(np.float32).astype(float)

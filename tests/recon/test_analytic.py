@@ -79,6 +79,19 @@ def test_interleaving_is_undone(view_mashing):
     assert rms_difference(fbp(flat, interleaved(image)), expected) > 0.04
 
 
+def test_the_last_of_mashed_views_counts_by_the_angle_it_holds():
+    # 128 views mashed by 9: the last of 15 holds 2.
+    layout = SinogramLayout.of(
+        DEMO, span=3, max_ring_difference=1, view_mashing=9, interleaved=False
+    )
+    share = []
+    for view in (13, 14):
+        prompts = np.zeros(layout.shape, np.float32)
+        prompts[view] = disc(layout)[view]
+        share.append(fbp(model_of(layout), prompts)[CENTRE].mean())
+    assert share[1] / share[0] == pytest.approx(2 / 9, rel=0.01)
+
+
 def test_factors_and_background_are_taken_out():
     layout = LAYOUTS["mashed views"]
     factors = 0.2 + uniform(layout.shape, 1)
