@@ -32,6 +32,7 @@ app.command("recon.info:info", help="Say what a sinogram or an image is.")
 app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the image.")
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")
 benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")
+benchmark.command("benchmarks.whole:recon", help="Time a whole reconstruction; measure memory.")
 app.command(benchmark)
 
 

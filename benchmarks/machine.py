@@ -79,6 +79,12 @@ def _compiler():
     return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
 
 
+def environment():
+    """This process's environment, in which other folders' processes find this code too."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return os.environ | {"PYTHONPATH": path}
+
+
 def import_seconds(repeats=3):
     """Median seconds of `import recon` in a fresh process, NumPy's import included."""
     code = "import time; t = time.perf_counter(); import recon; print(time.perf_counter() - t)"
