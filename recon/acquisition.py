@@ -85,15 +85,11 @@ class AcquisitionModel:
             prompts: counts of the bins' shape, or None for 1 in each (listed events).
         """
         values = self.projector(self._blurred(image))
-        arrays = [prompts, self._factors, self.background]
+        arrays = [_rows(array) for array in (prompts, self._factors, self.background)]
+        rows, strides = zip(*arrays, strict=True)
         views, radial, tof, planes = _four(self.data_shape)
-        rows, strides = [], []
-        for array in arrays:
-            array = None if array is None else _rows(array, self.data_shape)
-            rows.append(backend.NULL if array is None else array)
-            steps = (0, 0, 0) if array is None else array.strides[:3]
-            strides += [np.int64(step // 4) for step in steps]
-        arguments = (values, *rows, radial, tof, planes, *strides)
+        arguments = (values, *rows, np.int64(values.size), radial, tof, planes)
+        arguments += tuple(np.int64(step) for steps in strides for step in steps)
         backend.launch("em_ratio", (views * radial, 1), arguments, threads=self.projector.threads)
         return values
 
@@ -102,7 +98,14 @@ class AcquisitionModel:
 
         Bins that can count nothing (m = 0 and b = 0) are left out; -inf where counts stand in
         another bin of which none are expected.
+
+        Raises:
+            ValueError: the bins are listed events, which do not tell what was not counted.
         """
+        if len(self.data_shape) == 1:
+            raise ValueError(
+                "the log-likelihood takes all bins of a sinogram, got listed events; histogram them"
+            )
         xp = backend.array_module(image, prompts)
         expected, total = self(image), 0.0
         for k in range(0, len(expected), 8):  # a few views at a time in float64
@@ -143,16 +146,26 @@ def _broadcast(name, array, shape):
         ) from None
 
 
+EVENTS = 4096  # listed events that em_ratio takes as one row
+
+
 def _four(shape):
-    """A shape of bins as (view, radial, tof, plane); listed events are planes of one row."""
-    return {1: (1, 1, 1, *shape), 3: (*shape[:2], 1, *shape[2:])}.get(len(shape), shape)
+    """A shape of bins as (view, radial, tof, plane); listed events as rows of `EVENTS`."""
+    if len(shape) == 1:
+        return (-(-shape[0] // EVENTS), 1, 1, EVENTS)
+    return (*shape[:2], 1, shape[2]) if len(shape) == 3 else shape
 
 
-def _rows(array, shape):
-    """`array` as (view, radial, tof, plane), broadcast axes of stride 0, planes contiguous."""
+def _rows(array):
+    """An array whose planes are contiguous, and its strides along (view, radial, tof) in floats."""
+    if array is None:
+        return backend.NULL, (0, 0, 0)
     xp = backend.array_module(array)
     if array.dtype != np.float32 or array.strides[-1] != 4 or min(array.strides) < 0:
         array = xp.ascontiguousarray(array, np.float32)
-    if array.ndim == 3:
-        array = array[:, :, None]
-    return array[None, None, None] if array.ndim == 1 else array
+    view, radial, tof = {
+        1: (4 * EVENTS, 0, 0),
+        3: (*array.strides[:2], 0),
+        4: array.strides[:3],
+    }[array.ndim]
+    return array, (view // 4, radial // 4, tof // 4)

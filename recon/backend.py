@@ -116,6 +116,8 @@ def launch(kernel, grid, arguments, *, scratch_floats=0, threads=None):
         scratch_floats: float32 values each block needs to itself.
         threads: CPU threads; by default `default_threads()`. Results do not depend on it.
     """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads takes a number from 1, got {threads}; None takes them all")
     arrays = [a for a in arguments if hasattr(a, "dtype") and getattr(a, "shape", ())]
     if array_module(*arrays) is np:
         values = [_as_c(a) for a in arguments]
@@ -138,15 +140,16 @@ def _as_c(value):
         return ctypes.c_void_p(value.ctypes.data)
     if isinstance(value, np.int64):
         return ctypes.c_long(value)
-    return ctypes.c_int(value) if isinstance(value, int) else ctypes.c_float(value)
+    whole = isinstance(value, (int, np.integer))
+    return ctypes.c_int(value) if whole else ctypes.c_float(value)
 
 
 def _as_cuda(value):
     if value is NULL:
-        return np.uintp(0)
-    if hasattr(value, "dtype"):
+        return np.uintp(0)  # CuPy passes None as an int
+    if is_cuda(value) or isinstance(value, np.int64):
         return value
-    return np.int32(value) if isinstance(value, int) else np.float32(value)
+    return np.int32(value) if isinstance(value, (int, np.integer)) else np.float32(value)
 
 
 def cpu_lanes():
@@ -171,9 +174,14 @@ def _cuda_module(device_id):
 
 
 def cuda_source():
-    """All kernels as one translation unit, for CUDA and C++ compilers alike."""
-    files = sorted(KERNELS.glob("*.cu"))
-    return "".join(f'#include "{file.name}"\n' for file in files)
+    """All kernels as one translation unit, for CUDA and C++ compilers alike.
+
+    It names the hash of what it includes, since CuPy keeps compiled kernels by this text alone.
+    """
+    files = sorted([*KERNELS.glob("*.cu"), *KERNELS.glob("*.h")])
+    digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    includes = "".join(f'#include "{file.name}"\n' for file in files if file.suffix == ".cu")
+    return f"// {digest}\n{includes}"
 
 
 def compile_cuda(source, architecture):
@@ -224,12 +232,11 @@ def _cpu_library(extra_flags):
             "the CPU kernels need a C++ compiler and found none; install g++ "
             "(Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++) or set CXX"
         )
-    files = sorted([*KERNELS.glob("*.cu"), *KERNELS.glob("*.h")])
     version = subprocess.run(
         [compiler, "--version"], capture_output=True, text=True, check=True
     ).stdout
     flags = (*CPU_FLAGS, *extra_flags)
-    identity = [version, _processor(), *flags, *(f.read_text() for f in files)]
+    identity = [version, _processor(), *flags, cuda_source()]
     key = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:20]
     library = cache_folder() / f"kernels-{key}.so"
     if not library.exists():
@@ -239,8 +246,15 @@ def _cpu_library(extra_flags):
 
 def _build(compiler, flags, library):
     print("countless: building the CPU kernels, once for this machine …", file=sys.stderr)
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+        place = tempfile.TemporaryDirectory(dir=library.parent)
+    except OSError as error:
+        raise RuntimeError(
+            f"the CPU kernels cannot be kept in {library.parent} ({error.strerror}); set "
+            "COUNTLESS_CACHE to a folder that can be written"
+        ) from error
+    with place as folder:
         source, built = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
         source.write_text(cuda_source())
         command = [compiler, *flags, f"-I{KERNELS}", str(source), "-o", str(built)]

@@ -33,32 +33,24 @@ class ListModeProjector(LinearOperator):
         self, first, second, grid: Grid, *, tof_bin=None, layout=None, tof_sigmas=3.0, threads=None
     ):
         xp = backend.array_module(first, second, tof_bin)
-        lors = xp.concatenate([xp.asarray(first), xp.asarray(second)], axis=1).astype(np.float32)
-        if lors.shape[1:] != (6,):
+        first, second = (xp.asarray(end, np.float32) for end in (first, second))
+        if first.shape != second.shape or first.shape[1:] != (3,):
             raise ValueError(
                 f"end points take shape (events, 3), got {first.shape} and {second.shape}"
             )
-        if tof_bin is not None and (layout is None or not layout.tof):
-            raise ValueError(
-                "tof_bin takes a layout with time of flight that says what the bins are, got none"
-            )
+        self._lors = xp.concatenate([first, second], axis=1)
+        if not bool(xp.isfinite(self._lors).all()):
+            raise ValueError("end points take finite positions in mm, got NaN or infinite ones")
         self.grid, self.threads = grid, threads
-        self._lors = xp.ascontiguousarray(lors)
         self._tof = tof_arguments(layout if tof_bin is not None else None, tof_sigmas)
-        self._bins = (
-            xp.zeros(1, np.int32) if tof_bin is None else xp.ascontiguousarray(tof_bin, np.int32)
-        )
-        if tof_bin is not None and self._bins.shape != (len(lors),):
+        self._bins = xp.zeros(1, np.int32) if tof_bin is None else _checked_bins(tof_bin, layout)
+        if tof_bin is not None and self._bins.shape != (len(first),):
             raise ValueError(
-                f"tof_bin takes one bin for each of {len(lors)} events, got {self._bins.shape}"
+                f"tof_bin takes one bin for each of {len(first)} events, got {self._bins.shape}"
             )
-        if tof_bin is not None and not bool(
-            ((self._bins >= 0) & (self._bins < layout.tof_bins)).all()
-        ):
-            raise ValueError(f"tof_bin takes bins from 0 to {layout.tof_bins - 1}, got others")
-        self._list(len(lors))
+        self._sort(len(first))
 
-    def _list(self, events):
+    def _sort(self, events):
         super().__init__(self.grid.shape, (events,))
         xp = self._xp()
         along = xp.abs(self._lors[:, 3:] - self._lors[:, :3])
@@ -75,7 +67,7 @@ class ListModeProjector(LinearOperator):
         part._bins = (
             self._bins if self._tof[0] == 0 else self._xp().ascontiguousarray(self._bins[events])
         )
-        part._list(len(part._lors))
+        part._sort(len(part._lors))
         return part
 
     def _apply(self, image):
@@ -106,3 +98,16 @@ class ListModeProjector(LinearOperator):
     def _geometry(self):
         grid = self.grid
         return (self._lors, self._bins, *grid.shape, *grid.voxel_mm, *grid.origin_mm, *self._tof)
+
+
+def _checked_bins(tof_bin, layout):
+    """Time-of-flight bins as int32, or a ValueError that says what is wrong with them."""
+    xp = backend.array_module(tof_bin)
+    if layout is None or not layout.tof:
+        raise ValueError(
+            "tof_bin takes a layout with time of flight that says what the bins are, got none"
+        )
+    bins = xp.asarray(tof_bin)
+    if bins.dtype.kind not in "iu" or not bool(((bins >= 0) & (bins < layout.tof_bins)).all()):
+        raise ValueError(f"tof_bin takes whole numbers from 0 to {layout.tof_bins - 1}, got others")
+    return xp.ascontiguousarray(bins, np.int32)

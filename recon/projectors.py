@@ -32,6 +32,8 @@ class SinogramProjector(LinearOperator):
     def __init__(
         self, layout: SinogramLayout, grid: Grid, *, views=slice(None), tof_sigmas=3.0, threads=None
     ):
+        if not isinstance(views, slice):
+            raise TypeError(f"SinogramProjector takes views as a slice, got {views!r}")
         self.layout, self.grid, self.views = layout, grid, views
         self.tof_sigmas, self.threads = tof_sigmas, threads
         rays = layout.rays()[views]
@@ -99,7 +101,9 @@ class SinogramProjector(LinearOperator):
         )
 
     def _chunks(self, xp, back):
-        return self._on(xp, back, lambda: chunks(xp, self.layout, self.grid, back=back))
+        return self._on(
+            xp, "back" if back else "forward", lambda: chunks(xp, self.layout, self.grid, back=back)
+        )
 
     def _on(self, xp, name, make):
         """Something made once for each machine."""

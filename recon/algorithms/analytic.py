@@ -4,11 +4,15 @@ For comparison and as a start image. Rebinning: Daube-Witherspoon & Muehllehner,
 Filter: Kak & Slaney, Principles of Computerized Tomographic Imaging, 1988, eq. 3.61.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from recon import backend
+from recon.grid import Grid
+from recon.layout import SinogramLayout
 from recon.projectors import SinogramProjector
-from recon.segments import Segment
+from recon.segments import segments_of
 
 WINDOWS = {
     "ramp": lambda f: np.ones_like(f),
@@ -40,20 +44,30 @@ def fbp(model, prompts, *, window="hann", cutoff=1.0):
             f"got {window!r} and {cutoff}"
         )
     layout, grid = model.projector.layout, model.projector.grid
+    if layout.radial_bins < 3:
+        raise ValueError(f"fbp takes at least 3 radial bins, got {layout.radial_bins}")
     direct = _rebin(_line_integrals(model, prompts), layout)
     direct, radial_mm = _equal_spacing(direct, layout)
     direct = _filter(direct, radial_mm, window, cutoff)
-    direct, radial_mm = _finer(direct, radial_mm, min(grid.voxel_mm[:2]) / 2)
-    planes = direct.shape[2]
-    reach = min(1, layout.scanner.rings - 1)
-    segment = Segment(min_ring_difference=-reach, max_ring_difference=reach, planes=planes)
-    flat = layout.without_tof().with_(
-        segments=(segment,), interleaved=False, radial_mm=radial_mm, radial_bins=direct.shape[1]
-    )
-    step = flat.segment_table()[0, 1]
     dx, dy, dz = grid.voxel_mm
-    angles = _angles(layout)[:, None, None] * (radial_mm / (dx * dy) * step / dz)
-    back = SinogramProjector(flat, grid, threads=model.projector.threads).T
+    direct, radial_mm = _finer(direct, radial_mm, min(dx, dy) / 2)
+    direct = _at_slices(direct, layout.scanner.ring_spacing_mm / 2, grid)
+    # A scanner whose rings are the image's slices: each plane meets one slice.
+    slices = replace(layout.scanner, rings=grid.shape[2], ring_spacing_mm=dz, virtual_rings=())
+    flat = SinogramLayout(
+        scanner=slices,
+        views=layout.views,
+        view_mashing=layout.view_mashing,
+        radial_bins=direct.shape[1],
+        radial_mm=radial_mm,
+        segments=segments_of(grid.shape[2], max_ring_difference=0),
+        interleaved=False,
+    )
+    centred = Grid.centred(
+        shape=grid.shape, voxel_mm=grid.voxel_mm, centre_mm=(*grid.centre[:2], 0.0)
+    )
+    angles = _angles(layout)[:, None, None] * (radial_mm / (dx * dy))
+    back = SinogramProjector(flat, centred, threads=model.projector.threads).T
     return back((direct * angles).astype(np.float32))
 
 
@@ -168,6 +182,22 @@ def _finer(direct, radial_mm, most_mm):
     below = np.minimum(at.astype(int), bins - 2)
     share = np.minimum(at - below, 1).astype(np.float32)[:, None]
     return (1 - share) * direct[:, below] + share * direct[:, below + 1], radial_mm / times
+
+
+def _at_slices(direct, step, grid):
+    """Direct planes, centred on the scanner and `step` apart, brought to the grid's slices.
+
+    Linear between planes, constant up to half a step beyond the last, then zero.
+    """
+    planes = direct.shape[2]
+    at = grid.centres(2) / step + (planes - 1) / 2
+    inside = (at >= -0.5) & (at <= planes - 0.5)
+    at = np.clip(at, 0, planes - 1)
+    below = np.minimum(at.astype(int), max(planes - 2, 0))
+    above = np.minimum(below + 1, planes - 1)
+    share = (at - below).astype(np.float32)
+    values = (1 - share) * direct[..., below] + share * direct[..., above]
+    return values * inside.astype(np.float32)
 
 
 def _angles(layout):

@@ -1,8 +1,11 @@
 """Maximum likelihood by expectation maximisation, whole or by ordered subsets.
 
 Shepp & Vardi, IEEE TMI 1(2), 1982; Hudson & Larkin, IEEE TMI 13(4), 1994. Zeros are defined:
-a voxel that no bin sees (sensitivity 0) becomes 0; a bin of which nothing is expected says nothing.
+a voxel that a subset does not see keeps its value, and becomes 0 after the first pass if none sees
+it; a bin of which nothing is expected says nothing.
 """
+
+import itertools
 
 import numpy as np
 
@@ -52,15 +55,18 @@ def osem(model, prompts, *, subsets, start=None, order="spread", sensitivity_byt
     xp = backend.array_module(prompts)
     image = _start(model, start, xp)
     models = [model.subset(slice(k, None, subsets)) for k in range(subsets)]
-    kept = {}
-    while True:
-        for k in subset_order(subsets, order):
-            part = models[k]
-            sensitivity = kept[k] if k in kept else part.sensitivity(xp)
-            if k not in kept and (len(kept) + 1) * sensitivity.nbytes <= sensitivity_bytes:
-                kept[k] = sensitivity
-            _update(image, part.back(part.ratio(image, prompts[k::subsets])), sensitivity, part)
-            yield image
+    kept, seen = {}, xp.zeros(image.shape, bool)
+    for update, k in enumerate(itertools.cycle(subset_order(subsets, order)), 1):
+        part = models[k]
+        sensitivity = kept[k] if k in kept else part.sensitivity(xp)
+        if k not in kept and (len(kept) + 1) * sensitivity.nbytes <= sensitivity_bytes:
+            kept[k] = sensitivity
+        _update(image, part.back(part.ratio(image, prompts[k::subsets])), sensitivity, part)
+        if update <= subsets:
+            seen |= sensitivity > 0
+        if update == subsets:
+            image *= seen
+        yield image
 
 
 def listmode_osem(model, sensitivity, *, subsets=1, start=None):
@@ -86,13 +92,12 @@ def listmode_osem(model, sensitivity, *, subsets=1, start=None):
         raise ValueError(
             f"the sensitivity takes shape {model.image_shape} like images, got {sensitivity.shape}"
         )
-    image = _start(model, start, backend.array_module(sensitivity))
-    models = [model.subset(slice(k, None, subsets)) for k in range(subsets)]
-    share = sensitivity / np.float32(subsets)
-    while True:
-        for part in models:
-            _update(image, part.back(part.ratio(image)), share, part)
-            yield image
+    xp = backend.array_module(sensitivity)
+    share = xp.ascontiguousarray(sensitivity, np.float32) / np.float32(subsets)
+    image = _start(model, start, xp) * (share > 0)
+    for part in itertools.cycle([model.subset(slice(k, None, subsets)) for k in range(subsets)]):
+        _update(image, part.back(part.ratio(image)), share, part)
+        yield image
 
 
 def subset_order(subsets, order="spread"):
@@ -132,7 +137,6 @@ def _start(model, start, xp):
 
 
 def _update(image, back, sensitivity, model):
+    arguments = image, back, sensitivity, np.int64(image.size)
     blocks = 1, -(-image.size // 4096)
-    backend.launch(
-        "em_update", blocks, (image, back, sensitivity, image.size), threads=model.projector.threads
-    )
+    backend.launch("em_update", blocks, arguments, threads=model.projector.threads)

@@ -4,18 +4,20 @@
 // projection <- m y / (m projection + b): what each bin's counts are, over what the image explains, ready
 // to be back projected. A bin that the image does not explain (m projection + b <= 0) gives nothing.
 // Strides in floats along (view, radial, tof); planes are contiguous. y, m or b null: all 1, 1 or 0.
-// Blocks: x a row (view, radial).
-KERNEL em_ratio(GRID float* projection, const float* y, const float* m, const float* b, int n_radial, int n_tof, int n_planes,
+// Blocks: x a row (view, radial); `total` values in all, which may end within the last row.
+KERNEL em_ratio(GRID float* projection, const float* y, const float* m, const float* b, long total, int n_radial, int n_tof, int n_planes,
                 long y_view, long y_radial, long y_tof, long m_view, long m_radial, long m_tof, long b_view, long b_radial,
                 long b_tof) {
     blocks([&](long row, long, float*) {
         const long view = row / n_radial, radial = row % n_radial;
         for (int t = 0; t < n_tof; ++t) {
-            float* p = projection + (row * n_tof + t) * n_planes;
+            const long first = (row * n_tof + t) * n_planes;
+            const int size = first + n_planes <= total ? n_planes : int(total - first);
+            float* p = projection + first;
             const float* counts = y ? y + view * y_view + radial * y_radial + t * y_tof : nullptr;
             const float* factor = m ? m + view * m_view + radial * m_radial + t * m_tof : nullptr;
             const float* ground = b ? b + view * b_view + radial * b_radial + t * b_tof : nullptr;
-            threads(n_planes, [&](int i) {
+            threads(size, [&](int i) {
                 const float f = factor ? factor[i] : 1.0f;
                 const float expected = f * p[i] + (ground ? ground[i] : 0.0f);
                 p[i] = expected > 0.0f ? f * (counts ? counts[i] : 1.0f) / expected : 0.0f;
@@ -24,7 +26,9 @@ KERNEL em_ratio(GRID float* projection, const float* y, const float* m, const fl
     });
 }
 
-// image <- image back / sensitivity; zero where nothing is seen. Blocks: x 4096 voxels.
-KERNEL em_update(GRID float* image, const float* back, const float* sensitivity, int n) {
-    each(n, [&](long i) { image[i] = sensitivity[i] > 0.0f ? image[i] * back[i] / sensitivity[i] : 0.0f; });
+// image <- image back / sensitivity; a voxel that these bins do not see stays as it is.
+KERNEL em_update(GRID float* image, const float* back, const float* sensitivity, long n) {
+    each(n, [&](long i) {
+        if (sensitivity[i] > 0.0f) image[i] *= back[i] / sensitivity[i];
+    });
 }

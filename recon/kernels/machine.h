@@ -54,6 +54,7 @@ DEVICE lane_index floor_of(lane v) { return int(floorf(v)); }
 DEVICE lane as_float(lane_index v) { return float(v); }
 DEVICE lane_index within(lane_index v, int low, int high) { return v < low ? low : v > high ? high : v; }
 DEVICE lane positive(lane v) { return v > 0.0f ? v : 0.0f; }
+DEVICE float first_of(lane v) { return v; }
 DEVICE lane look_up(const float* p, lane_index at, bool) { return p[at]; }
 
 #else
@@ -160,6 +161,7 @@ DEVICE lane_index within(lane_index v, int low, int high) {
     return v > high ? lane_index{} + high : v;
 }
 DEVICE lane positive(lane v) { return v > 0.0f ? v : lane{}; }
+DEVICE float first_of(lane v) { return v[0]; }
 // p[at], ascending. `narrow`: they lie within two vectors from the first on, which may be read.
 DEVICE lane look_up(const float* p, lane_index at, bool narrow) {
     if (narrow) return __builtin_shuffle(load(p + at[0]), load(p + at[0] + LANES), at - at[0]);

@@ -12,7 +12,7 @@
 
 constexpr int FORWARD_TILE = 16;  // parts of steps taken at once, at most; fewer where rows are long
 
-// Rows of all z, padded with zeros. Python allots scratch by the same rule (projectors.py).
+// Rows of all z, padded with zeros. chunks.py allots scratch by the same rule.
 template <int SPACING> struct Row {
     static constexpr int kinds = SPACING == 2 ? 3 : 2;  // even, odd, even + 2 | row, row + 1
     int size;
@@ -88,9 +88,8 @@ DEVICE void gather(float* sum, int n_planes, float spacing, const float* rows, c
             lane total = load(sum + p);
             const lane planes = (counting() + float(p)) * spacing;
             for (int t = 0; t < count; ++t) {
-                const float lowest = far[t] + float(p) * spacing;
-                if (lowest >= float(nz) || lowest + reach <= -1.0f) continue;
                 const lane z = planes + far[t];
+                if (first_of(z) >= float(nz) || first_of(z) + reach <= -1.0f) continue;
                 const lane_index below = floor_of(z), at = within(below, -2, nz);  // zeros outside
                 const lane f = z - as_float(below);
                 const float* here = rows + row_at[t] + LANES;

@@ -34,7 +34,8 @@ struct Tof {
     // Half the normalised integral of the timing error from -infinity to `edge`, less a constant.
     DEVICE float cumulative(float edge, float x) const { return norm * erf_fit(clamp(edge - x, -reach, reach) * scale); }
     DEVICE float edge(int bin) const { return (float(bin) - 0.5f * float(bins)) * width; }
-    DEVICE float weight(int bin, float x) const { return cumulative(edge(bin + 1), x) - cumulative(edge(bin), x); }
+    // Rounding must not make a weight negative.
+    DEVICE float weight(int bin, float x) const { return greater(0.0f, cumulative(edge(bin + 1), x) - cumulative(edge(bin), x)); }
     // Bins that an annihilation between x = low and x = high can reach: [first, last).
     DEVICE int first(float low) const { return most(0, int(floorf((low - reach) / width + 0.5f * float(bins)))); }
     DEVICE int last(float high) const { return least(bins, int(ceilf((high + reach) / width + 0.5f * float(bins)))); }

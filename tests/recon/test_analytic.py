@@ -156,3 +156,30 @@ def test_noise_free_thorax_agrees_with_stirs_fbp2d_within_5_percent(reference):
     ours = fbp(model, prompts, window="ramp") * grid.voxel_mm[0]
     assert rms_difference(ours, expected) <= 0.05
     assert ours.sum() == pytest.approx(expected.sum(), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "rings, depth, voxel_z_mm",
+    [(1, 1, 6.25), (1, 1, 12.5), (DEMO.rings, 15, 2.0), (DEMO.rings, 3, 9.0)],
+)
+def test_the_value_depends_neither_on_the_rings_nor_on_the_height_of_voxels(
+    rings, depth, voxel_z_mm
+):
+    layout = SinogramLayout.of(replace(DEMO, rings=rings), max_ring_difference=0)
+    grid = Grid.centred(shape=(64, 64, depth), voxel_mm=(4, 4, voxel_z_mm))
+    model = AcquisitionModel(SinogramProjector(layout, grid))
+    centre = fbp(model, disc(layout))[CENTRE]
+    np.testing.assert_allclose(centre.mean(axis=0), 3.7, rtol=0.01)
+
+
+def test_slices_beyond_the_scanner_are_0():
+    layout = SinogramLayout.of(replace(DEMO, rings=1), max_ring_difference=0)
+    grid = Grid.centred(shape=(64, 64, 5), voxel_mm=(4, 4, 12.5))
+    image = fbp(AcquisitionModel(SinogramProjector(layout, grid)), disc(layout))
+    assert not image[..., [0, 1, 3, 4]].any() and image[..., 2].any()
+
+
+def test_two_radial_bins_are_refused():
+    layout = SinogramLayout.of(DEMO, max_ring_difference=0, radial_bins=2)
+    with pytest.raises(ValueError, match="at least 3 radial bins, got 2"):
+        fbp(model_of(layout), np.ones(layout.shape, np.float32))

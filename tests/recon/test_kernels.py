@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from recon import backend
+from recon.acquisition import AcquisitionModel
+from recon.algorithms import osem
 from recon.listmode import ListModeProjector
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
@@ -157,3 +159,54 @@ def test_arrays_of_two_machines_are_refused():
     on_gpu = SimpleNamespace(__cuda_array_interface__={})
     with pytest.raises(TypeError, match="both NumPy and CuPy"):
         backend.array_module(np.zeros(1), on_gpu)
+
+
+def signature(kernel):
+    """Sizes in bytes of a kernel's arguments, after the two that say how many blocks there are."""
+    text = "".join(path.read_text() for path in sorted(backend.KERNELS.glob("*.[hc]*")))
+    for macro in ("GEOMETRY", "LORS"):
+        body = re.search(rf"#define {macro}\b((?:.*\\\n)*.*)", text).group(1)
+        text = re.sub(rf"\b{macro}\)", body.replace("\\\n", " ") + ")", text)
+    name = kernel if re.search(rf"KERNEL {kernel}\(", text) else f"{kernel[:-2]}_##"
+    arguments = re.search(rf"KERNEL {name}\w*\(GRID ([^)]*)\)", text).group(1)
+    sizes, last = [], None
+    for argument in arguments.replace("\\", " ").split(","):
+        kind = re.match(r"\s*(const )?(float|int|long)?\s*(\*?)", argument)
+        last = kind.group(2) or last
+        sizes.append(8 if kind.group(3) else {"float": 4, "int": 4, "long": 8}[last])
+    return sizes
+
+
+def test_a_gpu_is_given_arguments_of_the_sizes_that_its_kernels_take(monkeypatch):
+    called = {}
+
+    def record(kernel, grid, arguments, **options):
+        called[kernel] = [
+            8 if getattr(a, "shape", ()) else backend._as_cuda(a).nbytes for a in arguments
+        ]
+
+    monkeypatch.setattr(backend, "launch", record)
+    timed = LAYOUTS["odd number of TOF bins"]
+    for layout in (LAYOUTS["span 1"], LAYOUTS["span 3"], timed):
+        for grid in GRIDS.values():
+            projector = SinogramProjector(layout, grid, tof_sigmas=np.float64(3))
+            model = AcquisitionModel(projector, blur=GaussianBlur(grid.shape, grid.voxel_mm, 9))
+            next(osem(model, np.ones(layout.shape, np.float32), subsets=1))
+    ends = np.eye(3, dtype=np.float32) * 100
+    listed = ListModeProjector(ends, -ends, GRIDS["half the ring spacing"])
+    listed.T(listed(np.ones(listed.in_shape, np.float32)))
+
+    assert set(called) == KERNELS
+    assert called == {kernel: signature(kernel) for kernel in called}
+
+
+def test_no_threads_at_all_are_refused():
+    layout, grid = LAYOUTS["span 1"], GRIDS["half the ring spacing"]
+    with pytest.raises(ValueError, match="threads takes a number from 1, got 0"):
+        SinogramProjector(layout, grid, threads=0)(uniform(grid.shape))
+
+
+def test_a_cache_that_cannot_be_written_is_named(monkeypatch):
+    monkeypatch.setenv("COUNTLESS_CACHE", "/proc/nowhere")
+    with pytest.raises(RuntimeError, match=r"/proc/nowhere.*set COUNTLESS_CACHE"):
+        backend.cpu_library(("-DNOT_BUILT_YET",))

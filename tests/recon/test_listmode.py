@@ -170,3 +170,17 @@ def test_projector_refuses_time_of_flight_bins_that_do_not_fit(bins, says):
         ListModeProjector(
             np.zeros((4, 3)), np.ones((4, 3)), CUBE, tof_bin=np.array(bins), layout=TIMED
         )
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_end_point_nowhere_is_refused(wrong):
+    first, second = random_lors(3)
+    first[1, 2] = wrong
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        ListModeProjector(first, second, CUBE)
+
+
+@pytest.mark.parametrize("bins", [[0, 1, 99], [0, 1, -1], [0.0, 1.5, 2.0]])
+def test_time_of_flight_bins_that_are_none_are_refused(bins):
+    with pytest.raises(ValueError, match="whole numbers from 0 to 8"):
+        ListModeProjector(*random_lors(3), CUBE, tof_bin=bins, layout=TIMED)

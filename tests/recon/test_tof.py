@@ -149,3 +149,10 @@ def test_an_oblique_line_is_timed_by_its_length_in_space():
 def test_projector_refuses_a_cut_off_it_has_no_formula_for(sigmas):
     with pytest.raises(ValueError, match="tof_sigmas takes a number above 0 and up to"):
         SinogramProjector(BINS_21, at(0, 0), tof_sigmas=sigmas)
+
+
+def test_a_projection_of_an_image_without_negative_values_has_none():
+    grid = Grid.centred(shape=(40, 40, 9), voxel_mm=(4, 4, 4))
+    image = np.zeros(grid.shape, np.float32)
+    image[5, 7], image[30, 22] = 1, 100
+    assert SinogramProjector(BINS_21, grid)(image).min() == 0
