@@ -21,7 +21,6 @@ setup(
     keywords=["PET", "reconstruction", "OSEM", "time of flight", "denoising", "CUDA"],
     classifiers=[
         "Intended Audience :: Science/Research",
-        "Operating System :: MacOS",
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
@@ -60,8 +59,8 @@ setup(
         # CuPy and NVRTC compile every kernel in the tests, on machines without a GPU as well.
         "dev": [
             "build>=1.2",
-            "cupy-cuda13x>=14; platform_system != 'Darwin'",
-            "nvidia-cuda-nvrtc>=13,<14; platform_system != 'Darwin'",
+            "cupy-cuda13x>=14",
+            "nvidia-cuda-nvrtc>=13,<14",
             "pytest>=8.2",
             "pytest-xdist>=3.6",
             "ruff>=0.9",

@@ -13,16 +13,20 @@ from cyclopts import Parameter
 from recon import backend, text
 from recon.field_of_view import image_grid
 from recon.io import provenance, write_image
-from recon.io.files import on_host
 from recon.measurement import Measurement
 from recon.plan import Plan, divisor_nearest
 from recon.reconstruction import counts_of, reconstruct
 
-UNIT = "counts/mm"
-QUANTITY = (
-    "expected counts per mm of line: m times the line integral in mm, plus b, gives expected "
-    "counts; not calibrated to activity"
-)
+
+def _whole(_, tokens):
+    """A whole number; int() of a float would cut it short in silence."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"takes a whole number, got {tokens[0].value}") from None
+
+
+WHOLE = Parameter(converter=_whole)
 OneOrThree = Annotated[
     tuple[float, ...] | None, Parameter(consume_multiple=(1, 3), negative_iterable=())
 ]
@@ -38,8 +42,8 @@ def recon(
     correction: Path | None = None,
     background: Path | None = None,
     additive: Path | None = None,
-    subsets: int | None = None,
-    iterations: int = 3,
+    subsets: Annotated[int | None, WHOLE] = None,
+    iterations: Annotated[int, WHOLE] = 3,
     psf_mm: OneOrThree = None,
     post_filter_mm: OneOrThree = None,
     start: Path | None = None,
@@ -49,7 +53,7 @@ def recon(
     lor_angles: Literal["crystals", "stir"] = "crystals",
     subset_order: Literal["spread", "sequential"] = "spread",
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    save_every: int | None = None,
+    save_every: Annotated[int | None, WHOLE] = None,
     preview: Path | None = None,
     config: Path | None = None,
 ):
@@ -59,7 +63,9 @@ def recon(
         scan: Prompts as counted, a STIR Interfile header (.hs).
         output: Image to write (.nii.gz, .nii or .hv), with a .json beside it that says how.
         mu_map: Attenuation in 1/cm (.hv, .nii, .nii.gz), applied as a factor.
-        efficiency: Sinogram that multiplies expected counts, m.
+        efficiency: Sinogram that multiplies expected counts, m; it holds the number of crystal
+            pairs per bin, too. `%unit := X` in its header says that m turns an image in X into
+            counts, so the image is in X; else it is in counts/mm.
         correction: Its inverse, as STIR writes it; infinite or 1e20 in gaps.
         background: Sinogram of expected randoms and scatter in counts, b.
         additive: The same divided by all factors, as STIR writes it: b = additive × m.
@@ -117,36 +123,38 @@ def recon(
 def _run(plan, settings):
     """Loads the data, reconstructs and writes what the plan says."""
     data = plan.measurement.load(plan.device)
-    counts = counts_of(*data)
+    counts, unit = counts_of(*data), plan.measurement.unit
     print(text.table(counts.rows()), flush=True)
     record = provenance(
         command=command_line(settings),
         configuration=settings,
         inputs=plan.inputs,
-        unit=UNIT,
-        quantity=QUANTITY,
+        unit=unit,
+        quantity=plan.measurement.quantity,
         factors=plan.measurement.factor_names(),
         background=plan.measurement.background_name(),
         counts=asdict(counts),
-        algorithm=plan.algorithm(),
+        subsets=plan.subsets,
+        tof_sigmas=plan.projector.tof_sigmas if plan.measurement.layout.tof else None,
         grid=asdict(plan.grid),
         device=f"{plan.device} ({plan.device_reason})",
     )
     log, began = [], time.perf_counter()
     for number, image in reconstruct(plan, *data):
-        image, seconds = on_host(image), round(time.perf_counter() - began, 3)
+        image = backend.to_device(image, "cpu")
+        seconds = round(time.perf_counter() - began, 3)
         sums = {"sum": float(image.sum(dtype=float)), "maximum": float(image.max())}
         log.append({"pass": number, "seconds": seconds, **sums})
         if number in plan.kept_passes:
-            path, sidecar = plan.image_path(number), record | {"passes": log}
-            more = {"frame": plan.frame, "info": plan.measurement.info}
-            write_image(path, image, plan.grid, unit=UNIT, sidecar=sidecar, **more)
-    print(text.table([("written", f"{plan.output} after {seconds:.1f} s, in {UNIT}")]))
+            done = {"algorithm": plan.algorithm(number), "pass": number, "passes": log}
+            more = {"frame": plan.frame, "info": plan.measurement.info, "sidecar": record | done}
+            write_image(plan.image_path(number), image, plan.grid, unit=unit, **more)
+    print(text.table([("written", f"{plan.output} after {seconds:.1f} s, in {unit}")]))
     if plan.preview:
         from recon.preview import draw
 
         title = f"{plan.output.name}   {plan.algorithm()}"
-        draw(image, plan.grid, plan.preview, title=title, unit=UNIT)
+        draw(image, plan.grid, plan.preview, title=title, unit=unit)
 
 
 def command_line(settings):

@@ -22,18 +22,21 @@ def fill_in(app, commands, arguments):
         if "--config" in argument.names and argument.tokens:
             path = Path(argument.tokens[-1].value)
             others = [other for other in arguments if other is not argument]
-            names = [n for other in others for n in other.names if n not in other.negatives]
-            settings = read_settings(path, [_plain(name) for name in names])
+            # The first name is the flag's in full; others are short ones and those that negate.
+            names = {_plain(other.names[0]): other.hint is bool for other in others}
+            switches = [name for name, switch in names.items() if switch]
+            settings = read_settings(path, list(names), switches)
             Dict(settings, source=str(path), use_commands_as_keys=False)(app, commands, arguments)
 
 
-def read_settings(path, known):
+def read_settings(path, known, switches=()):
     """Settings of a YAML file, a dict; those that are null are left out.
 
     Args:
         path: the file, one `name: value` for each setting.
         known: names of settings, with underscores; a file may write hyphens, and `no_x: true`
             for `x: false`.
+        switches: those that are true or false.
     Raises:
         FileError: see `fill_in`; with the line.
     """
@@ -57,15 +60,21 @@ def read_settings(path, known):
         raise FileError(f"{path} has a setting twice; keep one of each")
     found = {}
     for (node, _), value in zip(root.value, settings.values(), strict=True):
-        name = _plain(node.value)
+        name, where = _plain(node.value), f"{path}, line {node.start_mark.line + 1}"
         # cyclopts would take `no_x: true` for `x: true`.
-        if isinstance(value, bool) and name.startswith("no_"):
-            name, value = name.removeprefix("no_"), not value
+        if isinstance(value, bool) and name.removeprefix("no_") in switches:
+            value = value != name.startswith("no_")
+            name = name.removeprefix("no_")
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f"the nearest known one is `{nearest[0]}`" if nearest else (
+                f"known are {', '.join(known)}"
+            )
+            raise FileError(f"{where}: unknown setting `{node.value}`; {hint}")
+        if isinstance(value, bool) and name not in switches:
             raise FileError(
-                f"{path}, line {node.start_mark.line + 1}: unknown setting `{node.value}`; the "
-                f"nearest known one is `{nearest[0]}`"
+                f"{where}: `{node.value}` takes a value, got {str(value).lower()}; leave the line "
+                "out to go without"
             )
         found[name] = value
     return {name: value for name, value in found.items() if value is not None}

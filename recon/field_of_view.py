@@ -35,11 +35,31 @@ def image_grid(layout, patient_position="HFS", *, voxel_mm=None, grid_like=None)
     voxel_mm = voxel_mm or (across, across, half)
     if not all(0 < side < np.inf for side in voxel_mm):
         raise ValueError(f"--voxel-mm takes three sides above 0 mm, got {voxel_mm}")
-    diameter = 2 * float(np.abs(layout.rays()[..., 2]).max())
+    check_sizes(layout, "--voxel-mm", voxel_mm)
+    diameter = 2 * radius_mm(layout)
     length = (2 * layout.scanner.rings - 1) * half
     field = (max(diameter, voxel_mm[0]), max(diameter, voxel_mm[1]), length)
     shape = [_odd(side / voxel) for side, voxel in zip(field, voxel_mm, strict=True)]
     return Grid.centred(shape=shape, voxel_mm=voxel_mm, patient_position=patient_position), None
+
+
+def radius_mm(layout):
+    """How far from the scanner's axis the radial bins reach."""
+    return float(np.abs(layout.rays()[..., 2]).max())
+
+
+def check_sizes(layout, flag, sizes_mm):
+    """Refuses voxels and widths larger than the field of view.
+
+    Raises:
+        ValueError: with the flag that set them.
+    """
+    field = max(2 * radius_mm(layout), layout.scanner.rings * layout.scanner.ring_spacing_mm)
+    if max(sizes_mm) > field:
+        raise ValueError(
+            f"{flag} takes up to {field:.4g} mm, the size of the scanner's field of view, got "
+            f"{', '.join(f'{size:g}' for size in sizes_mm)}; give mm"
+        )
 
 
 def same_place(grid, other):

@@ -171,14 +171,14 @@ class Grid:
         """Which voxel centres lie in a cylinder along z.
 
         Args:
-            radius_mm: about the scanner's axis; without it, the largest circle that fits in the
-                grid about the grid's own centre.
+            radius_mm: about the scanner's axis; without it, a circle as wide as the grid's longer
+                side, about the grid's own centre.
         Returns:
             (x, y, 1) bool.
         """
         x, y = (0.0, 0.0) if radius_mm is not None else self.centre[:2]
         if radius_mm is None:
-            radius_mm = min(n * v for n, v in zip(self.shape[:2], self.voxel_mm[:2], strict=True))
+            radius_mm = max(n * v for n, v in zip(self.shape[:2], self.voxel_mm[:2], strict=True))
             radius_mm /= 2
         inside = np.hypot(self.centres(0)[:, None] - x, self.centres(1)[None] - y) <= radius_mm
         return inside[:, :, None]

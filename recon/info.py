@@ -40,6 +40,8 @@ def _sinogram(path):
         ("position", text.position(study["patient_position"])),
         *_study(study),
     ]
+    if "unit" in study:
+        rows.append(("unit", f"{study['unit']}, of images that it turns into counts"))
     # Told before the data are read: a template has none, and says so in an error.
     print(text.table(rows))
     print(text.table(_numbers(read_sinogram(path)[0])))

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from recon import backend
+from recon.agreement import check_layout, check_per_cm, check_position
 from recon.corrections.attenuation import attenuate
 from recon.io import FileError, check_counts, like, read_image, read_layout, read_sinogram
 
 GAP = 1e20  # what STIR writes as the correction of bins between detectors
+UNIT = "counts/mm"
+USUAL_PER_CM = (0.05, 0.5)  # largest attenuation at 511 keV, from a lung's to a dense metal's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +55,12 @@ class Measurement:
                 "--additive takes --correction or --efficiency beside it, for the background is "
                 "the additive term times the efficiency; give one, or --background in counts"
             )
-        if self._multiplicative:
-            self._check_fits(self._multiplicative, "factors")
-        if self._added:
-            self._check_fits(self._added, "background")
+        for path, what in ((self._multiplicative, "factors"), (self._added, "background")):
+            if path:
+                check_layout(path, what, self.scan, tof=self.tof)
+        if self.mu_map:
+            check_position(self.mu_map, self.info["patient_position"], self.scan)
+            check_per_cm(self.mu_map)
 
     @property
     def _multiplicative(self):
@@ -109,8 +114,24 @@ class Measurement:
         """What the factors m are products of, as words."""
         named = {self.efficiency: "efficiency", self.correction: "inverse of the correction"}
         found = [f"{name} {path}" for path, name in named.items() if path]
-        found = found or ["number of crystal pairs per bin"]
-        return found + ([f"attenuation from {self.mu_map}"] if self.mu_map else [])
+        found = found or [f"{self._pairs} per bin, {self._most_pairs:.0f} at most"]
+        if self.mu_map:
+            found.append(f"attenuation from {self.mu_map}, at most {self._largest_mu:.3g} 1/cm")
+        return found
+
+    @cached_property
+    def unit(self):
+        """Unit of the image: what the header of the efficiency or correction says, or counts/mm."""
+        stated = self._multiplicative and read_layout(self._multiplicative)[1].get("unit")
+        return stated or UNIT
+
+    @property
+    def quantity(self):
+        """What the image's numbers are, a sentence."""
+        meaning = "m times the line integral in mm, plus b, gives expected counts"
+        if self.unit == UNIT:
+            return f"expected counts per mm of line: {meaning}; not calibrated to activity"
+        return f"{self.unit}, as {self._multiplicative} says of its factors m: {meaning}"
 
     def background_name(self):
         """What the background b is, as words."""
@@ -130,12 +151,24 @@ class Measurement:
         if not self._multiplicative:
             yield (
                 "without --efficiency or --correction all crystal pairs count alike, but for gaps "
-                "between detectors, which count nothing"
+                "between detectors, which count nothing; an efficiency must hold the number of "
+                "pairs per bin, too"
             )
+            if not self.interleaved and self._most_pairs > 1:
+                yield (
+                    "STIR's simulations count each bin once, however many pairs it has: for "
+                    "--lor-angles stir give --efficiency of ones"
+                )
         elif self.mu_map:
             yield (
                 f"{self._multiplicative} must not hold attenuation: --mu-map applies it, and with "
                 "both it would be applied twice"
+            )
+        low, high = USUAL_PER_CM
+        if self.mu_map and not low <= self._largest_mu <= high:
+            yield (
+                f"{self.mu_map} has {self._largest_mu:.3g} 1/cm at most, where a patient has "
+                f"{low:g} to {high:g} (water 0.096): is it in 1/cm, at 511 keV?"
             )
         if self.additive and self.mu_map:
             yield f"{self.additive} is multiplied by all factors, attenuation included"
@@ -143,7 +176,8 @@ class Measurement:
     def load(self, device="cpu"):
         """Prompts, factors m and background b, float32 on the device; b is None without a file.
 
-        Without efficiency or correction, m is the number of crystal pairs of each bin.
+        Without efficiency or correction, m is the number of crystal pairs of each bin: real ones,
+        or all where bins are arc-corrected, which are interpolated over gaps.
 
         Raises:
             FileError: data are missing or cannot be such counts or factors.
@@ -151,8 +185,7 @@ class Measurement:
         prompts = backend.to_device(self._read(self.scan, "prompts"), device)
         factors = backend.to_device(self._factors(), device)
         if self.mu_map:
-            mu, grid, _ = read_image(self.mu_map, self.info["patient_position"])
-            check_counts(mu, self.mu_map, "attenuation in 1/cm", axes=("x", "y", "z"))
+            mu, grid = self._read_mu_map()
             attenuate(factors, backend.to_device(mu, device), grid, self.layout)
         background = None
         if self._added:
@@ -172,8 +205,32 @@ class Measurement:
         if self.correction:
             return _inverse(self._read(self.correction, "corrections"), self.correction)
         layout = self.layout.without_tof()
-        factors = np.empty(layout.shape, np.float32)
-        return np.multiply(layout.multiplicity(), layout.mask(), out=factors)
+        if layout.radial_mm is not None:
+            return np.broadcast_to(layout.multiplicity(), layout.shape).copy()
+        crystals, rings = layout.pair_counts()
+        return crystals * rings
+
+    @property
+    def _pairs(self):
+        arc_corrected = self.layout.radial_mm is not None
+        return "crystal pairs, gaps included," if arc_corrected else "crystal pairs"
+
+    @cached_property
+    def _most_pairs(self):
+        """Crystal pairs of the bin that has most."""
+        if self.layout.radial_mm is not None:
+            return float(self.layout.multiplicity().max())
+        crystals, rings = self.layout.pair_counts()
+        return float(crystals.max() * rings.max())
+
+    def _read_mu_map(self):
+        mu, grid, _ = read_image(self.mu_map, self.info["patient_position"])
+        check_counts(mu, self.mu_map, "attenuation in 1/cm", axes=("x", "y", "z"))
+        return mu, grid
+
+    @cached_property
+    def _largest_mu(self):
+        return float(self._read_mu_map()[0].max())
 
     def _read(self, path, what):
         array, layout, _ = read_sinogram(path, interleaved=self.interleaved)
@@ -185,56 +242,6 @@ class Measurement:
             for part in array:  # a view at a time: no second array of the whole size
                 part[...] = part[..., order]
         return array.sum(axis=2) if array.ndim > len(self.layout.shape) else array
-
-    def _check_fits(self, path, what):
-        """Refuses a sinogram whose bins are not the scan's, or not in time of flight."""
-        theirs, mine = read_layout(path)[0], self.stored_layout
-        for name, value in (
-            ("rings", lambda layout: layout.scanner.rings),
-            ("crystals per ring", lambda layout: layout.scanner.crystals),
-            ("views", lambda layout: layout.views),
-            ("radial bins", lambda layout: layout.radial_bins),
-            ("mm of arc-corrected bin", lambda layout: layout.radial_mm),
-            ("segments", _segments),
-        ):
-            found, expected = value(theirs), value(mine)
-            if found != expected:
-                raise FileError(
-                    f"{path} has {_number(found)} {name}, where {self.scan} has "
-                    f"{_number(expected)}; give {what} with the scan's layout"
-                )
-        if what == "background" and self.layout.tof and not theirs.tof:
-            raise FileError(
-                f"{path} has no time of flight, where {self.scan} has {mine.tof_bins} bins, and "
-                "how its counts spread over them is not known; give a background with these bins, "
-                "or sum them with --no-tof"
-            )
-        if what == "factors" and theirs.tof and not self.layout.tof:
-            raise FileError(
-                f"{path} has factors by time of flight, which cannot be summed as counts can; "
-                "give factors without it"
-            )
-        bins = [(layout.tof_bins, layout.tof_mashing) for layout in (theirs, mine)]
-        if theirs.tof and self.layout.tof and bins[0] != bins[1]:
-            raise FileError(
-                f"{path} has (time-of-flight bins, mashing) {bins[0]}, where {self.scan} has "
-                f"{bins[1]}; give {what} with the scan's layout"
-            )
-
-
-def _segments(layout):
-    """Segments in no order: files may have them in different ones."""
-    return sorted(
-        (s.min_ring_difference, s.max_ring_difference, s.planes) for s in layout.segments
-    )
-
-
-def _number(value):
-    """A value for a message; of a list of segments, what tells it from another briefly."""
-    if not isinstance(value, list):
-        return "no" if value is None else value
-    planes = sum(planes for *_, planes in value)
-    return f"{len(value)} (ring differences {value[0][0]} to {value[-1][1]}, {planes} planes)"
 
 
 def _inverse(correction, path):

@@ -9,7 +9,8 @@ from recon import backend
 GIB = 1 << 30
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 _PROGRAM = 200 << 20  # Python, its libraries and the kernels
-_IMAGES = 8  # start, image, back projection, its blur, output, its filter and two to spare
+_IMAGES = 5  # start, image, back projection, output and one to spare
+BLUR_IMAGES = 2  # one axis of a blur from one into the other, beside what is blurred
 
 
 def available(device):
@@ -19,7 +20,7 @@ def available(device):
     return min([_machine(), *_container()])
 
 
-def needed(*, arrays, bins, subsets, voxels):
+def needed(*, arrays, bins, subsets, voxels, more_images=0):
     """Bytes of memory that OSEM needs besides its sensitivity images.
 
     Args:
@@ -27,8 +28,20 @@ def needed(*, arrays, bins, subsets, voxels):
         bins: of the prompts; each update takes 1 / subsets of them twice.
         subsets: of the views.
         voxels: of the image.
+        more_images: what blurs take, see BLUR_IMAGES.
     """
-    return 4 * (sum(arrays) + 2 * math.ceil(bins / subsets) + _IMAGES * voxels) + _PROGRAM
+    updates = 2 * math.ceil(bins / subsets)
+    return 4 * (sum(arrays) + updates + (_IMAGES + more_images) * voxels) + _PROGRAM
+
+
+def needed_by_host(*, arrays, voxels):
+    """Bytes of the machine's memory that a reconstruction on a GPU needs.
+
+    Args:
+        arrays: sizes of what is in it at once: a sinogram while it is read, and summed.
+        voxels: of the image, which is copied to be written.
+    """
+    return 4 * (sum(arrays) + 2 * voxels) + _PROGRAM
 
 
 def _machine():

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from recon import memory, text
-from recon.field_of_view import same_place
+from recon import backend, memory, text
+from recon.agreement import check_position
+from recon.chunks import chunks
+from recon.field_of_view import check_sizes, radius_mm, same_place
 from recon.grid import Grid
-from recon.io import FileError, check_counts, check_output, read_image
+from recon.io import FileError, check_counts, check_output, like, read_image
 from recon.io.image import is_interfile
 from recon.measurement import Measurement
 from recon.operators import GaussianBlur
+from recon.projectors import SinogramProjector
 
 SUBSETS = 21
 SENSITIVITY_BYTES = 2 * memory.GIB
@@ -28,7 +31,7 @@ class Plan:
         measurement: Measurement.
         output: image to write.
         grid: Grid of the image.
-        frame: index order and affine for the output, see `recon.io.like`; or None.
+        frame: index order and affine for a NIfTI output, see `recon.io.like`; or None.
         start: first image; None for 1 in a cylinder.
         subsets, iterations, order: of OSEM; iterations are passes over all subsets.
         psf_mm, post_filter_mm: FWHM along x, y, z; 0 for none.
@@ -67,9 +70,36 @@ class Plan:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"--{name.replace('_', '-')} takes 1 or more, got {value}")
+        for flag, widths in (("--psf-mm", self.psf_mm), ("--post-filter-mm", self.post_filter_mm)):
+            check_sizes(self.measurement.layout, flag, widths)
+        self._check_field_of_view()
         self._check_mu_map()
         self._check_outputs()
+        self._check_start()
         self._check_memory()
+
+    def _check_field_of_view(self):
+        scanner = self.measurement.layout.scanner
+        half = scanner.rings * scanner.ring_spacing_mm / 2
+        low, high = self.grid.extent[2]
+        if low >= half or high <= -half or not self._seen.any():
+            raise ValueError(
+                f"the image has {text.grid(self.grid)}, none of it in the scanner's field of view "
+                f"({radius_mm(self.measurement.layout):.4g} mm about the axis, z from {-half:.4g} "
+                f"to {half:.4g} mm); 0 is the scanner's centre: leave out --grid-like or correct "
+                "where it lies"
+            )
+
+    def _check_start(self):
+        if self.start is None:
+            return
+        check_position(self.start, self.grid.patient_position, self.measurement.scan)
+        grid = like(self.start, self.grid.patient_position)[0]
+        if not same_place(grid, self.grid):
+            raise FileError(
+                f"{self.start} has {text.grid(grid)}, where the image has {text.grid(self.grid)}; "
+                f"resample it, or use --grid-like {self.start}"
+            )
 
     def _check_mu_map(self):
         mu_map = self.measurement.mu_map
@@ -109,6 +139,24 @@ class Plan:
                 f"{sinograms} of it for sinograms, where {memory.in_gib(free)} are free on the "
                 f"{self.device}; use {remedy}"
             )
+        if self.device == "cuda":
+            self._check_gpu()
+
+    def _check_gpu(self):
+        """Refuses what a GPU's shared memory, or the machine that feeds it, cannot hold."""
+        for back in (False, True):
+            chunks(backend.cupy(), self.measurement.layout, self.grid, back=back)
+        prompts, *_, summed = self.measurement.sizes()
+        host = memory.needed_by_host(
+            arrays=[prompts, summed], voxels=math.prod(self.grid.shape)
+        )
+        free = memory.available("cpu")
+        if host > free:
+            raise ValueError(
+                f"to read a sinogram for the GPU takes {memory.in_gib(host)} of the machine's "
+                f"memory, where {memory.in_gib(free)} are free; close other programs or use a "
+                "machine with more memory"
+            )
 
     @property
     def kept_passes(self):
@@ -132,7 +180,14 @@ class Plan:
             bins=math.prod(self.measurement.layout.shape),
             subsets=self.subsets,
             voxels=math.prod(self.grid.shape),
+            more_images=self._blur_images,
         )
+
+    @property
+    def _blur_images(self):
+        """Images that blurs take; the post filter's own sum is kept too."""
+        filtered = memory.BLUR_IMAGES + 1 if any(self.post_filter_mm) else 0
+        return filtered + (memory.BLUR_IMAGES if any(self.psf_mm) else 0)
 
     @cached_property
     def sensitivity_bytes(self):
@@ -151,18 +206,31 @@ class Plan:
             return None
         return GaussianBlur(self.grid.shape, self.grid.voxel_mm, fwhm_mm)
 
+    @cached_property
+    def projector(self):
+        """SinogramProjector from the image to the scan's bins."""
+        return SinogramProjector(self.measurement.layout, self.grid)
+
+    @cached_property
+    def _seen(self):
+        """Where the default start image is 1, (x, y, 1) bool.
+
+        That is what the radial bins see of a circle as wide as the grid's longer side: activity
+        beyond is not in the image's model, and in a square's corners it would gather.
+        """
+        return self.grid.cylinder() & self.grid.cylinder(radius_mm(self.measurement.layout))
+
     def start_image(self):
         """First image (x, y, z), float32: that of `start`, or 1 in a cylinder and 0 outside it."""
         if self.start is None:
-            inside = np.broadcast_to(self.grid.cylinder(), self.grid.shape)
-            return inside.astype(np.float32)
-        image, grid, _ = read_image(self.start, self.grid.patient_position)
-        if not same_place(grid, self.grid):
-            raise FileError(
-                f"{self.start} has {text.grid(grid)}, where the image has {text.grid(self.grid)}; "
-                f"resample it, or use --grid-like {self.start}"
-            )
+            return np.broadcast_to(self._seen, self.grid.shape).astype(np.float32)
+        image = read_image(self.start, self.grid.patient_position)[0]
         check_counts(image, self.start, "activity", axes=("x", "y", "z"))
+        if not image.any():
+            raise FileError(
+                f"{self.start} is 0 everywhere, and OSEM only multiplies, so the image would be 0; "
+                "give a start above 0 where activity can be, or none"
+            )
         return image
 
     def __str__(self):
@@ -177,7 +245,7 @@ class Plan:
             yield "TOF", text.time_of_flight(layout)
         yield "factors", " × ".join(files.factor_names())
         yield "background", files.background_name()
-        yield "image", f"{self.output}, {text.grid(self.grid)}"
+        yield "image", f"{self.output} in {files.unit}, {text.grid(self.grid)}"
         yield "position", text.position(self.grid.patient_position)
         passes = "1 pass" if self.iterations == 1 else f"{self.iterations} passes"
         yield (
@@ -194,15 +262,20 @@ class Plan:
             f"{memory.in_gib(memory.available(self.device))} free",
         )
 
-    def algorithm(self):
-        """OSEM with its passes × subsets and smoothing, briefly."""
-        words = [f"OSEM {self.iterations} × {self.subsets}"]
+    def algorithm(self, number=None):
+        """OSEM with its passes (all, or so many) × subsets and smoothing, briefly."""
+        words = [f"OSEM {number or self.iterations} × {self.subsets}"]
         smoothing = {"PSF": self.psf_mm, "post filter": self.post_filter_mm}
         words += [f"{name} {text.widths(fwhm)}" for name, fwhm in smoothing.items() if any(fwhm)]
         return ", ".join(words)
 
     def _notes(self):
         yield from self.measurement.notes()
+        if self.frame is not None and is_interfile(self.output):
+            yield (
+                f"{self.output} keeps the voxels of --grid-like but not its index order and "
+                "affine, which .hv cannot hold: name it .nii.gz for those"
+            )
         kept = self.sensitivity_bytes // self._image_bytes
         if kept < self.subsets:
             yield (

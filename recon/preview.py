@@ -7,8 +7,9 @@ and one inverted grey scale.
 
 import numpy as np
 
+from recon import backend
 from recon.grid import PATIENT_AXES
-from recon.io.files import on_host, replacing
+from recon.io.files import replacing
 from recon.text import ENDS
 
 # Name; image axes across and up; letters at the left, right, bottom and top.
@@ -33,7 +34,7 @@ def draw(image, grid, path, *, title, unit):
     """
     from matplotlib.figure import Figure
 
-    image = np.asarray(on_host(image))
+    image = backend.to_device(image, "cpu")
     at = middle_of_activity(image)
     limits = [_limits(grid, axis) for axis in range(3)]
     sides = [high - low for low, high in limits]

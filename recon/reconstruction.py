@@ -9,7 +9,6 @@ from tqdm import tqdm
 from recon import backend, text
 from recon.acquisition import AcquisitionModel
 from recon.algorithms import osem
-from recon.projectors import SinogramProjector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +72,8 @@ def reconstruct(plan, prompts, factors, background):
         The number of the pass, from 1 on, and a float32 image (x, y, z), post-filtered where the
         plan says so, on the device of the data; the iteration goes on from the unfiltered one.
     """
-    projector = SinogramProjector(plan.measurement.layout, plan.grid)
     model = AcquisitionModel(
-        projector, blur=plan.blur(plan.psf_mm), factors=factors, background=background
+        plan.projector, blur=plan.blur(plan.psf_mm), factors=factors, background=background
     )
     updates = osem(
         model,
@@ -85,7 +83,7 @@ def reconstruct(plan, prompts, factors, background):
         order=plan.order,
         sensitivity_bytes=plan.sensitivity_bytes,
     )
-    post_filter = plan.blur(plan.post_filter_mm)
+    post_filter = _post_filter(plan, backend.array_module(prompts))
     total = plan.iterations * plan.subsets
     with tqdm(total=total, unit="update", file=sys.stderr, dynamic_ncols=True) as bar:
         for number in range(1, plan.iterations + 1):
@@ -93,4 +91,17 @@ def reconstruct(plan, prompts, factors, background):
             for _ in range(plan.subsets):
                 image = next(updates)
                 bar.update()
-            yield number, image if post_filter is None else post_filter(image)
+            yield number, post_filter(image)
+
+
+def _post_filter(plan, xp):
+    """A function that smooths an image as the plan says.
+
+    It divides by the filter of ones, so that a uniform image stays so to its borders: beyond them
+    is activity that was not imaged, not none.
+    """
+    blur = plan.blur(plan.post_filter_mm)
+    if blur is None:
+        return lambda image: image
+    within = blur(xp.ones(plan.grid.shape, np.float32))
+    return lambda image: blur(image) / within

@@ -46,7 +46,7 @@ def demo(
     print(f"A {phantom.name} in a scanner of {layout.scanner.rings} rings of "
           f"{layout.scanner.crystals} crystals; all files are in {output}{os.sep}")
     scan.write_truth(output, phantom, grid, made=made)
-    _write_regions(output, phantom, grid)
+    _write_regions(output, phantom, grid, made)
     print(f"phantom        {len(phantom.organs)} solids: truth.nii.gz in {scan.UNIT}, mu-map.hv")
     doses = {"standard-dose": 1.0, "low-dose": low_dose}
     written = scan.write_scans(output, phantom, layout, counts=counts, doses=doses, seed=seed,
@@ -119,7 +119,7 @@ def compare(output, phantom, doses):
     return numbers
 
 
-def _write_regions(output, phantom, grid):
+def _write_regions(output, phantom, grid, made):
     """Writes where the images are measured, numbered as comparison.REGIONS says."""
     regions = np.zeros(grid.shape, np.float32)
     centre, radius = LIVER_MM
@@ -128,7 +128,9 @@ def _write_regions(output, phantom, grid):
     regions[sphere & (phantom.fraction("liver", grid) > 0.999)] = comparison.REGIONS["liver"]
     for name in ("lesion 1", "lesion 2"):
         regions[phantom.fraction(name, grid) >= 0.5] = comparison.REGIONS[name]
-    write_image(output / "regions.nii.gz", regions, grid)
+    names = {number: name for name, number in comparison.REGIONS.items()}
+    made = made | {"regions": names}
+    write_image(output / "regions.nii.gz", regions, grid, unit="region number", sidecar=made)
 
 
 def _check(counts, low_dose, voxel_mm, split):

@@ -4,7 +4,6 @@ import numpy as np
 
 from recon import Grid
 from recon.io import write_image, write_sinogram
-from recon.io.provenance import write_json
 from sim import acquire
 
 UNIT = "kBq/mL"
@@ -22,16 +21,17 @@ def write_truth(folder, phantom, grid, *, made):
         made: dict of `recon.io.provenance.provenance` for the .json beside each.
     """
     activity = phantom.activity(grid)
-    write_image(folder / "truth.nii.gz", activity, grid, unit=UNIT, sidecar=made | {"unit": UNIT})
+    write_image(folder / "truth.nii.gz", activity, grid, unit=UNIT, sidecar=made)
     mu = phantom.mu_per_cm(grid)
-    write_image(folder / "mu-map.hv", mu, grid, unit="1/cm", sidecar=made | {"unit": "1/cm"})
+    write_image(folder / "mu-map.hv", mu, grid, unit="1/cm", sidecar=made)
 
 
 def write_scans(folder, phantom, layout, *, counts, doses, seed, split, made):
     """Simulates scans of one patient at several doses, each in a folder of its own.
 
     prompts.hs holds Poisson noise; background.hs its expected randoms and scatter; efficiency.hs
-    the dose and how well crystals count, in counts per kBq/mL * mm, so that images are in kBq/mL.
+    the dose and how well crystals count, in counts per kBq/mL * mm; its header says kBq/mL, the
+    unit that images get by it.
 
     Args:
         folder: where to.
@@ -41,7 +41,7 @@ def write_scans(folder, phantom, layout, *, counts, doses, seed, split, made):
         doses: dict from a scan's name to its dose.
         seed: of the crystals' efficiencies and the counts.
         split: parts of a crystal along each side, `acquire.attenuated_trues`.
-        made: dict of provenance, for scan.json.
+        made: dict of `recon.io.provenance.provenance` for the .json beside each.
     Yields:
         Name of the scan, number of its prompts.
     """
@@ -58,11 +58,15 @@ def write_scans(folder, phantom, layout, *, counts, doses, seed, split, made):
         place, factor = folder / name, np.float32(scale * dose)
         place.mkdir(exist_ok=True)
         prompts = rng.poisson(expected * factor).astype(np.float32)
-        write_sinogram(place / "prompts.hs", prompts, layout, INFO)
-        write_sinogram(place / "efficiency.hs", efficiency * factor, layout, INFO)
-        write_sinogram(place / "background.hs", background * factor, layout, INFO)
         number = int(prompts.sum(dtype=np.float64))
-        write_json(place / "scan.json", made | {"dose": dose, "prompts": number})
+        said = made | {"dose": dose, "prompts": number}
+        for file, array, unit in (
+            ("prompts", prompts, "counts"),
+            ("efficiency", efficiency * factor, UNIT),
+            ("background", background * factor, "counts"),
+        ):
+            info = INFO | {"unit": unit}
+            write_sinogram(place / f"{file}.hs", array, layout, info, sidecar=said)
         yield name, number
 
 

@@ -141,3 +141,15 @@ def test_no_source_file_is_longer_than_a_reader_holds_in_mind():
     files = [*source_files(*PACKAGES, "tests", suffixes=SUFFIXES), *ROOT.glob("*.py")]
     lengths = {path.relative_to(ROOT): len(path.read_text("utf-8").splitlines()) for path in files}
     assert {path: n for path, n in lengths.items() if n > MAXIMUM_LINES} == {}
+
+
+def test_a_source_distribution_holds_every_test_and_picture():
+    lines = [line.split() for line in (ROOT / "MANIFEST.in").read_text("utf-8").splitlines()]
+    packed = {words[1]: words[2:] for words in lines if words[0] == "recursive-include"}
+    left_out = [
+        path.relative_to(ROOT)
+        for folder in ("docs", "tests")
+        for path in (ROOT / folder).rglob("*.*")
+        if path.suffix != ".pyc" and not any(path.match(name) for name in packed.get(folder, ()))
+    ]
+    assert left_out == []

@@ -1,4 +1,4 @@
-"""Reconstruction algorithms, each a generator that yields the image after every update."""
+"""Reconstruction algorithms: generators that yield the image after every update, and FBP."""
 
 from recon.algorithms.analytic import fbp
 from recon.algorithms.em import listmode_osem, mlem, osem, subset_order

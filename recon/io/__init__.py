@@ -3,8 +3,8 @@
 from recon.io.files import FileError, check_counts
 from recon.io.image import like, read_image, write_image
 from recon.io.interfile import read_layout, read_sinogram, write_sinogram
-from recon.io.outputs import check_output, sidecar_path
-from recon.io.provenance import provenance
+from recon.io.outputs import check_output
+from recon.io.provenance import provenance, sidecar_path
 
 __all__ = [
     "FileError",

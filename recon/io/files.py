@@ -97,16 +97,13 @@ def check_counts(array, path, what="prompts", *, axes=None, infinite=False):
         bad += count
     if bad:
         place, value = first
+        remedy = "correct the file"
+        if what == "prompts":
+            remedy = "give data as measured, before anything is subtracted from it"
         raise FileError(
             f"{path} has {bad} of {array.size} values that cannot be {what} (negative, NaN or "
-            f"infinite), the first {value:g} at ({', '.join(axes)}) = {place}; give data as "
-            "measured, before anything is subtracted from it"
+            f"infinite), the first {value:g} at ({', '.join(axes)}) = {place}; {remedy}"
         )
-
-
-def on_host(array):
-    """The array as NumPy's, copied from the GPU where it lives there."""
-    return array.get() if hasattr(array, "__cuda_array_interface__") else np.asarray(array)
 
 
 def _why(reason):

@@ -10,6 +10,7 @@ Source: Todd-Pokropek et al., Nucl Med Commun 13, 1992 (Interfile 3.3), and STIR
 
 import difflib
 import re
+from fractions import Fraction
 from pathlib import Path
 
 from recon.io.files import FileError, opened
@@ -59,6 +60,7 @@ start vertical bed position (mm); start horizontal bed position (mm)
 end horizontal bed position (mm); end vertical bed position (mm)
 image data type description; index nesting level; number of image data types; end of interfile
 %crystal size (mm); %virtual crystals; %virtual rings; %coincidence window (ps); %unit
+%view mashing
 """
 KNOWN_KEYS = frozenset(key.strip() for key in re.split(r"[;\n]", _KNOWN) if key.strip())
 
@@ -132,6 +134,10 @@ class Header(dict):
     def number(self, key, default=_REQUIRED):
         """The value as a float."""
         return self._parsed(key, default, _float, "a number")
+
+    def times(self, key, factor, default=_REQUIRED):
+        """The value times a whole number, rounded once: cm become the very mm that were written."""
+        return self._parsed(key, default, lambda text: _times(text, factor), "a number")
 
     def integer(self, key, default=_REQUIRED, *, least=None):
         """The value as an int, not below `least`."""
@@ -232,6 +238,11 @@ def _float(text):
     if value - value != 0:  # NaN or infinite
         raise ValueError
     return value
+
+
+def _times(text, factor):
+    _float(text)  # Fraction takes more than numbers
+    return float(Fraction(text.strip()) * factor)
 
 
 def _int(text, least):

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from recon.io import interfile_image, nifti
 from recon.io.files import FileError
-from recon.io.outputs import sidecar_path
-from recon.io.provenance import read_sidecar, write_json
+from recon.io.provenance import read_sidecar
 
 
 def read_image(path, patient_position="HFS"):
@@ -27,14 +26,14 @@ def read_image(path, patient_position="HFS"):
 
 
 def write_image(path, array, grid, *, unit="", sidecar=None, frame=None, info=None):
-    """Write an image, and the .json beside it where `sidecar` is a dict.
+    """Write an image and the .json beside it, whole or not at all.
 
     Args:
         path: .hv, .nii or .nii.gz.
         array: (x, y, z) of grid.shape.
         grid: Grid.
         unit: of the numbers.
-        sidecar: dict of `recon.io.provenance.provenance`.
+        sidecar: dict of `recon.io.provenance`; without it the .json holds version, unit and date.
         frame: of `like`, for the index order and affine of another image.
         info: dict with facts of the study, which Interfile headers have keys for.
     Raises:
@@ -45,11 +44,8 @@ def write_image(path, array, grid, *, unit="", sidecar=None, frame=None, info=No
         nifti.write_nifti(path, array, grid, unit=unit, sidecar=sidecar, frame=frame)
         return
     # Interfile has one index order, and a header that says where x, y, z lead.
-    interfile_image.write_image(
-        path, array, grid, dict(info or {}) | ({"unit": unit} if unit else {})
-    )
-    if sidecar is not None:
-        write_json(sidecar_path(path), sidecar)
+    info = dict(info or {}) | ({"unit": unit} if unit else {})
+    interfile_image.write_image(path, array, grid, info, sidecar=sidecar)
 
 
 def like(path, patient_position="HFS"):

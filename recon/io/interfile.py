@@ -3,8 +3,6 @@
 On disk the radial bins are fastest; then planes and views in either order, segments, and slowest
 of all the time-of-flight bins. In memory (recon.layout) planes are fastest. Reading and writing go
 by segment, so that little more than the array itself is in memory.
-
-Images (.hv, .v) are in `recon.io.interfile_image`, and can be had from here too.
 """
 
 import math
@@ -12,21 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from recon.io.files import FileError, on_host, replacing
+from recon.backend import to_device
+from recon.io.files import FileError, replacing
 from recon.io.header import read_header
 from recon.io.interfile_data import check_kind, data_place, header_text, scale, study_info
-from recon.io.interfile_image import read_grid, read_image, write_image
 from recon.io.interfile_layout import layout_from, layout_lines
-
-__all__ = [
-    "read_grid",
-    "read_header",
-    "read_image",
-    "read_layout",
-    "read_sinogram",
-    "write_image",
-    "write_sinogram",
-]
+from recon.io.provenance import sidecar_content, sidecar_path, write_json
 
 _CHUNK_BYTES = 1 << 24
 
@@ -86,14 +75,15 @@ def read_sinogram(path, *, interleaved=True):
     return array, layout, info
 
 
-def write_sinogram(path, array, layout, info=None):
+def write_sinogram(path, array, layout, info=None, *, sidecar=None):
     """Write a sinogram as STIR does: little-endian float32, planes within views within segments.
 
     Args:
-        path: header, .hs; the data go to .s beside it. Both appear whole, or not at all.
+        path: header, .hs; data go to .s and provenance to .json beside it, whole or not at all.
         array: of layout.shape, NumPy or CuPy.
         layout: SinogramLayout.
-        info: dict with facts of the study (`recon.io.interfile_data.header_text`).
+        info: dict with facts of the study and `unit` (`recon.io.interfile_data.header_text`).
+        sidecar: dict of `recon.io.provenance`; without it the .json holds version, unit and date.
     Raises:
         FileError: the place cannot be written.
         ValueError: the array is not of the layout's shape.
@@ -103,7 +93,7 @@ def write_sinogram(path, array, layout, info=None):
         raise FileError(
             f"a sinogram's header takes a name that ends in .hs, got {path}; the data go to .s"
         )
-    array = on_host(array)
+    array = to_device(array, "cpu")
     if array.shape != layout.shape:
         raise ValueError(
             f"write_sinogram takes an array of the layout's shape {layout.shape}, got "
@@ -119,7 +109,7 @@ def write_sinogram(path, array, layout, info=None):
     }
     data = path.with_suffix(".s")
     bins = array.reshape(layout.views, layout.radial_bins, layout.tof_bins, layout.planes)
-    with replacing(data, path) as (data_file, header_file):
+    with replacing(data, sidecar_path(path), path) as (data_file, sidecar_file, header_file):
         with open(data_file, "wb") as file:
             for tof in range(layout.tof_bins):
                 for segment, first in zip(layout.segments, layout.first_planes(), strict=True):
@@ -131,6 +121,7 @@ def write_sinogram(path, array, layout, info=None):
                         file.write(np.ascontiguousarray(part, "<f4").data)
         text = header_text(info, data.name, "Emission", layout_lines(layout))
         header_file.write_text(text, encoding="utf-8")
+        write_json(sidecar_file, sidecar_content(path, sidecar, info.get("unit")))
 
 
 def _layout(header, interleaved):

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from recon.backend import to_device
 from recon.grid import Grid
-from recon.io.files import FileError, on_host, replacing
+from recon.io.files import FileError, replacing
 from recon.io.header import read_header
 from recon.io.interfile_data import check_kind, data_place, header_text, scale, study_info
+from recon.io.provenance import sidecar_content, sidecar_path, write_json
 
 _AXES = ("x", "y", "z")
 
@@ -57,14 +59,15 @@ def read_image(path):
     return array, grid, info
 
 
-def write_image(path, array, grid, info=None):
+def write_image(path, array, grid, info=None, *, sidecar=None):
     """Write an image as STIR does, in little-endian float32.
 
     Args:
-        path: header, .hv; the data go to .v beside it. Both appear whole, or not at all.
+        path: header, .hv; data go to .v and provenance to .json beside it, whole or not at all.
         array: (x, y, z) of grid.shape, NumPy or CuPy.
         grid: Grid.
         info: dict with facts of the study and `unit` (`recon.io.interfile_data.header_text`).
+        sidecar: dict of `recon.io.provenance`; without it the .json holds version, unit and date.
     Raises:
         FileError: the place cannot be written.
         ValueError: the array is not of the grid's shape.
@@ -74,7 +77,7 @@ def write_image(path, array, grid, info=None):
         raise FileError(
             f"an image's header takes a name that ends in .hv, got {path}; the data go to .v"
         )
-    array = on_host(array)
+    array = to_device(array, "cpu")
     if array.shape != grid.shape:
         raise ValueError(
             f"write_image takes an array of the grid's shape {grid.shape}, got {array.shape}; "
@@ -82,11 +85,12 @@ def write_image(path, array, grid, info=None):
         )
     info = dict(info or {}, patient_position=grid.patient_position, pet_data_type="Image")
     data = path.with_suffix(".v")
-    with replacing(data, path) as (data_file, header_file):
+    with replacing(data, sidecar_path(path), path) as (data_file, sidecar_file, header_file):
         with open(data_file, "wb") as file:
             file.write(np.ascontiguousarray(array.T, "<f4").data)
         text = header_text(info, data.name, "Image", _grid_lines(grid))
         header_file.write_text(text, encoding="utf-8")
+        write_json(sidecar_file, sidecar_content(path, sidecar, info.get("unit")))
 
 
 def _grid(header):

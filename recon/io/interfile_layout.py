@@ -27,7 +27,7 @@ def layout_from(header, *, interleaved=True):
     layout = {
         "scanner": scanner,
         "views": views,
-        "view_mashing": _view_mashing(header, sizes["view"], scanner, views),
+        "view_mashing": _view_mashing(header, sizes["view"], scanner, views, notes),
         "radial_bins": radial_bins,
         "segments": _segments(header, sizes),
         "radial_mm": _radial_mm(header, notes),
@@ -83,15 +83,28 @@ def _segments(header, sizes):
         ) from reason
 
 
-def _view_mashing(header, key, scanner, views):
-    """Mashing is nowhere in the header; it need not divide (the Vision's 399 views by 8 are 50)."""
+def _view_mashing(header, key, scanner, views, notes):
+    """Countless's own key; else the least that gives the views (the Vision's 50 of 399: 8)."""
     half = scanner.crystals // 2
-    mashing = math.ceil(half / views)
-    if math.ceil(half / mashing) != views:
+    known = "%view mashing"
+    if header.find(known):
+        mashing = header.integer(known, least=1)
+        if math.ceil(half / mashing) != views:
+            raise header.wrong(
+                known, f"a number that gives the {views} views of {header.place(key)} from {half}"
+            )
+        return mashing
+    fitting = [n for n in range(1, half + 1) if math.ceil(half / n) == views]
+    if not fitting:
         raise header.wrong(
             key, f"{half} views ({scanner.crystals} crystals per ring / 2), or those mashed"
         )
-    return mashing
+    if half % fitting[0] and len(fitting) > 1:
+        notes.append(
+            f"`{known}` is absent, and mashing by {fitting[0]} to {fitting[-1]} gives {views} of "
+            f"{half} views: taken as {fitting[0]}"
+        )
+    return fitting[0]
 
 
 def _radial_mm(header, notes):
@@ -102,11 +115,11 @@ def _radial_mm(header, notes):
         return None
     if not {"arc correction", "arc corrected"} & set(applied):
         return None
-    size_cm = header.number("effective central bin size (cm)", -1.0)
-    if size_cm <= 0:
-        size_cm = header.number("default bin size (cm)")
+    size_mm = header.times("effective central bin size (cm)", 10, -1.0)
+    if size_mm <= 0:
+        size_mm = header.times("default bin size (cm)", 10)
         notes.append("`effective central bin size (cm)` is absent: taken as the default bin size")
-    return round(size_cm * 10, 9)
+    return size_mm
 
 
 def _tof(header, sizes, scanner):
@@ -149,7 +162,7 @@ def layout_lines(layout):
     for end in ("min", "max"):
         values = braces(getattr(s, f"{end}_ring_difference") for s in layout.segments)
         lines.append(f"{end}imum ring difference per segment := {values}")
-    lines += scanner_lines(layout.scanner)
+    lines += [f"%view mashing := {layout.view_mashing}", *scanner_lines(layout.scanner)]
     if layout.radial_mm is not None:
         lines.append(f"effective central bin size (cm) := {in_cm(layout.radial_mm)}")
     window = layout.scanner.energy_window_kev

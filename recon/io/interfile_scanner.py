@@ -6,15 +6,16 @@ warning. They hold what STIR knows only by the scanner's name: virtual crystals,
 
 import math
 from dataclasses import replace
+from decimal import Decimal
 
 from recon.io.files import FileError
 from recon.scanner import Scanner
 
 # Scanner's field -> key and the mm in its unit.
 _LENGTHS = {
-    "radius_mm": ("inner ring diameter (cm)", 5.0),
-    "depth_mm": ("average depth of interaction (cm)", 10.0),
-    "ring_spacing_mm": ("distance between rings (cm)", 10.0),
+    "radius_mm": ("inner ring diameter (cm)", 5),
+    "depth_mm": ("average depth of interaction (cm)", 10),
+    "ring_spacing_mm": ("distance between rings (cm)", 10),
 }
 _NUMBERS = {
     "tilt_deg": "view offset (degrees)",
@@ -65,6 +66,8 @@ def scanner_from(header, radial_bins):
 
 def _preset(header, names):
     """The preset of a scanner's name, unless the header's own numbers are another scanner's."""
+    if header.find("%virtual crystals"):  # Countless wrote it, and left out only what is not known
+        return None, []
     for name in filter(None, names):
         try:
             preset = Scanner.preset(name)
@@ -92,12 +95,11 @@ def _fields(header, required):
     fields["rings"] = header.integer("number of rings", least=1, **default)
     fields["crystals"] = header.integer("number of detectors per ring", least=1, **default)
     for field, (key, scale) in _LENGTHS.items():
-        value = header.number(key, **default)
-        fields[field] = None if value is None else round(value * scale, 9)
+        fields[field] = header.times(key, scale, **default)
     bins = header.integer("maximum number of non-arc-corrected bins", 0)
     fields["radial_bins"] = bins if bins > 0 else None
-    size_cm = header.number("default bin size (cm)", -1.0)
-    fields["radial_bin_mm"] = round(size_cm * 10, 9) if size_cm > 0 else None
+    size_mm = header.times("default bin size (cm)", 10, -1.0)
+    fields["radial_bin_mm"] = size_mm if size_mm > 0 else None
     for field, key in _NUMBERS.items():
         value = header.number(key, None)
         # STIR writes -1 and 0 for "not known"; a tilt may well be 0 or negative.
@@ -156,8 +158,8 @@ def scanner_lines(scanner):
 
 
 def in_cm(length_mm):
-    """Text of a length in cm, for a header."""
-    return repr(round(length_mm / 10, 12))
+    """Text of a length in cm, for a header, with all decimals of the mm (`Header.times`)."""
+    return f"{Decimal(repr(length_mm)).scaleb(-1).normalize():f}"
 
 
 def braces(values):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from recon.backend import to_device
 from recon.grid import Grid, IndexOrder
-from recon.io.files import FileError, on_host, replacing
-from recon.io.outputs import sidecar_path
-from recon.io.provenance import write_json
+from recon.io.files import FileError, replacing
+from recon.io.provenance import sidecar_content, sidecar_path, write_json
 
 SUFFIXES = (".nii", ".nii.gz")
 _MM = {"meter": 1000.0, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
@@ -67,14 +67,14 @@ def like(path, patient_position="HFS"):
 
 
 def write_nifti(path, array, grid, *, unit="", sidecar=None, frame=None):
-    """Write an image as float32 NIfTI, whole or not at all.
+    """Write an image as float32 NIfTI and the .json beside it, whole or not at all.
 
     Args:
         path: .nii or .nii.gz.
         array: (x, y, z) of grid.shape, NumPy or CuPy.
         grid: Grid, from which the affine follows.
         unit: of the numbers; it goes to the header's description.
-        sidecar: dict for the .json beside it (`recon.io.provenance`), or None for no such file.
+        sidecar: dict of `recon.io.provenance`; without it the .json holds version, unit and date.
         frame: Frame of another image, whose index order and affine to use.
     Raises:
         FileError: the place cannot be written.
@@ -85,7 +85,7 @@ def write_nifti(path, array, grid, *, unit="", sidecar=None, frame=None):
     path = Path(path)
     if not path.name.endswith(SUFFIXES):
         raise FileError(f"a NIfTI image takes a name that ends in .nii or .nii.gz, got {path}")
-    array = on_host(array)
+    array = to_device(array, "cpu")
     if array.shape != grid.shape:
         raise ValueError(
             f"write_nifti takes an array of the grid's shape {grid.shape}, got {array.shape}; "
@@ -99,11 +99,9 @@ def write_nifti(path, array, grid, *, unit="", sidecar=None, frame=None):
     image.set_qform(affine, code="scanner")
     image.header.set_xyzt_units("mm", "sec")
     image.header["descrip"] = f"Countless, {unit}".encode()[:79] if unit else b"Countless"
-    outputs = [path] if sidecar is None else [sidecar_path(path), path]
-    with replacing(*outputs) as names:
-        nibabel.save(image, names if sidecar is None else names[1])
-        if sidecar is not None:
-            write_json(names[0], sidecar)
+    with replacing(sidecar_path(path), path) as (sidecar_file, image_file):
+        nibabel.save(image, image_file)
+        write_json(sidecar_file, sidecar_content(path, sidecar, unit))
 
 
 def _open(path, patient_position):

@@ -3,12 +3,54 @@
 import datetime
 import hashlib
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 
 from recon.io.files import FileError, opened, replacing
-from recon.io.outputs import files_read, sidecar_path
+from recon.io.header import read_header
+from recon.io.interfile_data import data_path
 from recon.version import __version__
+
+HEADERS = {".hs": ".s", ".hv": ".v"}  # suffix of Interfile headers -> that of their data
+_FORMAT = re.compile(r"(\.nii)\.gz$|(\.[^.]*)$")
+
+
+def sidecar_path(path):
+    """image.json for image.nii.gz, image.nii or image.hv, scan.json for scan.hs."""
+    path = Path(path)
+    return path.with_name(_FORMAT.sub("", path.name) + ".json")
+
+
+def has_sidecar(path):
+    """Whether it is a sinogram or an image, by its suffix; pictures and settings have none."""
+    return _format(path) in (*HEADERS, ".nii")
+
+
+def sidecar_content(path, sidecar, unit):
+    """What the .json beside an output holds: at least the version, unit, date and whose it is.
+
+    Args:
+        path: the output, whose name goes into `file`.
+        sidecar: dict of `provenance`, or None where no more is known.
+        unit: of the output's numbers, which wins over the sidecar's; "" or None if not known.
+    """
+    said = {"file": Path(path).name, "version": __version__, "unit": None, "date": _now()}
+    return said | (sidecar or {}) | ({"unit": unit} if unit else {})
+
+
+def files_read(path):
+    """The files that reading `path` opens: itself and, for an Interfile header, its data.
+
+    Raises:
+        FileError: it is a header that cannot be read.
+    """
+    path = Path(path)
+    if path.suffix not in HEADERS:
+        return [path]
+    data = data_path(read_header(path))
+    return [path, data] if data.is_file() and not data.samefile(path) else [path]
 
 
 def provenance(*, command, configuration, inputs=(), unit=None, seed=None, **more):
@@ -35,7 +77,7 @@ def provenance(*, command, configuration, inputs=(), unit=None, seed=None, **mor
         "seed": seed,
         "inputs": [{"path": str(path), "sha256": sha256(path)} for path in files],
         "unit": unit,
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": _now(),
         **more,
     }
 
@@ -60,6 +102,9 @@ def write_json(path, content):
 def read_sidecar(path):
     """The dict beside an output, {} where there is none.
 
+    A sidecar whose `file` is of another format is another output's: scan.json may be that of
+    scan.nii.gz, and not of scan.hs.
+
     Raises:
         FileError: it is not JSON.
     """
@@ -68,9 +113,21 @@ def read_sidecar(path):
         return {}
     with opened(sidecar, "r", encoding="utf-8") as file:
         try:
-            return json.load(file)
-        except ValueError as reason:
-            raise FileError(f"{sidecar} is not JSON ({reason}); remove or repair it") from reason
+            said = dict(json.load(file))
+        except (ValueError, TypeError) as reason:
+            raise FileError(
+                f"{sidecar} is not JSON with names and values ({reason}); remove or repair it"
+            ) from reason
+    return said if _format(str(said.get("file", path))) == _format(path) else {}
+
+
+def _format(path):
+    found = _FORMAT.search(Path(path).name)
+    return found and (found[1] or found[2])  # .nii and .nii.gz are one
+
+
+def _now():
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _plain(value):

@@ -80,7 +80,13 @@ def test_cylinder_of_a_radius_is_about_the_axis_of_the_scanner():
     np.testing.assert_array_equal(made.cylinder(1.5)[:, 0, 0], (True, True, True, False))
 
 
-def test_cylinder_without_a_radius_is_the_largest_that_fits_in_the_grid():
+def test_cylinder_without_a_radius_is_as_wide_as_the_longer_side():
+    # Voxels at x = -2, …, 2 and y = -1, 0, 1: all within 2.5 of the middle.
+    wide = Grid.centred(shape=(5, 3, 1), voxel_mm=(1, 1, 1))
+    assert wide.cylinder().all()
+
+
+def test_cylinder_in_a_square_is_the_largest_that_fits():
     inside = Grid(shape=(4, 4, 3), voxel_mm=(1, 1, 1), origin_mm=(50, 60, 0)).cylinder()
     corners = np.array([[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 0]], bool)
     np.testing.assert_array_equal(inside, corners[:, :, None])

@@ -62,9 +62,22 @@ def test_default_subsets_are_the_divisor_of_the_views_nearest_21(views, subsets)
 
 
 def test_memory_of_prompts_and_images_is_counted():
-    # 300 numbers kept, 2 x 100 / 4 per update, 8 images of 10, 4 bytes each, and the program.
+    # 300 numbers kept, 2 x 100 / 4 per update, 5 images of 10, 4 bytes each, and the program.
     empty = memory.needed(arrays=[], bins=0, subsets=1, voxels=0)
-    assert memory.needed(arrays=[100, 200], bins=100, subsets=4, voxels=10) - empty == 4 * 430
+    assert memory.needed(arrays=[100, 200], bins=100, subsets=4, voxels=10) - empty == 4 * 400
+
+
+def test_memory_of_blurs_is_counted(reference, tmp_path):
+    scan = reference / "stir" / "thorax" / "prompts.hs"
+    plain, blurred = (
+        Plan(
+            measurement=Measurement(scan=scan), output=tmp_path / "image.nii", subsets=8,
+            grid=Grid.centred(shape=(100, 100, 1), voxel_mm=(4, 4, 6.75)), **widths,
+        )
+        for widths in ({}, {"psf_mm": (4, 4, 4), "post_filter_mm": (4, 4, 4)})
+    )
+    # Two images for each blur, and the post filter of ones.
+    assert blurred.memory_needed - plain.memory_needed == 4 * 5 * 10_000
 
 
 def test_an_mmr_scan_of_span_11_with_all_its_files_fits_two_gib(reference, tmp_path):
@@ -82,6 +95,35 @@ def test_an_mmr_scan_of_span_11_with_all_its_files_fits_two_gib(reference, tmp_p
         subsets=21,
     )
     assert 1.2 * memory.GIB < plan.memory_needed + plan.sensitivity_bytes < 2 * memory.GIB
+
+
+def start_on(grid, scan, tmp_path):
+    measurement = Measurement(scan=scan, interleaved=False)
+    return Plan(
+        measurement=measurement, output=tmp_path / "image.nii", grid=grid, subsets=8
+    ).start_image()
+
+
+def test_a_start_on_a_rectangle_holds_a_patient_as_wide_as_it(reference, tmp_path):
+    grid = Grid.centred(shape=(202, 122, 1), voxel_mm=(2, 2, 6.75))  # 404 x 244 mm
+    start = start_on(grid, reference / "stir" / "thorax" / "prompts.hs", tmp_path)
+    x, y = np.meshgrid(grid.centres(0), grid.centres(1), indexing="ij")
+    ellipse = (x / 180) ** 2 + (y / 110) ** 2 <= 1
+    assert start[ellipse].all()
+    assert start[0, 0, 0] == 0
+
+
+def test_a_start_on_a_square_is_the_circle_in_it(reference, tmp_path):
+    grid = Grid.centred(shape=(155, 155, 1), voxel_mm=(3.129, 3.129, 6.75))
+    start = start_on(grid, reference / "stir" / "thorax" / "prompts.hs", tmp_path)
+    assert np.array_equal(start > 0, grid.cylinder(155 * 3.129 / 2))
+
+
+def test_a_start_reaches_no_further_than_the_radial_bins(reference, tmp_path):
+    # s = 517 mm sin(96 pi / 512) = 287.2 mm for the outermost of 192 bins: 71 voxels of 4 mm.
+    grid = Grid.centred(shape=(201, 201, 1), voxel_mm=(4, 4, 6.75))
+    start = start_on(grid, reference / "stir" / "thorax" / "prompts.hs", tmp_path)
+    assert np.abs(grid.centres(0)[start[:, 100, 0] > 0]).max() == 284
 
 
 def test_there_is_some_memory():

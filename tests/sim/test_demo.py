@@ -63,10 +63,25 @@ def test_the_low_dose_image_agrees_with_the_standard_one_but_for_more_noise(outp
 
 def test_scans_hold_as_many_counts_as_their_doses_say(output):
     prompts = [
-        json.loads((output / name / "scan.json").read_text())["prompts"]
+        json.loads((output / name / "prompts.json").read_text())["prompts"]
         for name in ("standard-dose", "low-dose")
     ]
     assert prompts == [pytest.approx(60e6, rel=1e-3), pytest.approx(12e6, rel=1e-3)]
+
+
+def test_every_sinogram_and_image_has_a_sidecar_that_says_what_made_it(output):
+    made = [path for suffix in ("hs", "hv", "nii.gz") for path in output.rglob(f"*.{suffix}")]
+    assert len(made) == 2 * 4 + 3
+    for path in made:
+        said = json.loads((path.parent / f"{path.name.split('.')[0]}.json").read_text())
+        assert said["file"] == path.name
+        assert {"version", "command", "configuration", "seed", "unit", "date"} <= said.keys()
+
+
+def test_the_efficiency_says_the_unit_that_images_get_by_it(output):
+    header = (output / "standard-dose" / "efficiency.hs").read_text()
+    assert "%unit := kBq/mL\n" in header
+    assert "%unit := counts\n" in (output / "standard-dose" / "prompts.hs").read_text()
 
 
 @pytest.mark.parametrize("name", ["comparison.png", "low-dose/preview.png"])

@@ -1,5 +1,8 @@
 """Input that cannot be used: one sentence on stderr, exit code 2, no output."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -82,6 +85,7 @@ def test_counts_that_cannot_be_are_refused_with_their_place(refused, scan, name,
     message = refused(*words)
     assert f"{name}.hs has 1 of {array.size} values" in message
     assert "(view, radial, plane) = (3, 2, 1)" in message
+    assert ("before anything is subtracted" in message) == (name == "prompts")
 
 
 def test_negative_attenuation_is_refused(refused, scan):
@@ -131,7 +135,51 @@ def test_factors_by_time_of_flight_cannot_be_summed(refused, scan, tof_scan):
 def test_time_of_flight_bins_of_another_width_are_refused(refused, scan, tof_scan):
     other = tof_scan.with_(tof_mashing=2, tof_bins=3)
     write_sinogram(scan / "b.hs", np.ones(other.shape, np.float32), other)
-    assert "(time-of-flight bins, mashing) (3, 2)" in refused("--background", "b.hs")
+    # tiny has bins of 100 ps.
+    message = refused("--background", "b.hs")
+    assert "200 ps of time-of-flight bin, where prompts.hs has 300" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"radius_mm": 120.0}, "125 mm of radius, with depth, where prompts.hs has 105"),
+        ({"ring_spacing_mm": 8.1}, "8.1 mm between rings, where prompts.hs has 8"),
+        ({"tilt_deg": 3.0}, "3 degrees of tilt, where prompts.hs has 0"),
+    ],
+)
+def test_sinograms_of_another_scanner_are_refused_with_what_differs(refused, scan, changes, words):
+    other = LAYOUT.with_(scanner=replace(LAYOUT.scanner, **changes))
+    write_sinogram(scan / "other.hs", np.ones(other.shape, np.float32), other)
+    assert words in refused("--background", "other.hs")
+
+
+def test_a_mu_map_of_a_patient_who_lay_otherwise_is_refused(refused, scan):
+    write_image(scan / "ffs.hv", np.ones(GRID.shape, np.float32),
+                replace(GRID, patient_position="FFS"))
+    words = "ffs.hv is of a patient who lay FFS, where prompts.hs has HFS; give it as NIfTI"
+    assert words in refused("--mu-map", "ffs.hv")
+
+
+def test_a_mu_map_in_another_unit_is_refused(refused, scan):
+    write_image(scan / "hu.hv", np.ones(GRID.shape, np.float32), GRID, unit="HU")
+    assert "hu.hv takes attenuation at 511 keV in 1/cm, got an image in HU" in refused(
+        "--mu-map", "hu.hv"
+    )
+
+
+def test_a_start_image_of_zeros_is_refused(refused, scan):
+    write_image(scan / "start.hv", np.zeros(GRID.shape, np.float32), GRID)
+    assert "start.hv is 0 everywhere, and OSEM only multiplies" in refused("--start", "start.hv")
+
+
+@pytest.mark.parametrize("centre_mm", [(0, 0, 300), (300, 0, 0)])
+def test_an_image_outside_the_field_of_view_is_refused(refused, scan, centre_mm):
+    away = Grid.centred(shape=(4, 4, 4), voxel_mm=(5, 5, 5), centre_mm=centre_mm)
+    write_image(scan / "away.hv", np.zeros(away.shape, np.float32), away)
+    command = ["recon", "prompts.hs", "-o", "image.nii.gz", "--grid-like", "away.hv"]
+    message = refused(command=command)
+    assert "none of it in the scanner's field of view (92.6 mm about the axis" in message
 
 
 def test_subsets_that_do_not_divide_the_views_are_told_the_nearest_that_do(refused):
@@ -143,6 +191,8 @@ def test_subsets_that_do_not_divide_the_views_are_told_the_nearest_that_do(refus
     [
         (["--iterations", "0"], "--iterations takes 1 or more, got 0"),
         (["--save-every", "0"], "--save-every takes 1 or more, got 0"),
+        (["--psf-mm", "400"], "--psf-mm takes up to 185.2 mm, the size of the"),
+        (["--post-filter-mm", "2", "2", "400"], "--post-filter-mm takes up to 185.2 mm"),
         (["--psf-mm", "1", "2"], "--psf-mm takes one or three widths"),
         (["--post-filter-mm=-1"], "--post-filter-mm takes one or three widths of 0 mm or more"),
         (["--voxel-mm", "2", "2", "2"], "--voxel-mm and --grid-like both set the voxels"),
@@ -153,7 +203,9 @@ def test_subsets_that_do_not_divide_the_views_are_told_the_nearest_that_do(refus
         ),
         (["--preview", "image.txt"], "--preview takes a name that ends in"),
         (["--subset", "8"], "Unknown option: --subset. Did you mean --subsets?"),
-        (["--iterations", "many"], 'unable to convert "many" into int'),
+        (["--iterations", "many"], "takes a whole number, got many"),
+        (["--iterations", "1.5"], "--iterations: takes a whole number, got 1.5"),
+        (["--subsets", "4.4"], "--subsets: takes a whole number, got 4.4"),
         (["--lor-angles", "both"], 'Choose from: "crystals", "stir"'),
     ],
 )
@@ -165,6 +217,11 @@ def test_settings_that_cannot_be(refused, words, message):
 def test_voxels_without_size_are_refused(refused, voxels):
     command = ["recon", "prompts.hs", "-o", "image.nii.gz", "--voxel-mm", *voxels]
     assert "--voxel-mm takes three sides above 0 mm" in refused(command=command)
+
+
+def test_voxels_larger_than_the_field_of_view_are_refused(refused):
+    command = ["recon", "prompts.hs", "-o", "image.nii.gz", "--voxel-mm", "2", "2", "2000"]
+    assert "--voxel-mm takes up to 185.2 mm" in refused(command=command)
 
 
 @pytest.mark.parametrize("output", ["image.dcm", "image", "image.v"])
@@ -199,6 +256,7 @@ def test_an_output_never_replaces_an_input(refused, scan, words):
 def test_a_start_image_on_another_grid_is_refused(refused, scan):
     other = Grid.centred(shape=GRID.shape, voxel_mm=(5, 6, 4))
     write_image(scan / "start.hv", np.ones(GRID.shape, np.float32), other)
+    (scan / "prompts.s").unlink()  # headers suffice
     assert "start.hv has 21 × 21 × 9 voxels of 5 × 6 × 4 mm" in refused("--start", "start.hv")
 
 
@@ -211,6 +269,28 @@ def test_too_little_memory_is_refused_with_what_takes_it(refused, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda device: 100 << 20)
     message = refused()
     assert "0.1 GiB are free on the cpu; use larger voxels (--voxel-mm)" in message
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A GPU with little to offer, as far as the plan asks."""
+    monkeypatch.setattr(backend, "find_device", lambda _: ("cuda", "imagined"))
+    monkeypatch.setattr(backend, "cupy", lambda: SimpleNamespace(asarray=np.asarray))
+    monkeypatch.setattr(backend, "shared_floats", lambda: 12_288)
+    monkeypatch.setattr(memory, "available", {"cuda": 8 << 30, "cpu": 8 << 30}.get)
+
+
+def test_a_segment_too_long_for_a_gpu_is_refused_before_data_are_read(
+    refused, scan, gpu, monkeypatch
+):
+    (scan / "prompts.s").unlink()
+    monkeypatch.setattr(backend, "shared_floats", lambda: 100)
+    assert "bytes of a GPU's shared memory, which has 400" in refused()
+
+
+def test_memory_of_the_machine_counts_on_a_gpu_too(refused, gpu, monkeypatch):
+    monkeypatch.setattr(memory, "available", {"cuda": 8 << 30, "cpu": 1 << 20}.get)
+    assert "to read a sinogram for the GPU takes 0.2 GiB of the machine's memory" in refused()
 
 
 def test_a_bug_is_not_taken_for_bad_input(run, scan, monkeypatch):

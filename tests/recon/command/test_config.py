@@ -14,7 +14,7 @@ def settings_of(tmp_path):
     def settings_of(text):
         path = tmp_path / "run.yaml"
         path.write_text(text)
-        return read_settings(path, KNOWN)
+        return read_settings(path, KNOWN, ["tof"])
 
     return settings_of
 
@@ -39,7 +39,8 @@ def test_null_and_an_empty_file_set_nothing(settings_of):
     [
         ("tof: true\nsubset: 3\n", "line 2: unknown setting `subset`; the nearest known one is "
                                    "`subsets`"),
-        ("recon:\n  subsets: 3\n", "line 1: unknown setting `recon`; the nearest known one is"),
+        ("recon:\n  subsets: 3\n", "line 1: unknown setting `recon`; known are subsets, tof, "),
+        ("tof: true\npsf_mm: false\n", "line 2: `psf_mm` takes a value, got false; leave the line"),
         ("- subsets\n", "takes lines `name: value`, got list"),
         ("subsets: 3\nsubsets: 4\n", "has a setting twice"),
         ("subsets: [1\n", "line 2 is not YAML: expected"),
@@ -68,6 +69,21 @@ def test_an_unknown_setting_ends_the_command_with_one_sentence(run, scan):
     assert result.code == 2
     assert result.err.count("\n") == 1
     assert "unknown setting `itertions`; the nearest known one is `iterations`" in result.err
+
+
+def test_a_short_flag_is_no_setting_and_is_named_with_its_line(run, scan):
+    (scan / "run.yaml").write_text("subsets: 8\no: x.nii\n")
+    result = run("recon", scan / "prompts.hs", "-o", scan / "x.nii", "--config", scan / "run.yaml")
+    assert result.code == 2
+    assert "run.yaml, line 2: unknown setting `o`; known are scan, output, mu_map" in result.err
+
+
+@pytest.mark.parametrize("setting", ["iterations: 1.5", "subsets: 4.4", "save_every: 1.5"])
+def test_a_setting_that_counts_takes_whole_numbers(run, scan, setting):
+    (scan / "run.yaml").write_text(setting + "\n")
+    result = run("recon", scan / "prompts.hs", "-o", scan / "x.nii", "--config", scan / "run.yaml")
+    assert result.code == 2
+    assert f"takes a whole number, got {setting.split()[-1]}" in result.err
 
 
 def test_a_value_of_the_wrong_kind_names_the_setting(run, scan):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from recon.io import read_image, read_layout, read_sinogram, write_sinogram
+from recon import Scanner, SinogramLayout
+from recon.io import read_image, read_layout, read_sinogram, write_image, write_sinogram
 from recon.measurement import Measurement
 from tests.recon.command.conftest import LAYOUT
 
@@ -50,6 +51,44 @@ def test_without_efficiency_the_pairs_of_a_bin_count(scan):
     _, factors, background = Measurement(scan=scan / "mashed.hs").load()
     assert np.all(factors == 2)
     assert background is None
+
+
+def test_without_efficiency_only_real_pairs_count(scan):
+    # A Vision's block of 20 crystals has a virtual one: of 8 mashed views up to 2 pairs touch it,
+    # and the last of 50 views holds 7 of the 399.
+    layout = SinogramLayout.of(Scanner.preset("Vision"), view_mashing=8, max_ring_difference=0)
+    layout = layout.with_(radial_bins=40)
+    write(scan / "vision.hs", np.ones(layout.shape), layout)
+    measurement = Measurement(scan=scan / "vision.hs")
+    _, factors, _ = measurement.load()
+    crystals, rings = layout.pair_counts()
+    assert np.array_equal(factors, crystals * rings)
+    assert set(np.unique(factors[:-1])) - {0} == {6, 7, 8}
+    assert measurement.factor_names() == ["crystal pairs per bin, 8 at most"]
+
+
+def test_without_efficiency_arc_corrected_bins_count_all_pairs(scan):
+    layout = LAYOUT.with_(views=8, view_mashing=2, radial_mm=4.0)
+    write(scan / "arc.hs", np.ones(layout.shape), layout)
+    _, factors, _ = Measurement(scan=scan / "arc.hs").load()
+    assert factors.shape == layout.shape
+    assert np.all(factors == 2)
+
+
+def test_stirs_angles_without_efficiency_are_told_that_stir_counts_a_bin_once(scan):
+    layout = LAYOUT.with_(views=8, view_mashing=2)
+    write(scan / "mashed.hs", np.ones(layout.shape), layout)
+    notes = " ".join(Measurement(scan=scan / "mashed.hs", interleaved=False).notes())
+    assert "STIR's simulations count each bin once" in notes
+    assert "give --efficiency of ones" in notes
+
+
+@pytest.mark.parametrize(("factor", "told"), [(1, True), (10, False), (1000, True)])
+def test_attenuation_that_no_patient_has_is_told(scan, factor, told):
+    mu, grid, _ = read_image(scan / "mu.hv")  # 0.0096 1/cm at most
+    write_image(scan / "mu.hv", mu * np.float32(factor), grid, unit="1/cm")
+    notes = " ".join(Measurement(scan=scan / "prompts.hs", mu_map=scan / "mu.hv").notes())
+    assert ("is it in 1/cm, at 511 keV?" in notes) == told
 
 
 def test_without_efficiency_bins_between_detectors_are_masked(scan):

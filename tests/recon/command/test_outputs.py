@@ -13,9 +13,12 @@ import nibabel
 import numpy as np
 import pytest
 
-from recon.io import read_image
+from recon.io import read_image, read_sinogram, write_sinogram
 from recon.io.provenance import read_sidecar
+from recon.measurement import Measurement
 from recon.operators import GaussianBlur
+from recon.plan import Plan
+from recon.reconstruction import _post_filter
 from tests.recon.command.conftest import GRID
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,11 +43,53 @@ def test_a_pass_from_the_image_of_one_pass_is_the_second(recon):
     assert np.allclose(values(second), values(recon("both.hv", iterations=2)), rtol=1e-5)
 
 
+def test_a_kept_pass_says_which_it_is(recon, scan):
+    recon("image.nii.gz", "--save-every", 2, iterations=3)
+    said = [read_sidecar(scan / name) for name in ("image.pass2.nii.gz", "image.nii.gz")]
+    assert [(one["pass"], one["algorithm"]) for one in said] == [
+        (2, "OSEM 2 × 16"), (3, "OSEM 3 × 16")
+    ]
+
+
+def test_settings_left_open_are_told_as_they_were_settled(recon, scan):
+    said = read_sidecar(recon("image.nii.gz"))
+    assert (said["configuration"]["subsets"], said["subsets"]) == (None, 16)
+    assert said["tof_sigmas"] is None
+
+
+def test_the_efficiencys_unit_is_the_images(recon, run, scan):
+    array, layout, info = read_sinogram(scan / "efficiency.hs")
+    write_sinogram(scan / "calibrated.hs", array, layout, info | {"unit": "kBq/mL"})
+    output = recon("image.nii.gz", "--efficiency", scan / "calibrated.hs")
+    said = read_sidecar(output)
+    assert said["unit"] == "kBq/mL"
+    assert said["quantity"].startswith(f"kBq/mL, as {scan / 'calibrated.hs'} says")
+    assert "unit kBq/mL" in " ".join(run("info", output).out.split())
+    assert "kBq/mL, of images" in " ".join(run("info", scan / "calibrated.hs").out.split())
+
+
+def test_an_interfile_output_says_that_it_leaves_a_niftis_index_order(run, scan):
+    nibabel.save(nibabel.Nifti1Image(np.zeros(GRID.shape, np.float32), GRID.affine),
+                 scan / "like.nii")
+    result = run("recon", scan / "prompts.hs", "-o", scan / "image.hv", "--iterations", 1,
+                 "--grid-like", scan / "like.nii")
+    assert "but not its index order and affine" in " ".join(result.out.split())
+
+
+def test_post_filter_leaves_a_uniform_image_alone_up_to_its_ends(scan, tmp_path):
+    plan = Plan(
+        measurement=Measurement(scan=scan / "prompts.hs"), output=tmp_path / "x.nii", grid=GRID,
+        subsets=1, post_filter_mm=(10.0, 10.0, 10.0),
+    )
+    image = np.full(GRID.shape, 3, np.float32)
+    assert np.allclose(_post_filter(plan, np)(image), 3, rtol=1e-6)
+
+
 def test_post_filter_smooths_what_is_written_and_not_what_is_iterated(recon):
     blur = GaussianBlur(GRID.shape, GRID.voxel_mm, 10)
     plain = values(recon("plain.hv", iterations=2))
     filtered = values(recon("filtered.hv", "--post-filter-mm", 10, iterations=2))
-    assert np.allclose(filtered, blur(plain), rtol=1e-5)
+    assert np.allclose(filtered, blur(plain) / blur(np.ones_like(plain)), rtol=1e-5)
 
 
 def test_a_psf_takes_one_value_or_three(recon):
@@ -65,7 +110,7 @@ def test_the_sidecar_says_unit_inputs_counts_and_a_command_that_does_it_again(
     assert names[:5] == ["prompts.hs", "prompts.s", "efficiency.hs", "efficiency.s", "mu.hv"]
     assert said["counts"]["prompts"] > 1e4
     assert said["counts"]["masked_bins"] == 16 * 1 * 19
-    assert said["factors"][1] == f"attenuation from {scan / 'mu.hv'}"
+    assert said["factors"][1] == f"attenuation from {scan / 'mu.hv'}, at most 0.0096 1/cm"
     before = values(output)
     output.unlink()
     assert run(*shlex.split(said["command"])[1:]).code == 0

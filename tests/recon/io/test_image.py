@@ -8,6 +8,7 @@ import pytest
 
 from recon.grid import Grid
 from recon.io import FileError, like, read_image, write_image
+from recon.io.provenance import read_sidecar
 
 GRID = Grid(shape=(3, 4, 5), voxel_mm=(2, 3, 4), origin_mm=(1, 2, 3))
 
@@ -21,6 +22,37 @@ def test_an_image_comes_back_from_every_format_with_its_unit(tmp_path, rng, name
     assert back.tobytes() == array.tobytes()
     assert info["unit"] == "Bq/mL"
     assert json.loads((tmp_path / "image.json").read_text())["unit"] == "Bq/mL"
+
+
+def test_an_image_written_over_another_takes_its_sidecars_place(tmp_path):
+    for number, name in enumerate(("image.hv", "image.nii", "image.nii.gz")):
+        old = {"unit": "old", "command": "old"}
+        write_image(tmp_path / name, np.zeros(GRID.shape), GRID, sidecar=old)
+        write_image(tmp_path / name, np.zeros(GRID.shape), GRID, unit=f"{number} Bq/mL")
+        said = json.loads((tmp_path / "image.json").read_text())
+        assert sorted(said) == ["date", "file", "unit", "version"]
+        assert (said["file"], said["unit"]) == (name, f"{number} Bq/mL")
+        assert read_image(tmp_path / name)[2]["unit"] == f"{number} Bq/mL"
+
+
+def test_an_image_of_unknown_unit_does_not_inherit_one(tmp_path):
+    write_image(tmp_path / "image.nii", np.zeros(GRID.shape), GRID, unit="Bq/mL")
+    write_image(tmp_path / "image.nii", np.zeros(GRID.shape), GRID)
+    assert "unit" not in read_image(tmp_path / "image.nii")[2]
+
+
+def test_the_unit_that_is_written_wins_over_the_sidecars(tmp_path):
+    sidecar = {"unit": None, "seed": 7}
+    write_image(tmp_path / "image.hv", np.zeros(GRID.shape), GRID, unit="Bq/mL", sidecar=sidecar)
+    said = json.loads((tmp_path / "image.json").read_text())
+    assert (said["unit"], said["seed"]) == ("Bq/mL", 7)
+
+
+def test_the_sidecar_of_an_image_is_not_that_of_another_format(tmp_path):
+    write_image(tmp_path / "a.hv", np.zeros(GRID.shape), GRID, unit="1/cm")
+    write_image(tmp_path / "a.nii.gz", np.zeros(GRID.shape), GRID, unit="Bq/mL")
+    assert read_sidecar(tmp_path / "a.hv") == {}
+    assert read_sidecar(tmp_path / "a.nii.gz")["unit"] == "Bq/mL"
 
 
 def test_an_interfile_image_gives_its_grid_to_others(tmp_path):

@@ -3,7 +3,7 @@ import pytest
 
 from recon.grid import Grid
 from recon.io import FileError
-from recon.io.interfile import read_grid, read_image, write_image
+from recon.io.interfile_image import read_grid, read_image, write_image
 
 
 def counting(dtype="<f4"):

@@ -143,6 +143,29 @@ def test_mashed_views_need_not_divide(sinogram_header):
     assert (layout.views, layout.view_mashing) == (50, 8)
 
 
+def test_a_mashing_that_must_be_guessed_is_said(sinogram_header):
+    # 252 views: 23, 24 and 25 all give 11, and none of them divides 252 into 11.
+    views = {"Number of detectors per ring": "504", "matrix size [3]": "11"}
+    layout, info = read_layout(sinogram_header(views))
+    assert layout.view_mashing == 23
+    assert "mashing by 23 to 25 gives 11 of 252 views: taken as 23" in " ".join(info["notes"])
+    layout, info = read_layout(sinogram_header(views | {"%view mashing": "24"}))
+    assert layout.view_mashing == 24
+    assert info["notes"] == []
+
+
+def test_a_mashing_that_divides_the_views_is_not_worth_a_word(sinogram_header):
+    # 16 views into 4: by 4, or unevenly by 5.
+    views = {"Number of detectors per ring": "32", "matrix size [3]": "4"}
+    layout, info = read_layout(sinogram_header(views))
+    assert (layout.view_mashing, info["notes"]) == (4, [])
+
+
+def test_a_mashing_that_contradicts_the_views_is_refused(sinogram_header):
+    with pytest.raises(FileError, match=r"`%view mashing` takes a number that gives the 8 views"):
+        read_layout(sinogram_header({"%view mashing": "2"}))
+
+
 def test_views_that_are_no_mashing_of_the_crystals_are_refused(sinogram_header):
     with pytest.raises(FileError, match=r"`matrix size \[3\]` takes 8 views .* got `6`"):
         read_layout(sinogram_header({"matrix size [3]": "6"}))

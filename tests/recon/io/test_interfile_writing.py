@@ -1,3 +1,4 @@
+import json
 import tracemalloc
 from dataclasses import replace
 
@@ -48,33 +49,102 @@ def test_what_is_written_comes_back_bit_for_bit(tmp_path, scanner, rng, name):
     assert info["notes"] == info["unknown_keys"] == []
 
 
+def assert_survives(layout, folder):
+    """The layout comes back equal from a header that speaks of it, with nothing left to guess."""
+    array, study = np.broadcast_to(np.float32(0), layout.shape), {"patient_position": "HFS"}
+    write_sinogram(folder / "scan.hs", array, layout, study)
+    back, info = read_layout(folder / "scan.hs", interleaved=layout.interleaved)
+    assert back == layout
+    assert info["notes"] == info["unknown_keys"] == []
+
+
+@pytest.mark.parametrize("interleaved", [True, False])
+@pytest.mark.parametrize("tof_mashing", [0, 2])
+@pytest.mark.parametrize("radial_mm", [None, 100 / 51])
+@pytest.mark.parametrize("view_mashing", [1, 5])
+@pytest.mark.parametrize("span", [1, 3])
+def test_every_kind_of_layout_survives_being_written(
+    tmp_path, span, view_mashing, radial_mm, tof_mashing, interleaved
+):
+    layout = SinogramLayout.of(
+        Scanner.preset("tiny"),
+        span=span,
+        view_mashing=view_mashing,
+        radial_mm=radial_mm,
+        tof_mashing=tof_mashing,
+        interleaved=interleaved,
+    )
+    assert_survives(layout, tmp_path)
+
+
 @pytest.mark.parametrize("name", preset_names())
-def test_every_preset_survives_being_written(tmp_path, name):
+@pytest.mark.parametrize("span", [1, 11])
+def test_every_preset_survives_being_written(tmp_path, name, span):
     scanner = Scanner.preset(name)
     layout = SinogramLayout.of(
         scanner,
-        max_ring_difference=0,
+        span=span,
+        max_ring_difference=4,
         radial_bins=3,
         view_mashing=scanner.crystals // 2,
         tof_mashing=scanner.tof_bins if scanner.tof_bins > 1 else 0,
     )
-    path = tmp_path / "scan.hs"
-    write_sinogram(path, np.zeros(layout.shape), layout)
-    assert read_layout(path)[0] == layout
+    assert_survives(layout, tmp_path)
 
 
-def test_a_scanner_changed_from_its_preset_survives_being_written(tmp_path):
-    scanner = replace(Scanner.preset("mMR"), virtual_crystals=(), depth_mm=9.6)
+# Views 4, 14 and 50 follow from mashing by 4, 18 and 8 too.
+@pytest.mark.parametrize(
+    ("name", "mashing", "views"),
+    [("tiny", 5, 4), ("mMR", 19, 14), ("mMR", 24, 11), ("Vision 600", 8, 50)],
+)
+def test_views_mashed_by_any_number_survive_being_written(tmp_path, name, mashing, views):
+    layout = SinogramLayout.of(
+        Scanner.preset(name), view_mashing=mashing, max_ring_difference=0, radial_bins=3
+    )
+    assert layout.views == views
+    assert_survives(layout, tmp_path)
+
+
+CHANGES = {
+    "no gaps": {"virtual_crystals": (), "depth_mm": 9.6},
+    "nothing known but the geometry": {
+        "crystal_mm": None,
+        "radial_bin_mm": None,
+        "energy_resolution": None,
+        "energy_window_kev": None,
+        "coincidence_window_ps": None,
+    },
+    "lengths without an end": {
+        "radius_mm": 1000 / 3,
+        "depth_mm": 20 / 7,
+        "ring_spacing_mm": 1940 / 672,
+        "radial_bin_mm": 1e-7 / 3,
+        "tilt_deg": -1 / 3,
+    },
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_scanner_changed_from_its_preset_survives_being_written(tmp_path, name):
+    scanner = replace(Scanner.preset("mMR"), **CHANGES[name])
     layout = SinogramLayout.of(scanner, max_ring_difference=0, radial_bins=3, view_mashing=252)
-    write_sinogram(tmp_path / "scan.hs", np.zeros(layout.shape), layout)
-    assert read_layout(tmp_path / "scan.hs")[0] == layout
+    assert_survives(layout, tmp_path)
+
+
+def test_the_sidecar_of_a_sinogram_says_what_made_it(tmp_path, scanner):
+    layout = SinogramLayout.of(scanner, max_ring_difference=0)
+    path, array = tmp_path / "scan.hs", np.zeros(layout.shape)
+    write_sinogram(path, array, layout, {"unit": "counts"}, sidecar={"command": "countless demo"})
+    said = json.loads((tmp_path / "scan.json").read_text())
+    assert (said["file"], said["unit"]) == ("scan.hs", "counts")
+    assert said["command"] == "countless demo"
+    write_sinogram(path, array, layout)
+    assert "command" not in json.loads((tmp_path / "scan.json").read_text())
 
 
 def test_fewer_planes_than_a_segment_could_have_survive_being_written(tmp_path, scanner):
     middle = Segment(min_ring_difference=0, max_ring_difference=0, planes=1)
-    layout = SinogramLayout.of(scanner).with_(segments=(middle,))
-    write_sinogram(tmp_path / "scan.hs", np.zeros(layout.shape), layout)
-    assert read_layout(tmp_path / "scan.hs")[0] == layout
+    assert_survives(SinogramLayout.of(scanner).with_(segments=(middle,)), tmp_path)
 
 
 def test_written_data_are_planes_within_views_in_little_endian_float32(tmp_path, scanner):

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from recon.io import FileError, check_output, sidecar_path
+from recon.io.provenance import write_json
 
 
-@pytest.mark.parametrize("name", ["image.nii.gz", "image.nii", "image.hv"])
+@pytest.mark.parametrize("name", ["image.nii.gz", "image.nii", "image.hv", "image.hs"])
 def test_the_sidecar_of_an_image_is_its_name_in_json(name):
     assert sidecar_path(Path("out") / name) == Path("out/image.json")
 
@@ -33,6 +34,29 @@ def test_an_output_whose_data_are_an_inputs_is_refused(tmp_path, sinogram_header
 
 def test_an_output_beside_its_inputs_is_welcome(tmp_path, sinogram_header):
     check_output(tmp_path / "image.nii.gz", inputs=[sinogram_header(data=b"data")])
+
+
+@pytest.mark.parametrize("said", [{"file": "scan.hs"}, {"seed": 1}])
+@pytest.mark.parametrize("name", ["scan.nii.gz", "scan.hv"])
+def test_an_output_whose_sidecar_is_an_inputs_is_refused(tmp_path, sinogram_header, name, said):
+    path = sinogram_header(data=b"data")
+    write_json(tmp_path / "scan.json", said)
+    message = rf"{name} would overwrite the input .*scan\.json, which belongs to .*scan\.hs; give"
+    with pytest.raises(FileError, match=message):
+        check_output(tmp_path / name, inputs=[path])
+
+
+def test_an_output_may_be_written_again_beside_an_input_of_its_stem(tmp_path, sinogram_header):
+    path = sinogram_header(data=b"data")
+    write_json(tmp_path / "scan.json", {"file": "scan.nii.gz"})
+    check_output(tmp_path / "scan.nii.gz", inputs=[path])
+
+
+def test_a_picture_and_a_file_of_settings_have_no_sidecar(tmp_path, sinogram_header):
+    path = sinogram_header(data=b"data")
+    write_json(tmp_path / "scan.json", {"file": "scan.hs"})
+    check_output(tmp_path / "scan.png", inputs=[path])
+    check_output(tmp_path / "scan.nii", inputs=[tmp_path / "scan.yaml"])
 
 
 def test_an_output_in_no_folder_is_refused(tmp_path):

@@ -65,7 +65,8 @@ def test_an_image_without_a_sidecar_has_an_empty_one(tmp_path):
     assert read_sidecar(tmp_path / "image.nii") == {}
 
 
-def test_a_sidecar_that_is_no_json_is_refused(tmp_path):
-    (tmp_path / "image.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[1]", "1"])
+def test_a_sidecar_that_is_no_json_of_names_is_refused(tmp_path, text):
+    (tmp_path / "image.json").write_text(text)
     with pytest.raises(FileError, match=r"image\.json is not JSON"):
         read_sidecar(tmp_path / "image.nii")

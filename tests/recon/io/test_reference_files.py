@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recon.io import FileError, read_layout, read_sinogram
-from recon.io.interfile import read_image
+from recon.io.interfile_image import read_image
 
 
 def headers(reference, suffix):
