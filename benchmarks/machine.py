@@ -158,4 +158,4 @@ class PeakMemory:
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else 1024 * peak
+        return 1024 * peak
