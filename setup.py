@@ -56,11 +56,13 @@ setup(
     extras_require={
         "cuda12": ["cupy-cuda12x>=13.6"],
         "cuda13": ["cupy-cuda13x[ctk]>=14"],
+        "dicom": ["pydicom>=3"],
         # CuPy and NVRTC compile every kernel in the tests, on machines without a GPU as well.
         "dev": [
             "build>=1.2",
             "cupy-cuda13x>=14",
             "nvidia-cuda-nvrtc>=13,<14",
+            "pydicom>=3",
             "pytest>=8.2",
             "pytest-xdist>=3.6",
             "ruff>=0.9",

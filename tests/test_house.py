@@ -16,7 +16,7 @@ PACKAGES = ("recon", "sim", "denoise", "benchmarks")
 RECON_LEVELS = (
     ("version",),
     ("grid", "scanner", "presets", "segments", "pairs", "layout", "backend"),
-    ("operators", "io"),
+    ("operators", "io", "resampling"),
     ("chunks",),
     ("projectors",),
     ("listmode",),
@@ -122,7 +122,7 @@ def test_cupy_enters_only_in_the_backend():
 @pytest.fixture(scope="module")
 def import_of_recon():
     code = (
-        "import recon, sys; heavy = {'torch', 'cupy', 'nibabel', 'matplotlib'};"
+        "import recon, sys; heavy = {'torch', 'cupy', 'nibabel', 'matplotlib', 'pydicom'};"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
     )
     command = [sys.executable, "-W", "error", "-c", code]
