@@ -29,6 +29,7 @@ app = App(
 )
 app.command("recon.command:recon", help="Reconstruct a sinogram from a scanner's file to an image.")
 app.command("recon.info:info", help="Say what a sinogram or an image is.")
+app.command("recon.histogram_command:histogram", help="Count list mode into sinograms.")
 app.command("recon.mu_map_command:mu_map", name="mu-map", help="Turn a CT into a mu map.")
 app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the image.")
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")

@@ -15,8 +15,10 @@ PACKAGES = ("recon", "sim", "denoise", "benchmarks")
 # Inside recon a module imports its own level and those above. A module not named here is free.
 RECON_LEVELS = (
     ("version",),
-    ("grid", "scanner", "presets", "segments", "pairs", "layout", "backend"),
+    ("grid", "scanner", "presets", "segments", "pairs", "layout", "events", "backend"),
     ("operators", "io", "resampling"),
+    ("frames", "head_curve"),
+    ("histogram",),
     ("chunks",),
     ("projectors",),
     ("listmode",),

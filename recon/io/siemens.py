@@ -1,0 +1,231 @@
+"""Siemens Biograph mMR: list mode and sinograms, by their Interfile headers (.hdr).
+
+Siemens's headers have keys of their own, which begin with `%`, and no end mark. Its planes are in
+the order of segments 0, -1, +1, -2, +2 and on.
+"""
+
+import re
+from datetime import datetime
+
+import numpy as np
+
+from recon.grid import PATIENT_AXES
+from recon.io.files import FileError, opened
+from recon.io.header import read_header
+from recon.io.interfile_data import data_path, number_type
+from recon.io.petlink import WORD_BYTES, ListMode
+from recon.layout import SinogramLayout
+from recon.scanner import Scanner
+
+_MMR = "2008"  # Siemens's number of it
+_PLANES_READ = 32
+_NUMBERS = {
+    "duration_s": "image duration (sec)",
+    "start_s": "image relative start time (sec)",
+    "half_life_s": "isotope gamma halflife (sec)",
+    "branching_ratio": "isotope branching factor",
+    "injected_bq": "tracer activity at time of injection (bq)",
+}
+_WINDOW = "%energy window {} level (kev) [1]"
+
+
+def read_list_mode(path):
+    """Open a list-mode file of an mMR.
+
+    Args:
+        path: header, such as `scan.l.hdr`.
+    Returns:
+        recon.io.petlink.ListMode.
+    Raises:
+        FileError: header or data are missing, are of another kind or cannot be used.
+    """
+    header = _header(path, "coincidencelist", "list mode")
+    if header.integer("%lm event and tag words format (bits)", 32) != 32:
+        raise header.wrong("%lm event and tag words format (bits)", "32",
+                           "Countless reads no list mode of other words")
+    if header.integer("%axial compression", 1) != 1:
+        raise header.wrong("%axial compression", "1",
+                           "a list whose ring differences were summed has lost its crystals")
+    layout = _layout(header, span=1, radial_bins="%number of projections", views="%number of views")
+    data = _data(header)
+    size = data.stat().st_size
+    words, left = divmod(size, WORD_BYTES)
+    if not words:
+        raise FileError(
+            f"{data} has {size} bytes and so not one word of list mode; copy it again from the "
+            "scanner"
+        )
+    notes = []
+    if left:
+        notes.append(f"the last {left} bytes of {data.name} are no whole word: left out")
+    promised = header.integer("%total listmode word counts", words, least=0)
+    if words < promised:
+        notes.append(
+            f"{data.name} was cut short: it has {words:,} of the {promised:,} words that its "
+            f"header promises, {100 * words / promised:.3g} %; these are used, the others are lost"
+        )
+    return ListMode(
+        data,
+        layout=layout,
+        words=words,
+        blocks=header.integer("%total number of singles blocks", 224, least=1),
+        singles_scale=header.integer("%singles scale factor", 8, least=1),
+        info=(info := _study(header, layout.scanner)),
+        notes=info["notes"] + notes,
+        whole=words >= promised and not left,
+    )
+
+
+def read_sinogram(path):
+    """Read a sinogram of an mMR.
+
+    Args:
+        path: header, such as `scan.s.hdr`.
+    Returns:
+        Prompts and delayeds, float32 (view, radial, plane), delayeds None where the file has only
+        prompts; SinogramLayout; info, a dict as of `recon.io.interfile_data.study_info`.
+    Raises:
+        FileError: header or data are missing, compressed, of another kind or cannot be used.
+    """
+    header = _header(path, "sinogram", "a sinogram")
+    if header.text("%compression", "off").lower() != "off":
+        raise FileError(
+            f"{path}, {header.place('%compression')}: the scanner's software compressed this "
+            "sinogram, by a scheme that is not public; export it again with compression off, or "
+            "make sinograms of the list mode with `countless histogram`"
+        )
+    span = header.integer("%axial compression", least=1)
+    sizes = [f"matrix size [{axis}]" for axis in (1, 2, 3)]
+    layout = _layout(header, span=span, radial_bins=sizes[0], views=sizes[1])
+    table = header.integers("%segment table", None)
+    planes = [segment.planes for segment in layout.segments]
+    if table is not None and table != planes:
+        raise header.wrong("%segment table", f"the planes of span {span}, {planes}")
+    if header.integer(sizes[2], layout.planes) != layout.planes:
+        raise header.wrong(sizes[2], f"{layout.planes} planes, as span {span} has them")
+    sets = _data_sets(header)
+    dtype, notes = number_type(header)
+    data, size = _data(header), int(np.prod(layout.shape)) * dtype.itemsize
+    expected = max(sets) + size
+    if data.stat().st_size != expected:
+        raise FileError(
+            f"{data} has {data.stat().st_size:,} bytes, where {path} says {expected:,} "
+            f"({len(sets)} × {size:,} and what comes before); the data were cut short, compressed, "
+            "or belong to another header"
+        )
+    arrays = [_sinogram(data, dtype, offset, layout) for offset in sets]
+    info = _study(header, layout.scanner)
+    info |= {"notes": info["notes"] + notes, "number_type": dtype.str}
+    return arrays[0], arrays[1] if len(arrays) > 1 else None, layout, info
+
+
+def _header(path, data_format, wanted):
+    with opened(path) as file:
+        if b"interfile" not in file.read(1024).lower():
+            raise FileError(
+                f"{path} is not a Siemens header: `!INTERFILE:=` was expected at its beginning; "
+                "give the text file that ends in .hdr, not the data"
+            )
+    header = read_header(path, complete=False)
+    found = header.text("data format", None)
+    if (found or "").lower() != data_format:
+        said = f"{header.place('data format')} is `{found}`" if found else "`data format` is absent"
+        raise FileError(f"{path} is not the header of {wanted} of an mMR: {said}; give another")
+    return header
+
+
+def _layout(header, *, span, radial_bins, views):
+    """The layout that the header speaks of; radial_bins and views are names of keys."""
+    system = header.text("originating system", "")
+    if system != _MMR:
+        raise FileError(
+            f"{header.path} is of the scanner `{system}`; of Siemens's own files Countless reads "
+            f"those of the mMR (`originating system:={_MMR}`): convert it to STIR's Interfile (.hs)"
+        )
+    scanner = Scanner.preset(system)
+    for key, value in {"number of rings": scanner.rings, "%number of tof time bins": 1}.items():
+        if header.integer(key, value) != value:
+            raise header.wrong(key, f"{value}, as the mMR has")
+    half = scanner.crystals // 2
+    count = header.integer(views, half, least=1)
+    try:
+        layout = SinogramLayout.of(
+            scanner,
+            span=span,
+            max_ring_difference=header.integer("%maximum ring difference", 60, least=0),
+            radial_bins=header.integer(radial_bins, scanner.radial_bins, least=1),
+            view_mashing=-(-half // count),
+        )
+    except ValueError as reason:
+        raise FileError(f"{header.path}: {reason}; correct the header") from reason
+    if layout.views != count or (span == 1 and views.startswith("%") and count != half):
+        raise header.wrong(views, f"the {half} views of {scanner.crystals} crystals per ring")
+    return layout
+
+
+def _data(header):
+    """Path of the data file."""
+    if not header.find("name of data file"):
+        raise FileError(f"{header.path} lacks the key `name of data file`; add it")
+    path = data_path(header)
+    if not path.is_file():
+        raise FileError(
+            f"{header.path}: {header.place('name of data file')} is `{path.name}`, which is not in "
+            f"{path.parent}; put the data there, or correct the name"
+        )
+    return path
+
+
+def _data_sets(header):
+    """Offsets of the prompts and, where there are two sets, of the delayed coincidences."""
+    count = header.choice("number of scan data types", {"1": 1, "2": 2}, 1)
+    for number, kind in enumerate(("prompts", "randoms")[:count], start=1):
+        header.choice(f"scan data type description [{number}]", {kind: kind}, kind)
+    if count == 2 and not header.find("data offset in bytes [2]"):
+        raise FileError(
+            f"{header.path} speaks of two data sets and lacks the key `data offset in bytes [2]`, "
+            "where the second begins; add it"
+        )
+    return [header.integer(f"data offset in bytes [{i}]", 0, least=0) for i in range(1, count + 1)]
+
+
+def _sinogram(path, dtype, offset, layout):
+    """One data set, (plane, view, radial) on disk, some planes at a time."""
+    array = np.empty(layout.shape, np.float32)
+    with opened(path) as file:
+        file.seek(offset)
+        for plane in range(0, layout.planes, _PLANES_READ):
+            planes = min(_PLANES_READ, layout.planes - plane)
+            part = np.fromfile(file, dtype, planes * layout.views * layout.radial_bins)
+            part = part.reshape(planes, layout.views, layout.radial_bins)
+            array[:, :, plane : plane + planes] = part.transpose(1, 2, 0)
+    return array
+
+
+def _study(header, scanner):
+    """Facts of the study; absent ones have no key."""
+    info = {name: header.number(key, None) for name, key in _NUMBERS.items()}
+    info["isotope"] = header.text("isotope name", header.text("radionuclide name [1]", None))
+    notes, position = [], header.text("%patient orientation", "").upper()
+    if position not in PATIENT_AXES:
+        notes = [f"the patient's position is `{position}`: taken as head first, supine"]
+        position = "HFS"
+    info["patient_position"] = position
+    window = [header.number(_WINDOW.format(end), None) for end in ("lower", "upper")]
+    info["energy_window_kev"] = None if None in window else tuple(window)
+    info["study_time"] = _time(header, "study")
+    info["injection_time"] = _time(header, "tracer injection")
+    info["originating_system"] = scanner.name
+    return {key: value for key, value in info.items() if value is not None} | {"notes": notes}
+
+
+def _time(header, what):
+    """Date and time in ISO 8601, as far as the header has them; its keys name the time zone."""
+    date = header.text(f"%{what} date (yyyy:mm:dd)", "")
+    key = next((key for key in header if key.startswith(f"%{what} time (hh:mm:ss")), None)
+    zone = re.search(r"gmt([+-]\d\d:\d\d)", key or "")
+    try:
+        text = f"{date} {header.text(key or '', '')}{zone[1] if zone else ''}"
+        return datetime.strptime(text, f"%Y:%m:%d %H:%M:%S{'%z' if zone else ''}").isoformat()
+    except ValueError:
+        return None

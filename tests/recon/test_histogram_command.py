@@ -1,0 +1,128 @@
+"""What `countless histogram` writes, prints and refuses, on a list of a few words."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recon import memory
+from recon.histogram_command import histogram
+from recon.io import FileError, read_sinogram
+from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, singles, tag, written
+
+# Two prompts and a delayed coincidence before 10 ms, one prompt after; all in planes of ring
+# difference 0 or ±1.
+WORDS = [
+    tag(0), event(10, 172, 5), event(10, 172, 64), event(11, 172, 5, prompt=False), singles(3, 800),
+    tag(10), event(12, 172, 5), singles(3, 1600), event(9, 172, 5), tag(20),
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Folder with scan.l.hdr, and the work is done there."""
+    written(tmp_path / "scan.l.hdr", LIST_HEADER, data=as_bytes(WORDS))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder):
+    """Histograms with few planes."""
+    return lambda output="out.hs", **settings: histogram(
+        folder / "scan.l.hdr", output=folder / output,
+        **{"span": 1, "max_ring_difference": 1} | settings
+    )
+
+
+def sidecar(path):
+    return json.loads(path.with_suffix(".json").read_text())
+
+
+def test_prompts_and_delayeds_are_written_and_their_sums_printed(run, folder, capsys):
+    run(delayed_out=folder / "late.hs")
+    prompts, layout, info = read_sinogram(folder / "out.hs")
+    assert np.argwhere(prompts).tolist() == [[10, 172, 5], [10, 172, 64], [12, 172, 5]]
+    assert np.argwhere(read_sinogram(folder / "late.hs")[0]).tolist() == [[11, 172, 5]]
+    assert (layout.planes, layout.interleaved) == (64 + 2 * 63, True)
+    assert (info["duration_s"], info["isotope"], info["patient_position"]) == (0.021, "F-18", "HFS")
+    printed = capsys.readouterr().out
+    assert "prompts     3, written to" in printed
+    assert "delayeds    1, written to" in printed
+    assert "dropped     1 events on crystals that the scanner does not have" in printed
+
+
+def test_the_sidecar_says_what_was_counted(run, folder):
+    run(delayed_out=folder / "late.hs")
+    said = sidecar(folder / "out.hs")
+    assert (said["prompts"], said["delayeds"], said["unit"]) == (3, 1, "counts")
+    assert said["dropped"] == {"outside_time": 0, "impossible": 1, "outside_layout": 0}
+    assert [path["path"].rsplit("/")[-1] for path in said["inputs"]] == ["scan.l.hdr", "scan.l"]
+    assert said["mean_singles_per_second_by_block"][2:4] == [None, 1200.0]
+    assert said["study"]["study_time"] == "2017-03-27T17:00:35+00:00"
+    assert "--max-ring-difference 1 --delayed-out" in said["command"]
+    assert sidecar(folder / "late.hs")["quantity"] == "delayed coincidences"
+
+
+def test_frames_are_written_each_to_its_file(run, folder, capsys):
+    run(frames=("0", "0.01", "0.021"), curve=folder / "curve.png")
+    sums = [read_sinogram(folder / f"out.frame{n}.hs")[0].sum() for n in (1, 2)]
+    assert sums == [2, 1]
+    said = [sidecar(folder / f"out.frame{n}.hs") for n in (1, 2)]
+    assert [(s["start_s"], s["duration_s"]) for s in said] == [(0, 0.01), (0.01, 0.011)]
+    assert [s["mean_singles_per_second_by_block"][3] for s in said] == [800, 1600]
+    assert read_sinogram(folder / "out.frame2.hs")[2]["start_s"] == 0.01
+    assert (folder / "curve.png").stat().st_size > 10_000
+    assert "frame 2     0.01 to 0.021 s" in capsys.readouterr().out
+
+
+def test_events_before_the_start_are_told(run, folder, capsys):
+    run(start=0.005)
+    assert read_sinogram(folder / "out.hs")[0].sum() == 1
+    assert "3 events before the time asked for" in capsys.readouterr().out
+
+
+def test_a_wider_span_holds_the_same_events(run, folder):
+    run(span=3)
+    prompts, layout, _ = read_sinogram(folder / "out.hs")
+    assert (layout.planes, prompts.sum()) == (127, 3)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"output": "out.nii"}, "ends in .hs"),
+        ({"delayed_out": "late"}, "ends in .hs"),
+        ({"delayed_out": "out.hs"}, "both out.hs"),
+        ({"output": "no/out.hs"}, "there is no folder"),
+        ({"curve": "curve.gif"}, "--curve takes a name that ends in"),
+        ({"curve": "no/curve.png"}, "there is no folder"),
+        ({"max_ring_difference": 61}, "--max-ring-difference takes 0 to 60"),
+        ({"max_ring_difference": -1}, "--max-ring-difference takes 0 to 60"),
+        ({"span": 2}, "odd number"),
+        ({"stop": 900.0}, "--stop takes times from 0 to 0.021 s"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_and_nothing_is_written(folder, settings, message):
+    paths = {k: Path(v) if isinstance(v, str) else v for k, v in settings.items()}
+    before = sorted(folder.iterdir())
+    with pytest.raises(ValueError, match=message):
+        histogram(Path("scan.l.hdr"), **{"output": Path("out.hs"), "span": 1} | paths)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_sinograms_larger_than_the_memory_are_refused(run, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda device: 1 << 30)
+    with pytest.raises(ValueError, match=r"planes take .* GiB of memory, where 1.0 GiB are free"):
+        run(max_ring_difference=60)
+
+
+def test_an_output_never_replaces_the_list(run, folder):
+    words = (folder / "scan.l").read_bytes()
+    (folder / "data.s").write_bytes(words)
+    header = (folder / "scan.l.hdr").read_text().replace("scan.l", "data.s")
+    (folder / "scan.l.hdr").write_text(header)
+    with pytest.raises(FileError, match="would overwrite the input"):
+        run("data.hs")
+    assert (folder / "data.s").read_bytes() == words
