@@ -13,6 +13,7 @@ import pytest
 from recon import backend
 from recon.acquisition import AcquisitionModel
 from recon.algorithms import osem
+from recon.corrections.scatter import single_scatter
 from recon.listmode import ListModeProjector
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
@@ -23,6 +24,9 @@ KERNELS = {
     "blur",
     "em_ratio",
     "em_update",
+    "scatter_bins",
+    "scatter_pairs",
+    "scatter_rays",
     "lors_forward",
     *(f"lors_back_{axis}" for axis in (0, 1, 2)),
     *(f"sinogram_forward_{spacing}" for spacing in (0, 1, 2)),
@@ -195,6 +199,9 @@ def test_a_gpu_is_given_arguments_of_the_sizes_that_its_kernels_take(monkeypatch
     ends = np.eye(3, dtype=np.float32) * 100
     listed = ListModeProjector(ends, -ends, GRIDS["half the ring spacing"])
     listed.T(listed(np.ones(listed.in_shape, np.float32)))
+
+    image = np.ones(listed.in_shape, np.float32)
+    single_scatter(image, listed.grid, 0.1 * image, listed.grid, timed)
 
     assert set(called) == KERNELS
     assert called == {kernel: signature(kernel) for kernel in called}

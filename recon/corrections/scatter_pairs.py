@@ -1,0 +1,158 @@
+"""Coarse detectors that stand for a scanner's, and the way from their pairs to its bins."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from recon import backend
+from recon.layout import SinogramLayout
+
+
+@dataclass(frozen=True)
+class CoarsePairs:
+    """Pairs of coarse detectors that lie about a sinogram's lines of response.
+
+    Coarse crystals divide the circle of the scanner's detectors equally from crystal 0 on, coarse
+    rings the distance from its first ring to its last. Pairs are kept by their first crystal and
+    by how many crystals further the second is, at most half a turn.
+
+    Attributes:
+        layout: SinogramLayout that they serve.
+        crystals, rings: coarse detectors per ring, and rings.
+        first_offset: least number of crystals from the first of a pair to the second.
+    """
+
+    layout: SinogramLayout
+    crystals: int
+    rings: int
+    first_offset: int
+    _made: dict = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, layout, crystals, ring_mm):
+        """Coarse pairs of a layout: crystals per ring, and rings at most ring_mm apart.
+
+        Never more than the scanner's own.
+        """
+        scanner = layout.scanner
+        length = (scanner.rings - 1) * scanner.ring_spacing_mm
+        rings = min(scanner.rings, 1 + math.ceil(length / ring_mm - 1e-6))
+        crystals = min(crystals, scanner.crystals)
+        _, _, s, half = np.moveaxis(layout.rays(), -1, 0)
+        s = np.abs(s[half > 0]).max(initial=0.0)
+        least = _turn(s, scanner.effective_radius_mm) * crystals / (2 * math.pi)
+        return cls(layout, crystals, rings, max(1, math.floor(least) - 1))
+
+    @property
+    def offsets(self):
+        """Pairs of each crystal, up to the opposite one."""
+        return self.crystals // 2 - self.first_offset + 1
+
+    @property
+    def tof_bins(self):
+        """Time-of-flight bins; 0 without time of flight."""
+        return self.layout.tof_bins if self.layout.tof else 0
+
+    @property
+    def shape(self):
+        """Of an array of all pairs: (crystals, offsets, tof, rings, rings)."""
+        return (self.crystals, self.offsets, max(1, self.tof_bins), self.rings, self.rings)
+
+    @property
+    def detector_shape(self):
+        """(crystals, rings)."""
+        return (self.crystals, self.rings)
+
+    @property
+    def half_length_mm(self):
+        """From the scanner's middle to its last ring."""
+        return (self.layout.scanner.rings - 1) / 2 * self.layout.scanner.ring_spacing_mm
+
+    def detectors(self, xp=np):
+        """Where the coarse detectors are, float32 (crystals, rings, 3) in mm."""
+        if xp.__name__ not in self._made:
+            scanner, length = self.layout.scanner, self.half_length_mm
+            psi = np.arange(self.crystals) * 2 * np.pi / self.crystals
+            psi = psi[:, None] + np.radians(scanner.tilt_deg)
+            x, y = (scanner.effective_radius_mm * part for part in (np.sin(psi), -np.cos(psi)))
+            z = np.linspace(-length, length, self.rings) if self.rings > 1 else np.zeros(1)
+            places = np.broadcast_arrays(x, y, z)
+            self._made[xp.__name__] = xp.asarray(np.stack(places, axis=-1).astype(np.float32))
+        return self._made[xp.__name__]
+
+    def to_bins(self, pairs, layout, threads=None):
+        """Interpolates an array of all pairs linearly to every bin's line, float32 layout.shape.
+
+        Linear in both crystals' angles and both rings' z, the same from either end.
+        """
+        xp = backend.array_module(pairs)
+        both = self._both_ways(xp, pairs)
+        near, share = self._near_crystals(both.shape[1])
+        near_plane, share_plane = self._near_rings()
+        bins = xp.empty(layout.shape, np.float32)
+        tof, rings = pairs.shape[2], self.rings**2
+        arguments = (
+            *(both, bins, xp.asarray(near), xp.asarray(share)),
+            *(xp.asarray(near_plane), xp.asarray(share_plane), tof, rings, layout.planes),
+        )
+        backend.launch(
+            "scatter_bins", (len(near), tof), arguments, scratch_floats=rings, threads=threads
+        )
+        return bins
+
+    def _both_ways(self, xp, pairs):
+        """All pairs from either detector: offsets go on past the opposite crystal."""
+        half = self.crystals // 2
+        both = [pairs]
+        for offset in range(half + 1, self.crystals - self.first_offset + 1):
+            back = self.crystals - offset - self.first_offset
+            other = xp.roll(pairs[:, back], -offset, axis=0)
+            both.append(other[:, None, ::-1].swapaxes(-1, -2))
+        return xp.ascontiguousarray(xp.concatenate(both, axis=1))
+
+    def _near_crystals(self, offsets):
+        """For each view and radial bin, four pairs of crystals (row, 4) int32, and their shares."""
+        layout, turn = self.layout, 2 * np.pi / self.crystals
+        rays = layout.rays().reshape(-1, 4)
+        phi = np.arctan2(rays[:, 1], rays[:, 0])
+        alpha = np.arcsin(np.clip(rays[:, 2] / layout.scanner.effective_radius_mm, -1, 1))
+        tilt = np.radians(layout.scanner.tilt_deg)
+        ends = [(phi + alpha - tilt) / turn, (phi + np.pi - alpha - tilt) / turn]
+        # Rounding must not take a line that joins two coarse detectors to the next pair.
+        (below1, f1), (below2, f2) = (_split(end) for end in ends)
+        near, share = [], []
+        for step1, weight1 in ((0, 1 - f1), (1, f1)):
+            for step2, weight2 in ((0, 1 - f2), (1, f2)):
+                offset = below2 + step2 - below1 - step1 - self.first_offset
+                crystal = (below1 + step1) % self.crystals
+                near.append(crystal * offsets + np.clip(offset, 0, offsets - 1))
+                share.append(weight1 * weight2 * (rays[:, 3] > 0))
+        return np.stack(near, -1).astype(np.int32), np.stack(share, -1).astype(np.float32)
+
+    def _near_rings(self):
+        """For each plane, four pairs of rings (plane, 4) int32, and their shares."""
+        pitch = 2 * self.half_length_mm / max(1, self.rings - 1) or 1.0
+        near, share = [], []
+        table = zip(self.layout.segments, self.layout.segment_table(), strict=True)
+        for segment, (start, step, axial) in table:
+            middle = start + np.arange(segment.planes) * step
+            split = []
+            for z in (middle - axial / 2, middle + axial / 2):
+                place = np.clip((z + self.half_length_mm) / pitch, 0, self.rings - 1)
+                below, f = _split(place)
+                split.append(((below, 1 - f), (np.minimum(below + 1, self.rings - 1), f)))
+            taps = [(r1 * self.rings + r2, w1 * w2) for r1, w1 in split[0] for r2, w2 in split[1]]
+            near.append(np.stack([tap[0] for tap in taps], -1))
+            share.append(np.stack([tap[1] for tap in taps], -1))
+        return np.concatenate(near).astype(np.int32), np.concatenate(share).astype(np.float32)
+
+
+def _turn(s, radius):
+    """Angle between the ends of a line at a distance s from the axis, the lesser way round."""
+    return math.pi - 2 * math.asin(min(1.0, s / radius))
+
+
+def _split(place):
+    below = np.floor(place + 1e-6)
+    return below.astype(int), np.maximum(place - below, 0)
