@@ -44,7 +44,7 @@ class Fit:
 
 
 def fit_crystals(
-    counts, layout, *, expected=None, background=None, updates=500, tolerance=1e-6
+    counts, layout, *, expected=None, background=None, updates=500, tolerance=1e-6, watch=None
 ):
     """The values s of the crystals that make the counts of a sinogram most likely.
 
@@ -56,6 +56,7 @@ def fit_crystals(
         background: a, expected counts of the bin whatever its crystals, or None for 0.
         updates: at most so many.
         tolerance: ends when no value changes by more than this fraction.
+        watch: called after each update with the largest change; None for nobody.
     Returns:
         Fit.
     Raises:
@@ -71,17 +72,17 @@ def fit_crystals(
         for array in (expected, background)
     )
     sums = _Sums(pairs, counts, expected, background)
-    return _fit(sums.numerator, sums.denominator, sums.real, updates, tolerance)
+    return _fit(sums.numerator, sums.denominator, sums.real, updates, tolerance, watch)
 
 
-def fit_fan_sums(fans, layout, *, updates=500, tolerance=1e-6):
+def fit_fan_sums(fans, layout, *, updates=500, tolerance=1e-6, watch=None):
     """The same from the fan sums alone, with w = 1 and a = 0, as listed events give them.
 
     Args:
         fans: how many coincidences of the layout each crystal is part of, (rings, crystals), as
             `Coincidences.fan_sums_of_events` counts them; virtual crystals have none.
         layout: SinogramLayout that says which pairs are in coincidence.
-        updates, tolerance: as for `fit_crystals`.
+        updates, tolerance, watch: as for `fit_crystals`.
     Returns:
         Fit.
     Raises:
@@ -93,7 +94,7 @@ def fit_fan_sums(fans, layout, *, updates=500, tolerance=1e-6):
             f"fan sums take shape (rings, crystals) = {real.shape} of {layout.scanner.name!r}, "
             f"got {fans.shape}"
         )
-    return _fit(lambda s: _divide(fans, s), pairs.partners, real, updates, tolerance)
+    return _fit(lambda s: _divide(fans, s), pairs.partners, real, updates, tolerance, watch)
 
 
 class _Sums:
@@ -141,7 +142,7 @@ class _Sums:
         return ratio if self.expected is None else ratio * self.expected[views]
 
 
-def _fit(numerator, denominator, real, updates, tolerance):
+def _fit(numerator, denominator, real, updates, tolerance, watch):
     values, change, done = real.astype(np.float64), np.inf, 0
     for done in range(1, updates + 1):
         top, bottom = numerator(values), denominator(values)
@@ -154,6 +155,8 @@ def _fit(numerator, denominator, real, updates, tolerance):
         change = float(np.max(np.abs(update - 1), where=real & (values > 0) & (update > 0),
                               initial=0))
         values *= update
+        if watch:
+            watch(change)
         if change < tolerance:
             break
     return Fit(values=values, updates=done, change=change, converged=change < tolerance)

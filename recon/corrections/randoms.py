@@ -78,6 +78,11 @@ def randoms(singles, layout, *, scale=1.0, views=slice(None)):
 def randoms_from_delayeds(delayeds, layout, *, target=None, **options):
     """Delayeds with their noise reduced, expanded to any layout of the scanner.
 
+    Fits crystals to bins, which wants bins of one ring pair or many delayeds: at span 11 and a few
+    delayeds per crystal it follows the noise. There, fit the fan sums of the listed events
+    (`Coincidences.fan_sums_of_events`) or of bins shared among their pairs (`.shared_fan_sums`) by
+    `fit_fan_sums`, as `countless randoms` does.
+
     Args:
         delayeds: counts, (view, radial, [tof,] plane).
         layout: SinogramLayout of them.

@@ -1,0 +1,74 @@
+"""The command `countless norm`: a scanner's normalization to the factors of a scan's bins."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+
+from recon import text
+from recon.corrections.normalization import mmr_factors
+from recon.io import provenance, read_layout, write_sinogram
+from recon.io.header import read_header
+from recon.io.interfile_data import data_path
+from recon.io.siemens_norm import read_norm
+from recon.sinogram_output import check_sinogram_output
+
+
+def norm(
+    normalization: Path,
+    *,
+    like: Path,
+    output: Annotated[Path, Parameter(alias="-o")],
+):
+    """Turn a component normalization into factors m, for `countless recon --efficiency`.
+
+    They multiply expected counts, hold the number of crystal pairs of each bin, and are 0 in gaps.
+    Dead time is left out.
+
+    Args:
+        normalization: Siemens mMR's header of a component normalization (.n.hdr).
+        like: Sinogram whose bins to take (.hs); its data need not be there.
+        output: Sinogram to write (.hs), with a .json beside it that says how.
+    """
+    settings = dict(locals())
+    components = read_norm(normalization)
+    layout, info = read_layout(like)
+    inputs = [normalization, data_path(read_header(normalization, complete=False))]
+    check_sinogram_output(output, layout, [*inputs, like], arrays=2)
+    rows = [
+        ("norm", f"{normalization}, {text.scanner(components.scanner)}"),
+        ("layout", f"of {like}: {text.layout(layout)}"),
+        *(("note", note) for note in components.notes),
+    ]
+    print(text.table(rows), flush=True)
+    factors = mmr_factors(components, layout)
+    live = factors[factors > 0]
+    found = {
+        "least": float(live.min(initial=np.inf)),
+        "mean": float(live.mean(dtype=np.float64)) if live.size else 0.0,
+        "most": float(live.max(initial=0)),
+        "gaps": factors.size - live.size,
+        "bins": factors.size,
+    }
+    record = provenance(
+        command=shlex.join(["countless", "norm", *map(str, (normalization, "--like", like)),
+                            "--output", str(output)]),
+        configuration=settings,
+        inputs=inputs,
+        unit="1",
+        quantity="factors m that multiply expected counts, summed over each bin's crystal pairs",
+        factors=found,
+        dead_time=False,
+        notes=components.notes,
+    )
+    # The scan's duration and corrections are not the factors'; a unit here would be the image's.
+    study = {"patient_position": info["patient_position"]}
+    write_sinogram(output, factors, layout, study, sidecar=record)
+    print(text.table([
+        ("factors", f"{found['least']:.4g} to {found['most']:.4g}, mean {found['mean']:.4g}, of "
+                    "all crystal pairs of a bin"),
+        ("gaps", f"{found['gaps']:,} of {found['bins']:,} bins have no crystal pair: 0"),
+        ("written", output),
+    ]))

@@ -1,0 +1,94 @@
+"""What `countless norm` writes, prints and refuses, on few planes of the mMR."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import countless
+from recon import Scanner, SinogramLayout, memory
+from recon.corrections.normalization import mmr_factors
+from recon.io import read_sinogram, write_sinogram
+from recon.io.siemens_norm import read_norm
+
+LAYOUT = SinogramLayout.of(Scanner.preset("mMR"), span=3, max_ring_difference=1)
+
+
+@pytest.fixture
+def folder(tmp_path, reference, monkeypatch):
+    """Folder with norm.n.hdr and scan.hs, in which the test runs."""
+    for name in ("norm.n", "norm.n.hdr"):
+        shutil.copy(reference / "mmr_norm" / name, tmp_path / name)
+        (tmp_path / name).chmod(0o644)
+    study = {"duration_s": 60.0, "patient_position": "FFS", "unit": "counts"}
+    write_sinogram(tmp_path / "scan.hs", np.zeros(LAYOUT.shape, np.float32), LAYOUT, study)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words, like="scan.hs", output="m.hs"):
+    return countless.main(["norm", *(words or ["norm.n.hdr"]), "--like", like, "-o", output])
+
+
+def test_the_factors_of_the_scans_bins_are_written(folder, capsys):
+    assert run() == 0
+    factors, layout, info = read_sinogram("m.hs")
+    assert layout == LAYOUT
+    np.testing.assert_array_equal(factors, mmr_factors(read_norm("norm.n.hdr"), LAYOUT))
+    np.testing.assert_array_equal(factors == 0, ~np.broadcast_to(LAYOUT.mask(), LAYOUT.shape))
+    # A unit would be taken for the image's.
+    assert "unit" not in info and "duration_s" not in info
+    assert info["patient_position"] == "FFS"
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"gaps {(factors == 0).sum():,} of {factors.size:,} bins" in printed
+    assert f"to {factors.max():.4g}, mean" in printed
+    assert "252 views × 344 radial bins × 127 planes" in printed
+
+
+def test_the_sidecar_says_how(folder):
+    run()
+    said = json.loads((folder / "m.json").read_text())
+    assert said["command"] == "countless norm norm.n.hdr --like scan.hs --output m.hs"
+    assert [entry["path"] for entry in said["inputs"]] == ["norm.n.hdr", "norm.n"]
+    assert (said["unit"], said["dead_time"]) == ("1", False)
+
+
+def other_scanner(folder):
+    layout = SinogramLayout.of(Scanner.preset("tiny"))
+    write_sinogram(folder / "scan.hs", np.zeros(layout.shape, np.float32), layout)
+
+
+def other_norm(folder):
+    header = (folder / "norm.n.hdr").read_text()
+    (folder / "norm.n.hdr").write_text(header.replace("system:=2008", "system:=1104"))
+
+
+@pytest.mark.parametrize(
+    "damage, settings, message",
+    [
+        (other_scanner, {}, "the normalization norm.n.hdr is of Siemens mMR"),
+        (other_norm, {}, "Biograph mMR"),
+        (lambda folder: (folder / "norm.n").unlink(), {}, "norm.n"),
+        (lambda folder: (folder / "scan.hs").unlink(), {}, "scan.hs"),
+        (None, {"output": "m.nii"}, "ends in .hs"),
+        (None, {"output": "no/m.hs"}, "there is no folder"),
+        (None, {"output": "scan.hs"}, "would overwrite the input scan.hs"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_written(
+    folder, capsys, damage, settings, message
+):
+    if damage:
+        damage(folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert run(**settings) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_factors_larger_than_the_memory_are_refused(folder, capsys, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda device: 300 << 20)
+    assert run() == 2
+    assert "a sinogram of 127 planes takes 0.4 GiB" in capsys.readouterr().err
