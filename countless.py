@@ -33,6 +33,7 @@ app.command("recon.histogram_command:histogram", help="Count list mode into sino
 app.command("recon.mu_map_command:mu_map", name="mu-map", help="Turn a CT into a mu map.")
 app.command("recon.norm_command:norm", help="Turn a normalization into factors of a scan's bins.")
 app.command("recon.randoms_command:randoms", help="Estimate randoms from delayed coincidences.")
+app.command("recon.scatter_command:scatter", help="Estimate scattered coincidences.")
 app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the image.")
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")
 benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")
