@@ -1,7 +1,5 @@
 """The command `countless recon`: one function is its schema, help, YAML and command line."""
 
-import inspect
-import shlex
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +9,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from recon import backend, text
+from recon.command_line import command_line
 from recon.field_of_view import image_grid
 from recon.io import provenance, write_image
 from recon.measurement import Measurement
@@ -126,7 +125,7 @@ def _run(plan, settings):
     counts, unit = counts_of(*data), plan.measurement.unit
     print(text.table(counts.rows()), flush=True)
     record = provenance(
-        command=command_line(settings),
+        command=command_line(recon, settings),
         configuration=settings,
         inputs=plan.inputs,
         unit=unit,
@@ -155,18 +154,6 @@ def _run(plan, settings):
 
         title = f"{plan.output.name}   {plan.algorithm()}"
         draw(image, plan.grid, plan.preview, title=title, unit=unit)
-
-
-def command_line(settings):
-    """The command line that does the same, whichever way the settings were given."""
-    words, defaults = ["countless", "recon", str(settings["scan"])], inspect.signature(recon)
-    for name, value in settings.items():
-        if name == "scan" or value == defaults.parameters[name].default:
-            continue
-        flag = name.replace("_", "-")
-        values = [value] if not isinstance(value, tuple) else value
-        words += [f"--no-{flag}"] if value is False else [f"--{flag}", *map(str, values)]
-    return shlex.join(words)
 
 
 def _three(name, values):

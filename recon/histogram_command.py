@@ -1,8 +1,6 @@
 """The command `countless histogram`: list mode in, sinograms and head curve out."""
 
-import inspect
 import math
-import shlex
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from tqdm import tqdm
 from recon import frames as time_frames
 from recon import head_curve, memory, text
 from recon.command import WHOLE
+from recon.command_line import command_line
 from recon.events import Stream
 from recon.histogram import histogram as histogram_of
 from recon.io import FileError, check_output, provenance, write_sinogram
@@ -66,7 +65,10 @@ def histogram(
     )
     print(job, flush=True)
     record = provenance(
-        command=_command_line(settings), configuration=settings, inputs=job.inputs, unit="counts"
+        command=command_line(histogram, settings),
+        configuration=settings,
+        inputs=job.inputs,
+        unit="counts",
     )
     end_ms = job.frames_ms[-1][1]
     curves, rows, stream = [], [], Stream(_watched(events.chunks(), end_ms))
@@ -220,14 +222,3 @@ def _watched(chunks, stop_ms):
         for events in chunks:
             yield events
             bar.update(max(min(float(events.time_ms[-1]) / 1000, total) - bar.n, 0))
-
-
-def _command_line(settings):
-    """The command line that does the same."""
-    words, defaults = ["countless", "histogram"], inspect.signature(histogram)
-    words.append(str(settings["list_mode"]))
-    for name, value in settings.items():
-        if name != "list_mode" and value != defaults.parameters[name].default:
-            values = value if isinstance(value, tuple) else [value]
-            words += [f"--{name.replace('_', '-')}", *map(str, values)]
-    return shlex.join(words)

@@ -8,6 +8,8 @@ import numpy as np
 from cyclopts import Parameter
 
 from recon import text
+from recon.agreement import check_per_cm
+from recon.command_line import command_line
 from recon.corrections.hounsfield import bone_line, clip_hounsfield, mu_at_511
 from recon.grid import Grid
 from recon.io import FileError, check_output, like, provenance, read_image, write_image
@@ -68,7 +70,7 @@ def mu_map(
     ]
     print(text.table(rows), flush=True)
     record = provenance(
-        command=_command_line(settings),
+        command=command_line(mu_map, settings),
         configuration=settings,
         inputs=[*info["files"], *filter(None, (grid_like, bed))],
         unit="1/cm",
@@ -152,22 +154,11 @@ def _uncovered(ct, grid, onto, centre_mm, grid_like):
 
 
 def _bed(path):
-    array, grid, info = read_image(path)
+    check_per_cm(path)
+    array, grid, _ = read_image(path)
     if not (array.min() >= 0 and array.max() <= MOST_PER_CM):  # NaN, too
         raise FileError(
             f"{path} takes attenuation coefficients of 0 to {MOST_PER_CM} 1/cm, found "
             f"{array.min():g} to {array.max():g}; give the bed in 1/cm"
         )
-    if info.get("unit") not in (None, "", "1/cm"):
-        raise FileError(f"{path} takes the unit 1/cm, found {info['unit']}; convert it")
     return array, grid
-
-
-def _command_line(settings):
-    words = ["countless", "mu-map", str(settings["ct"])]
-    for name, value in settings.items():
-        if name == "ct" or value in (None, 0.0, (0.0, 0.0, 0.0)):
-            continue
-        values = value if isinstance(value, tuple) else [value]
-        words += [f"--{name.replace('_', '-')}", *map(str, values)]
-    return words

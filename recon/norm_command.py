@@ -1,6 +1,5 @@
 """The command `countless norm`: a scanner's normalization to the factors of a scan's bins."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from recon import text
+from recon.command_line import command_line
 from recon.corrections.normalization import mmr_factors
 from recon.io import provenance, read_layout, write_sinogram
 from recon.io.header import read_header
@@ -53,8 +53,7 @@ def norm(
         "bins": factors.size,
     }
     record = provenance(
-        command=shlex.join(["countless", "norm", *map(str, (normalization, "--like", like)),
-                            "--output", str(output)]),
+        command=command_line(norm, settings),
         configuration=settings,
         inputs=inputs,
         unit="1",

@@ -1,6 +1,5 @@
 """The command `countless randoms`: delayed coincidences in, expected randoms out."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +9,13 @@ from cyclopts import Parameter
 from tqdm import tqdm
 
 from recon import text
+from recon.command_line import command_line
 from recon.corrections.coincidences import Coincidences
 from recon.corrections.fan_sums import fit_fan_sums
 from recon.corrections.randoms import randoms as expected_randoms
 from recon.io import FileError, check_counts, provenance, read_layout, read_sinogram, write_sinogram
 from recon.io.siemens import read_list_mode
-from recon.sinogram_output import check_sinogram_output
+from recon.sinogram_output import check_sinogram_output, study_of
 
 _SHARED = "from the sinogram's bins, each shared evenly among its crystal pairs"
 
@@ -65,9 +65,8 @@ def randoms(
     fit = _fit(fans, layout)
     found = expected_randoms(fit.values, layout)
     estimated = float(found.sum(dtype=np.float64))
-    words = ["countless", "randoms", "--delayed", str(delayed), "--output", str(output)]
     record = provenance(
-        command=shlex.join([*words, *(["--list", str(list_mode)] if list_mode else [])]),
+        command=command_line(randoms, settings),
         configuration=settings,
         inputs=[delayed, *lists],
         unit="counts",
@@ -78,10 +77,7 @@ def randoms(
         largest_change=fit.change,
         converged=fit.converged,
     )
-    kept = ("patient_position", "isotope", "half_life_s", "branching_ratio", "duration_s",
-            "start_s")
-    study = {name: info[name] for name in kept if name in info}
-    write_sinogram(output, found, layout, study, sidecar=record)
+    write_sinogram(output, found, layout, study_of(info), sidecar=record)
     print(text.table([
         ("fit", f"{'converged' if fit.converged else 'NOT converged'} after "
                 f"{text.plural(fit.updates, 'update')}, largest change {fit.change:.1e}"),

@@ -1,8 +1,6 @@
 """The command `countless scatter`: a scan, its image and mu map in, expected scatter out."""
 
-import inspect
 import math
-import shlex
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from cyclopts import Parameter
 
 from recon import backend, text
 from recon.agreement import check_per_cm, check_position
+from recon.command_line import command_line
 from recon.corrections.compton import angle_table
 from recon.corrections.scatter import ScatterSampling, single_scatter
 from recon.corrections.scatter_scale import ScatterScale, scatter_scale, tails
@@ -22,7 +21,7 @@ from recon.measurement import Measurement
 from recon.plan import PICTURES
 from recon.reconstruction import counts_of
 from recon.scatter_profile import ScatterProfile, draw
-from recon.sinogram_output import check_sinogram_output
+from recon.sinogram_output import check_sinogram_output, study_of
 
 SINGLE = "single scatter only: multiple scatter is not simulated"
 STANDS_IN = f"{SINGLE}, and the scale from the tails stands in for some of it"
@@ -99,7 +98,7 @@ def scatter(
         relative_sd=found.scan_sd / found.scan,
     )
     record = provenance(
-        command=_command_line(settings),
+        command=command_line(scatter, settings),
         configuration=settings,
         inputs=inputs,
         unit="counts",
@@ -110,9 +109,7 @@ def scatter(
         device=f"{device} ({reason})",
         notes=notes,
     )
-    kept = ("patient_position", "isotope", "half_life_s", "branching_ratio", "duration_s",
-            "start_s")
-    study = {name: measurement.info[name] for name in kept if name in measurement.info}
+    study = study_of(measurement.info)
     write_sinogram(output, expected, layout, study,
                    sidecar=record | {"quantity": "expected scattered coincidences"})
     if background_out:
@@ -278,12 +275,3 @@ def _sum_rows(sums, counts):
         yield "note", f"{text.number(counts.masked_prompts)} prompts are in bins of no efficiency"
     if sums.fraction > 1:
         yield "note", "more scatter than prompts less randoms: is the image of this scan?"
-
-
-def _command_line(settings):
-    """The command line that does the same."""
-    words, defaults = ["countless", "scatter", str(settings["scan"])], inspect.signature(scatter)
-    for name, value in settings.items():
-        if name != "scan" and value != defaults.parameters[name].default:
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    return shlex.join(words)

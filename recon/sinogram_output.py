@@ -1,4 +1,4 @@
-"""Whether a sinogram that is to be computed can be: checked before the work."""
+"""Sinograms that commands make: whether they can be made, and what they tell of the study."""
 
 import math
 
@@ -6,6 +6,15 @@ from recon import memory
 from recon.io import FileError, check_output
 
 _PROGRAM = 300 << 20  # bytes: Python, its libraries and what a step takes
+
+_STUDY = (
+    "patient_position", "isotope", "half_life_s", "branching_ratio", "duration_s", "start_s",
+)
+
+
+def study_of(info):
+    """What an estimate has in common with the scan it is of, from the scan's header; a dict."""
+    return {name: info[name] for name in _STUDY if name in info}
 
 
 def check_sinogram_output(path, layout, inputs, *, arrays):

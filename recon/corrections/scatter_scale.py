@@ -95,7 +95,7 @@ def scatter_scale(prompts, scatter, background, mask, *, spread=0.05):
     scan = 1.0
     for _ in range(_STEPS):
         # Fisher scoring: unlike Newton's, its curvature does not vanish where nothing was counted.
-        mean = np.maximum(s * planes + b, 1e-30)
+        mean = np.where(used, s * planes + b, 1.0)  # above 0 where used; elsewhere all are 0
         information = (s**2 / mean).sum(0)
         slope = (y * s / mean - s).sum(0)
         alone = planes + np.divide(slope, information, np.zeros_like(slope), where=information > 0)
@@ -125,6 +125,7 @@ def _note(scan, sd, counts):
         return (
             "the tails hold too few counts to tell the scale of scatter (the object or its arms "
             "may fill the field of view): the simulation's absolute scale is used"
+            + (f", moved by them to {scan:.3f} ± {sd:.3f}" if counts else "")
         )
     return f"scatter scaled by {scan:.3f} ± {sd:.3f} from {counts:.0f} prompts in the tails"
 
