@@ -140,5 +140,7 @@ def _gaussian(fwhm_voxels):
     """Weights of a Gaussian sampled at whole voxels, cut at 4 sigmas, summing to one."""
     sigma = fwhm_voxels / np.sqrt(8 * np.log(2))
     radius = int(np.ceil(4 * sigma))
-    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(sigma, 1e-30)) ** 2)
+    if radius == 0:
+        return np.ones(1, np.float32)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     return (weights / weights.sum()).astype(np.float32)

@@ -112,8 +112,10 @@ def _rebin(values, layout):
     for segment, first in zip(layout.segments, layout.first_planes(), strict=True):
         sums = segment.first_ring_sum(rings) + segment.step * np.arange(segment.planes)
         axial = segment.mean_ring_difference * spacing
-        length = np.maximum(2 * rays[..., 3:4], 1e-9)
-        cosine = (length / np.hypot(length, axial)).astype(np.float32)
+        length = 2 * rays[..., 3:4]
+        # A bin at or past the detectors has no length: nothing comes of it.
+        cosine = np.zeros_like(length, np.float32)
+        np.divide(length, np.hypot(length, axial), out=cosine, where=length > 0, casting="unsafe")
         planes = slice(first, first + segment.planes)
         w = pairs[planes].astype(np.float32)
         total[..., sums] += values[..., planes] * cosine * w
