@@ -119,29 +119,12 @@ def crystal_efficiencies(scanner, rng, *, spread=0.1, dead_blocks=0):
     return values.astype(np.float32)
 
 
-def bin_efficiencies(layout, crystals):
-    """Sum over each bin's crystal pairs of the product of their efficiencies.
-
-    Args:
-        layout: SinogramLayout whose bins follow the crystals.
-        crystals: float32 (rings, crystals), of `crystal_efficiencies`.
-    Returns:
-        float32 (views, radial, planes); with every crystal 1 it is layout.multiplicity().
-    """
-    total = np.zeros((layout.planes, layout.views, layout.radial_bins), np.float32)
-    pairs = layout.crystal_pairs()
-    for plane, ring1, ring2 in layout.ring_pairs():
-        product = crystals[ring1, pairs[..., 0]] * crystals[ring2, pairs[..., 1]]
-        total[plane] += np.sum(product, axis=0, where=pairs[..., 0] >= 0)
-    return np.ascontiguousarray(np.moveaxis(total, 0, -1))
-
-
 def smooth_background(trues, efficiencies, layout, *, scatter=0.4, randoms=0.4):
     """Stand-ins for scatter (the trues, blurred by 6 cm) and for randoms (the same in every bin).
 
     Args:
         trues: of `attenuated_trues`, without time of flight.
-        efficiencies: of `bin_efficiencies`.
+        efficiencies: of `recon.corrections.normalization.efficiency_factors`.
         layout: SinogramLayout.
         scatter, randoms: their counts, as fractions of the counts of trues.
     Returns:

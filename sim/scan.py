@@ -3,6 +3,7 @@
 import numpy as np
 
 from recon import Grid
+from recon.corrections.normalization import efficiency_factors
 from recon.io import write_image, write_sinogram
 from sim import acquire
 
@@ -50,7 +51,7 @@ def write_scans(folder, phantom, layout, *, counts, doses, seed, split, made):
         phantom.activity(fine, 2), phantom.mu_per_cm(fine, 2), fine, layout, split=split
     )
     crystals = acquire.crystal_efficiencies(layout.scanner, rng, dead_blocks=2)
-    efficiency = acquire.bin_efficiencies(layout, crystals)
+    efficiency = efficiency_factors(layout, crystals)
     background = acquire.smooth_background(trues, efficiency, layout)
     expected = trues * (efficiency / layout.multiplicity()) + background
     scale = counts / float(expected.sum(dtype=np.float64))

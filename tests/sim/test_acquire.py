@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from recon import Grid, Scanner, SinogramLayout
+from recon.corrections.normalization import efficiency_factors
 from recon.projectors import SinogramProjector
 from sim import acquire
 
@@ -71,7 +72,7 @@ def test_perfect_crystals_give_each_bin_its_number_of_pairs():
     layout = SinogramLayout.of(TINY, span=3, view_mashing=3)
     ones = np.ones((TINY.rings, TINY.crystals), np.float32)
     expected = np.broadcast_to(layout.multiplicity(), layout.shape)
-    np.testing.assert_array_equal(acquire.bin_efficiencies(layout, ones), expected)
+    np.testing.assert_array_equal(efficiency_factors(layout, ones), expected)
 
 
 def test_a_bins_efficiency_is_the_product_of_its_crystals():
@@ -79,14 +80,14 @@ def test_a_bins_efficiency_is_the_product_of_its_crystals():
     crystals = acquire.crystal_efficiencies(TINY, np.random.default_rng(1))
     ring1, crystal1, ring2, crystal2 = (a.item() for a in layout.crystals_of(3, 7, 11))
     expected = crystals[ring1, crystal1] * crystals[ring2, crystal2]
-    assert acquire.bin_efficiencies(layout, crystals)[3, 7, 11] == pytest.approx(expected)
+    assert efficiency_factors(layout, crystals)[3, 7, 11] == pytest.approx(expected)
 
 
 def test_bins_without_efficiency_are_those_of_virtual_crystals():
     scanner = Scanner.preset("mMR")
     layout = SinogramLayout.of(scanner, max_ring_difference=0)
     crystals = acquire.crystal_efficiencies(scanner, np.random.default_rng(1))
-    seen = acquire.bin_efficiencies(layout, crystals) > 0
+    seen = efficiency_factors(layout, crystals) > 0
     np.testing.assert_array_equal(seen, np.broadcast_to(layout.mask(), layout.shape))
 
 
@@ -102,7 +103,7 @@ def test_the_background_has_the_counts_that_were_asked_for_and_none_without_effi
     mu = np.zeros(GRID.shape, np.float32)
     trues = acquire.attenuated_trues(blob(15, -20, 4, 25), mu, GRID, layout)
     crystals = acquire.crystal_efficiencies(TINY, np.random.default_rng(1), dead_blocks=1)
-    efficiency = acquire.bin_efficiencies(layout, crystals)
+    efficiency = efficiency_factors(layout, crystals)
     background = acquire.smooth_background(trues, efficiency, layout, scatter=0.3, randoms=0.5)
     assert background.sum() == pytest.approx(0.8 * (trues * efficiency).sum(), rel=1e-4)
     assert np.all(background[efficiency == 0] == 0)

@@ -4,7 +4,7 @@ import pytest
 from recon import Scanner, SinogramLayout
 from recon.corrections.coincidences import Coincidences, real_crystals
 from recon.corrections.fan_sums import fit_crystals, fit_fan_sums
-from sim.acquire import bin_efficiencies
+from tests.recon.reference_pairs import bin_efficiencies
 
 TINY, MMR = Scanner.preset("tiny"), Scanner.preset("mMR")
 LAYOUTS = {

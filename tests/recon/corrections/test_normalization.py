@@ -14,6 +14,7 @@ from recon.corrections.normalization import (
 from recon.io.siemens_norm import read_norm
 from sim import acquire
 from tests.recon.cases import cylinder_chords
+from tests.recon.reference_pairs import bin_efficiencies
 
 TINY, DEMO, MMR = (Scanner.preset(name) for name in ("tiny", "demo", "mMR"))
 DIRECT = SinogramLayout.of(MMR, max_ring_difference=0)
@@ -165,7 +166,7 @@ def test_other_factors_multiply_each_bin(rng):
     values = acquire.crystal_efficiencies(TINY, rng)
     np.testing.assert_allclose(
         efficiency_factors(layout, values, bins=bins),
-        acquire.bin_efficiencies(layout, values) * bins, rtol=1e-6,
+        bin_efficiencies(layout, values) * bins, rtol=1e-6,
     )
 
 
@@ -186,7 +187,7 @@ def test_efficiencies_of_a_simulated_scan_come_back_within_the_statistical_error
     truth = acquire.crystal_efficiencies(scanner, rng)
     truth /= truth.mean()
     ideal = np.broadcast_to(cylinder_chords(layout, radius_mm), layout.shape) * counts_per_mm
-    mean = acquire.bin_efficiencies(layout, truth) * ideal
+    mean = bin_efficiencies(layout, truth) * ideal
     background = np.float32(0.2 * mean.mean())
     counts = rng.poisson(mean + background).astype(np.float32)
     fit = crystal_efficiencies(
@@ -207,7 +208,7 @@ def test_efficiencies_of_a_simulated_scan_come_back_within_the_statistical_error
 def test_efficiencies_average_1_over_crystals_that_count(rng):
     layout = SinogramLayout.of(TINY)
     truth = acquire.crystal_efficiencies(TINY, rng, dead_blocks=1)
-    counts = acquire.bin_efficiencies(layout, truth) * 100
+    counts = bin_efficiencies(layout, truth) * 100
     fit = crystal_efficiencies(counts, layout, np.float32(1))
     np.testing.assert_array_equal(fit.values == 0, truth == 0)
     assert fit.values[truth > 0].mean() == pytest.approx(1)

@@ -13,7 +13,7 @@ from recon.corrections.randoms import (
     randoms_from_singles,
     singles_from_delayeds,
 )
-from sim.acquire import bin_efficiencies
+from tests.recon.reference_pairs import bin_efficiencies
 
 TINY, DEMO, MMR = (Scanner.preset(name) for name in ("tiny", "demo", "mMR"))
 GAPS = replace(TINY, name="tiny with gaps", virtual_crystals=(0,), virtual_rings=(2,))
