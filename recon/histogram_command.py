@@ -15,10 +15,9 @@ from recon.command import WHOLE
 from recon.command_line import command_line
 from recon.events import Stream
 from recon.histogram import histogram as histogram_of
-from recon.io import FileError, check_output, provenance, write_sinogram
+from recon.io import FileError, check_output, check_picture, provenance, write_sinogram
 from recon.io.siemens import read_list_mode
 from recon.layout import SinogramLayout
-from recon.plan import PICTURES
 
 _PROGRAM = 300 << 20  # bytes: Python, its libraries, a chunk of events and the tables
 
@@ -112,16 +111,13 @@ class Job:
     inputs: tuple
 
     def __post_init__(self):
-        if self.curve and self.curve.suffix.lower() not in PICTURES:
-            raise FileError(
-                f"--curve takes a name that ends in {', '.join(PICTURES)}, got {self.curve}"
-            )
+        if self.curve:
+            check_picture(self.curve, "--curve", self.inputs)
         paths = [self.path(base, number) for base in self._sinograms
                  for number in range(1, len(self.frames_ms) + 1)]
         for path in paths:
             if path.suffix != ".hs":
                 raise FileError(f"a sinogram takes a name that ends in .hs, got {path}")
-        for path in (*paths, *filter(None, [self.curve])):
             check_output(path, self.inputs)
         if len({path.resolve() for path in paths}) < len(paths):
             raise FileError(

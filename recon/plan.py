@@ -12,7 +12,7 @@ from recon.agreement import check_position
 from recon.chunks import chunks
 from recon.field_of_view import check_sizes, radius_mm, same_place
 from recon.grid import Grid
-from recon.io import FileError, check_counts, check_output, like, read_image
+from recon.io import FileError, check_counts, check_output, check_picture, like, read_image
 from recon.io.image import is_interfile
 from recon.measurement import Measurement
 from recon.operators import GaussianBlur
@@ -20,7 +20,6 @@ from recon.projectors import SinogramProjector
 
 SUBSETS = 21
 SENSITIVITY_BYTES = 2 * memory.GIB
-PICTURES = (".jpg", ".pdf", ".png", ".svg")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +118,7 @@ class Plan:
             is_interfile(path)  # refuses a name that is no image's
             check_output(path, self.inputs)
         if self.preview:
-            if self.preview.suffix not in PICTURES:
-                raise FileError(
-                    f"--preview takes a name that ends in {', '.join(PICTURES)}, got {self.preview}"
-                )
-            check_output(self.preview, self.inputs)
+            check_picture(self.preview, "--preview", self.inputs)
 
     def _check_memory(self):
         free = memory.available(self.device)

@@ -15,10 +15,16 @@ from recon.command_line import command_line
 from recon.corrections.compton import angle_table
 from recon.corrections.scatter import ScatterSampling, single_scatter
 from recon.corrections.scatter_scale import ScatterScale, scatter_scale, tails
-from recon.io import FileError, check_counts, check_output, provenance, read_image, write_sinogram
+from recon.io import (
+    FileError,
+    check_counts,
+    check_picture,
+    provenance,
+    read_image,
+    write_sinogram,
+)
 from recon.io.provenance import files_read, read_sidecar, sha256
 from recon.measurement import Measurement
-from recon.plan import PICTURES
 from recon.reconstruction import counts_of
 from recon.scatter_profile import ScatterProfile, draw
 from recon.sinogram_output import check_sinogram_output, study_of
@@ -175,11 +181,7 @@ def _check_outputs(settings, layout, inputs):
             f"--output and --background-out are both {output}; give one another name"
         )
     if picture:
-        if picture.suffix.lower() not in PICTURES:
-            raise FileError(
-                f"--picture takes a name that ends in {', '.join(PICTURES)}, got {picture}"
-            )
-        check_output(picture, inputs)
+        check_picture(picture, "--picture", inputs)
 
 
 def _read_images(measurement, image, mu_map):

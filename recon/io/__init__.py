@@ -3,13 +3,14 @@
 from recon.io.files import FileError, check_counts
 from recon.io.image import like, read_image, write_image
 from recon.io.interfile import read_layout, read_sinogram, write_sinogram
-from recon.io.outputs import check_output
+from recon.io.outputs import check_output, check_picture
 from recon.io.provenance import provenance, sidecar_path
 
 __all__ = [
     "FileError",
     "check_counts",
     "check_output",
+    "check_picture",
     "like",
     "provenance",
     "read_image",

@@ -5,6 +5,8 @@ from pathlib import Path
 from recon.io.files import FileError, check_writable
 from recon.io.provenance import HEADERS, files_read, has_sidecar, read_sidecar, sidecar_path
 
+PICTURES = (".jpg", ".pdf", ".png", ".svg")
+
 
 def check_output(path, inputs=()):
     """Refuse an output before the work starts, where it cannot be written or would be a loss.
@@ -33,6 +35,13 @@ def check_output(path, inputs=()):
             raise FileError(
                 f"{path} would overwrite the input {lost[0]}{whose}; give the output another name"
             )
+
+
+def check_picture(path, flag, inputs=()):
+    """The same of a picture, which takes the name of one; `flag` is what asked for it."""
+    if path.suffix.lower() not in PICTURES:
+        raise FileError(f"{flag} takes a name that ends in {', '.join(PICTURES)}, got {path}")
+    check_output(path, inputs)
 
 
 def _among(paths, file):
