@@ -6,15 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from cyclopts import Parameter
 
 from recon import backend, text
 from recon.agreement import check_per_cm, check_position
 from recon.command_line import command_line
 from recon.corrections.compton import angle_table
-from recon.corrections.scatter import ScatterSampling, single_scatter
-from recon.corrections.scatter_scale import ScatterScale, scatter_scale, tails
+from recon.corrections.scatter_estimate import USUAL, estimate_scatter
 from recon.io import (
     FileError,
     check_counts,
@@ -88,19 +86,20 @@ def scatter(
     prompts, factors, background = measurement.load()
     counts = counts_of(prompts, factors, background)
     began = time.perf_counter()
-    expected = _simulated(activity, mu, layout, device)
-    expected *= factors[:, :, None] if expected.ndim > factors.ndim else factors
-    mask = tails(mu[0], mu[1], layout)
-    mask &= (factors.max(axis=2) if factors.ndim == 4 else factors) > 0
+    (x, grid), (mu_per_cm, mu_grid) = (
+        (backend.to_device(array, device), its) for array, its in (activity, mu)
+    )
+    estimate = estimate_scatter(
+        prompts, factors, background, x, grid, mu_per_cm, mu_grid, layout, scale=scale
+    )
     del factors
-    found = _scale(scale, prompts, expected, background, mask)
-    expected *= found.planes.astype(np.float32)
-    profile = ScatterProfile.of(layout, prompts, background, expected, mask)
-    del prompts, mask
+    expected, found = estimate.scatter, estimate.scale
+    profile = ScatterProfile.of(layout, prompts, background, expected, estimate.tails)
+    del prompts
     sums = Sums(
         prompts=counts.prompts,
         randoms=counts.background,
-        scatter=float(profile.scatter.sum()),
+        scatter=estimate.single_counts + estimate.multiple_counts,
         relative_sd=found.scan_sd / found.scan,
     )
     record = provenance(
@@ -111,7 +110,7 @@ def scatter(
         model=STANDS_IN if scale == "tails" else SINGLE,
         scatter_scale={"from": scale} | asdict(found),
         sums=asdict(sums) | {"scatter_fraction": sums.fraction},
-        sampling=asdict(ScatterSampling()),
+        sampling=asdict(USUAL),
         device=f"{device} ({reason})",
         notes=notes,
     )
@@ -231,25 +230,6 @@ def _notes(settings, measurement):
                 f"{image} was not made with {path}, says the .json beside it: the scale of the "
                 "simulation may be off"
             )
-
-
-def _simulated(activity, mu, layout, device):
-    """Single scatter in every bin, float32 on the CPU."""
-    images = [(backend.to_device(array, device), grid) for array, grid in (activity, mu)]
-    (x, grid), (mu_per_cm, mu_grid) = images
-    return backend.to_device(single_scatter(x, grid, mu_per_cm, mu_grid, layout), "cpu")
-
-
-def _scale(scale, prompts, expected, background, mask):
-    """The ScatterScale; of 1 in all planes for 'absolute'."""
-    if scale == "tails":
-        return scatter_scale(prompts, expected, background, mask)
-    planes = expected.shape[-1]
-    return ScatterScale(
-        scan=1.0, scan_sd=math.nan, planes=np.ones(planes), planes_sd=np.full(planes, math.nan),
-        tail_counts=math.nan, tail_scatter=math.nan, misfit=math.nan,
-        note="the simulation's absolute scale is used, as asked",
-    )
 
 
 def _scale_rows(found, scale):
