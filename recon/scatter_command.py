@@ -68,7 +68,8 @@ def scatter(
         picture: Picture to draw of counts and scatter across the scanner (.png, .pdf, .svg, .jpg).
     """
     settings = dict(locals())
-    measurement = Measurement(scan=scan, efficiency=efficiency, background=randoms)
+    measurement = Measurement(scan=scan, efficiency=efficiency,
+                              background=(randoms,) if randoms else ())
     layout = measurement.layout
     inputs = (*measurement.paths, image, mu_map)
     _check_outputs(settings, layout, inputs)
@@ -111,6 +112,7 @@ def scatter(
         model=STANDS_IN if scale == "tails" else SINGLE,
         scatter_scale={"from": scale} | asdict(found),
         sums=asdict(sums) | {"scatter_fraction": sums.fraction},
+        profile=asdict(profile),
         sampling=asdict(ScatterSampling()),
         device=f"{device} ({reason})",
         notes=notes,
