@@ -71,7 +71,8 @@ def scatter(
         picture: Picture to draw of counts and scatter across the scanner (.png, .pdf, .svg, .jpg).
     """
     settings = dict(locals())
-    measurement = Measurement(scan=scan, efficiency=efficiency, background=randoms)
+    measurement = Measurement(scan=scan, efficiency=efficiency,
+                              background=(randoms,) if randoms else ())
     layout = measurement.layout
     inputs = (*measurement.paths, image, mu_map)
     _check_outputs(settings, layout, inputs)
@@ -118,6 +119,7 @@ def scatter(
         model=model,
         scatter_scale={"from": scale} | asdict(found),
         sums=asdict(sums) | {"scatter": sums.scatter, "scatter_fraction": sums.fraction},
+        profile=asdict(profile),
         sampling=asdict(USUAL),
         multiple_scatter=asdict(estimate.multiple) if estimate.multiple else None,
         device=f"{device} ({reason})",
