@@ -43,8 +43,8 @@ PUBLISHED = {
 }
 TOLERANCE = 2.0  # percentage points, added to either end of the published range
 LEFT_OUT = (
-    "the bed, covers and end shields, which scatter too, pile-up at high count rates and coherent "
-    "scatter: each would add to the scatter that is counted"
+    "the bed, covers and end shields, which scatter too, and pile-up at high count rates: each "
+    "would add to the scatter that is counted; all ring differences are accepted"
 )
 _RING_MM, _RINGS, _VIEWS = 8.0, 48, 24
 
@@ -118,7 +118,7 @@ def measure(scanner, pairs):
 
 def _scanner(name):
     if name == "Vision Quadra":
-        # 106 cm: the Vision 600 has an eighth of 32 rings of blocks less gaps, evenly spread.
+        # 106 cm, with the crystals of the Vision 600.
         return replace(Scanner.preset("Vision 600"), name=name, rings=320)
     scanner = Scanner.preset(name)
     if scanner.energy_resolution is None:

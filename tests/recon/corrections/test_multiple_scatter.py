@@ -121,6 +121,19 @@ def test_pairs_keep_their_counts_whichever_end_they_are_named_by(rng, tof_mashin
     assert wide.std() < 0.25 * single.std()
 
 
+def test_time_of_flight_bins_sum_to_multiple_scatter_without(rng):
+    timed, untimed = (
+        CoarsePairs.of(SinogramLayout.of(SCANNER, tof_mashing=mashing), 32, 40)
+        for mashing in (3, 0)
+    )
+    single = rng.random(timed.shape, np.float32)
+    widths = NOTHING | {"radial_mm": 40.0, "axial_mm": 50.0, "along_mm": 30.0}
+    multiple = MultipleScatter(to_single=0.25, **widths)
+    summed = widened(single, timed, multiple).sum(axis=2, keepdims=True)
+    without = widened(single.sum(axis=2, keepdims=True), untimed, multiple)
+    np.testing.assert_allclose(summed, without, rtol=1e-4)
+
+
 def test_variances_add_up_across_the_scanner():
     pairs = CoarsePairs.of(LAYOUT, 128, 200)
     single = np.zeros(pairs.shape, np.float32)

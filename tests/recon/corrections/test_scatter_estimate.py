@@ -1,9 +1,12 @@
 """Expected scatter of a scan: single, multiple, and their scale."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recon import Grid, Scanner, SinogramLayout
+from recon.corrections.photon_transport import PhotonSource
 from recon.corrections.scatter import single_scatter
 from recon.corrections.scatter_estimate import estimate_scatter
 
@@ -53,3 +56,53 @@ def test_an_unknown_scale_is_refused():
     ones = np.ones(LAYOUT.shape, np.float32)
     with pytest.raises(ValueError, match="takes scale tails or absolute, got 'free'"):
         estimate_scatter(ones, ones, None, *IMAGES, LAYOUT, scale="free")
+
+
+def monte_carlo_scan(image, grid, mu_per_cm, layout, pairs):
+    """Counts of photon pairs that a scan would count, and m that makes such counts of the image.
+
+    Returns:
+        Prompts of layout.shape; how many of them scattered; factors m, so that trues are m times
+        attenuation times the image's line integrals.
+    """
+    scanner, rng = layout.scanner, np.random.default_rng(11)
+    source = PhotonSource(image, grid, mu_per_cm, grid, scanner)
+    prompts, scattered = np.zeros(layout.shape, np.float32), 0
+    for _ in range(pairs // 250_000):
+        drawn = source.pairs(250_000, rng)
+        kept = rng.random(len(drawn.weight)) < drawn.weight
+        ends = []
+        for end in (drawn.first[kept], drawn.second[kept]):
+            turn = np.arctan2(end[:, 0], -end[:, 1]) * scanner.crystals / (2 * np.pi)
+            ends += [np.floor(end[:, 2] / scanner.ring_spacing_mm + scanner.rings / 2).astype(int),
+                     np.rint(turn).astype(int) % scanner.crystals]
+        view, radial, plane, _ = layout.bin_of(*ends)
+        inside = view >= 0
+        np.add.at(prompts, (view[inside], radial[inside], plane[inside]), 1)
+        scattered += int((drawn.scatters[kept][inside] > 0).sum())
+    half = layout.rays()[..., 3, None]
+    apart = np.repeat(layout.segment_table()[:, 2], [s.planes for s in layout.segments])
+    radius = scanner.effective_radius_mm
+    area = 2 * np.pi * radius / scanner.crystals * scanner.ring_spacing_mm
+    solid = area**2 * 4 * half**4 / radius**2 / (4 * half**2 + apart**2) ** 2
+    emitted = image.sum(dtype=float) * np.prod(grid.voxel_mm)
+    return prompts, scattered, (solid * pairs / emitted / (2 * np.pi)).astype(np.float32)
+
+
+def test_the_scale_of_a_monte_carlo_scan_is_one_with_multiple_scatter_and_more_without():
+    layout = SinogramLayout.of(replace(Scanner.preset("demo"), tilt_deg=0.0))
+    grid = Grid.centred(shape=(42, 42, 32), voxel_mm=(5, 5, 5))
+    image = np.broadcast_to(grid.cylinder(100.0), grid.shape).astype(np.float32)
+    images = image, grid, np.float32(0.096) * image, grid
+    prompts, scattered, factors = monte_carlo_scan(image, grid, images[2], layout, 2_500_000)
+    both, single = (
+        estimate_scatter(prompts, factors, None, *images, layout, multiple=multiple)
+        for multiple in (True, False)
+    )
+    sd = both.scale.scan_sd
+    assert sd < 0.03
+    assert abs(both.scale.scan - 1) < 3 * sd
+    assert single.scale.scan > 1 + 5 * sd
+    # Before it is scaled, too: no count of the scan enters it.
+    unscaled = (both.scatter / both.scale.planes).sum()
+    assert unscaled == pytest.approx(scattered, rel=0.02)
