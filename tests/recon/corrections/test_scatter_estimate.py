@@ -7,7 +7,7 @@ import pytest
 
 from recon import Grid, Scanner, SinogramLayout
 from recon.corrections.photon_transport import PhotonSource
-from recon.corrections.scatter import single_scatter
+from recon.corrections.scatter import ScatterSampling, single_scatter
 from recon.corrections.scatter_estimate import estimate_scatter
 
 LAYOUT = SinogramLayout.of(Scanner.preset("tiny"))
@@ -86,17 +86,19 @@ def monte_carlo_scan(image, grid, mu_per_cm, layout, pairs):
     area = 2 * np.pi * radius / scanner.crystals * scanner.ring_spacing_mm
     solid = area**2 * 4 * half**4 / radius**2 / (4 * half**2 + apart**2) ** 2
     emitted = image.sum(dtype=float) * np.prod(grid.voxel_mm)
-    return prompts, scattered, (solid * pairs / emitted / (2 * np.pi)).astype(np.float32)
+    factors = layout.multiplicity() * solid * pairs / emitted / (2 * np.pi)
+    return prompts, scattered, factors.astype(np.float32)
 
 
 def test_the_scale_of_a_monte_carlo_scan_is_one_with_multiple_scatter_and_more_without():
-    layout = SinogramLayout.of(replace(Scanner.preset("demo"), tilt_deg=0.0))
+    layout = SinogramLayout.of(replace(Scanner.preset("demo"), tilt_deg=0.0), view_mashing=4)
     grid = Grid.centred(shape=(42, 42, 32), voxel_mm=(5, 5, 5))
     image = np.broadcast_to(grid.cylinder(100.0), grid.shape).astype(np.float32)
     images = image, grid, np.float32(0.096) * image, grid
     prompts, scattered, factors = monte_carlo_scan(image, grid, images[2], layout, 2_500_000)
     both, single = (
-        estimate_scatter(prompts, factors, None, *images, layout, multiple=multiple)
+        estimate_scatter(prompts, factors, None, *images, layout, multiple=multiple,
+                         sampling=ScatterSampling(crystals=48, point_mm=25))
         for multiple in (True, False)
     )
     sd = both.scale.scan_sd
