@@ -10,7 +10,6 @@ import numpy as np
 
 from recon import Grid
 from recon.corrections.compton import total_cross_section
-from recon.corrections.photon_transport import DetectedPairs
 
 RADIUS_MM, LENGTH_MM, OFFSET_MM = 101.5, 700.0, -45.0
 OUTERMOST_MM, STRIP_MM, LONGEST_MM = 120.0, 40.0, 650.0
@@ -38,6 +37,17 @@ def cylinder(voxel_mm=4.0):
     inside = fine.cylinder(RADIUS_MM).reshape(n, parts, n, parts).mean(axis=(1, 3))
     mu = np.broadcast_to((mu_per_cm() * inside)[:, :, None], grid.shape)
     return np.ascontiguousarray(mu, np.float32), grid
+
+
+def cylinder_on_bed(water_mm, voxel_mm=4.0):
+    """The mu map of the phantom on a flat bed, 400 mm wide, that attenuates as so much water."""
+    mu, grid = cylinder(voxel_mm)
+    wide = Grid.centred(shape=(101, grid.shape[1] + 4, grid.shape[2]), voxel_mm=grid.voxel_mm)
+    both = np.zeros(wide.shape, np.float32)
+    aside = (101 - grid.shape[0]) // 2
+    both[aside:-aside, 2:-2] = mu
+    both[:, 1] = 0.096 * water_mm / voxel_mm
+    return both, wide
 
 
 def line(fwhm_mm=SHARP_MM):
@@ -96,7 +106,24 @@ def _scatter(profile, place):
     return (profile * (1 - within)).sum() + sides.mean() * STRIP_MM / step
 
 
-def fraction_of_pairs(source, layout, count, seed=7):
+def scattered_part(source, count, seed=7):
+    """Which part of the photon pairs within 12 cm of the axis scattered: what NEMA is to find."""
+    rng, scattered, all_of_them = np.random.default_rng(seed), 0.0, 0.0
+    while count > 0:
+        drawn = source.pairs(min(count, _BATCH), rng)
+        count -= _BATCH
+        weight = drawn.weight * _seen(drawn)
+        scattered += weight[drawn.scatters > 0].sum()
+        all_of_them += weight.sum()
+    return float(scattered / all_of_them)
+
+
+def _seen(drawn):
+    z = np.abs(drawn.first[:, 2] + drawn.second[:, 2]) / 2
+    return (np.abs(drawn.radial_mm) <= OUTERMOST_MM) & (z <= LONGEST_MM / 2)
+
+
+def fraction_of_pairs(source, count, seed=7):
     """The scatter fraction of photon pairs drawn by a PhotonSource, and its standard error.
 
     Of all slices together: each holds too few pairs.
@@ -105,14 +132,12 @@ def fraction_of_pairs(source, layout, count, seed=7):
     edges = np.concatenate([[-400, -half - 2, -half + 2, half - 2, half + 2, 400]])
     rng, profiles, squares = np.random.default_rng(seed), [], []
     while count > 0:
-        drawn: DetectedPairs = source.pairs(min(count, _BATCH), rng)
+        drawn = source.pairs(min(count, _BATCH), rng)
         count -= _BATCH
         towards = drawn.second - drawn.first
         normal = np.stack([-towards[:, 1], towards[:, 0]], -1)
         normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-        z = np.abs(drawn.first[:, 2] + drawn.second[:, 2]) / 2
-        kept = (np.abs(drawn.radial_mm) <= OUTERMOST_MM) & (z <= LONGEST_MM / 2)
-        weight = drawn.weight * kept
+        weight = drawn.weight * _seen(drawn)
         away = ((drawn.first[:, :2] - [0, OFFSET_MM]) * normal).sum(1)
         profiles.append(np.histogram(away, edges, weights=weight)[0])
         squares.append(np.histogram(away, edges, weights=weight**2)[0])

@@ -46,6 +46,7 @@ LEFT_OUT = (
     "the bed, covers and end shields, which scatter too, and pile-up at high count rates: each "
     "would add to the scatter that is counted; all ring differences are accepted"
 )
+_BED_MM = 5.0  # of water, which attenuate as a bed may
 _RING_MM, _RINGS, _VIEWS = 8.0, 48, 24
 
 
@@ -81,6 +82,9 @@ def scatter_fraction(
         row["within"] = _within(row)
         results["rows"].append(row)
         print(_line(row), flush=True)
+    for name in results["rows"][0]["changes"]:
+        points = ", ".join(f"{row['changes'][name]:+.1f}" for row in results["rows"])
+        print(f"{name}: {points} points")
     print(f"\nnot in the simulation: {LEFT_OUT}")
     if output is not None:
         write_json(output, results)
@@ -109,10 +113,32 @@ def measure(scanner, pairs):
         for kind, sinogram in (("single", single), ("total", total))
     }
     source = PhotonSource(line, grid, *phantom, scanner)
-    drawn, drawn_sd = nema_scatter.fraction_of_pairs(source, layout, pairs)
+    drawn, drawn_sd = nema_scatter.fraction_of_pairs(source, pairs)
     return found | {
         "monte_carlo": 100 * drawn, "monte_carlo_sd": 100 * drawn_sd,
-        "multiple_scatter": asdict(multiple), "seconds": time.perf_counter() - began,
+        "multiple_scatter": asdict(multiple), "changes": changes(scanner, pairs),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def changes(scanner, pairs):
+    """By how many points the scatter fraction would change, were the scanner another, a dict."""
+    line, phantom = nema_scatter.line(), nema_scatter.cylinder()
+    low, high = scanner.energy_window_kev
+    others = {
+        "window from 10 keV lower": replace(scanner, energy_window_kev=(low - 10, high)),
+        "crystals measured one by one": replace(
+            scanner, block_crystals=(1, 1), virtual_crystals=(), virtual_rings=()
+        ),
+        "energy resolution alone, all energy measured": replace(scanner, scintillator=None),
+    }
+    sources = {name: PhotonSource(*line, *phantom, other) for name, other in others.items()}
+    bed = f"a bed of {_BED_MM:g} mm of water"
+    sources[bed] = PhotonSource(*line, *nema_scatter.cylinder_on_bed(_BED_MM), scanner)
+    now = nema_scatter.scattered_part(PhotonSource(*line, *phantom, scanner), pairs)
+    return {
+        name: 100 * (nema_scatter.scattered_part(source, pairs) - now)
+        for name, source in sources.items()
     }
 
 

@@ -50,6 +50,19 @@ def test_a_tiny_run_agrees_with_the_simulation_of_photon_pairs(tmp_path):
     assert row["monte_carlo_sd"] < 2
     assert abs(row["total"] - row["monte_carlo"]) < 3 * row["monte_carlo_sd"]
     assert (row["published_range"], row["within"]) == (None, None)
+    changes = row["changes"]
+    assert changes["window from 10 keV lower"] > 1  # the demo scanner has no scintillator
+    assert changes["crystals measured one by one"] == 0
+    assert changes["energy resolution alone, all energy measured"] == 0
+
+
+def test_the_phantom_lies_on_its_bed():
+    mu, grid = nema_scatter.cylinder_on_bed(5.0)
+    alone, _ = nema_scatter.cylinder()
+    volume = np.prod(grid.voxel_mm)
+    bed = 0.096 * 5 * 404 * 700  # 1/cm times mm^3
+    assert mu.sum() * volume == pytest.approx(alone.sum() * volume + bed, rel=1e-3)
+    assert (mu[:, 2:-2].sum(axis=(0, 1)) == pytest.approx(alone.sum(axis=(0, 1)), rel=1e-5))
 
 
 def test_a_total_within_the_tolerance_of_the_published_is_within():
