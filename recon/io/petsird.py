@@ -62,7 +62,7 @@ def read_header(path):
         try:
             reader = package.BinaryPETSIRDReader(file, skip_completed_check=True)
             header = reader.read_header()
-        except EOFError as reason:
+        except (EOFError, BufferError) as reason:  # the package's two ways to run out of bytes
             raise FileError(
                 f"{path} ends within its header, so nothing of it can be used; copy it again"
             ) from reason

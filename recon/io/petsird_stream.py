@@ -185,13 +185,11 @@ class TimeBlocks:
         first, count, start, delayed, type1, type2 = np.array(self._segments, np.int64).T
         self._segments.clear()
         low, high = int(first[0]), int(first[-1] + 3 * count[-1])
-        values = self._bytes.values(low, high)
-        if high - low == 3 * count.sum():
-            bins = tuple(values[i::3] for i in range(3))
-        else:
-            at = np.arange(count.sum()) * 3 + np.repeat(first - low - 3 * (count.cumsum() - count),
-                                                        count)
-            bins = tuple(values[at + i] for i in range(3))
+        at = None
+        if high - low > 3 * count.sum():
+            at = np.repeat(first - low - 3 * (count.cumsum() - count), count)
+            at += 3 * np.arange(len(at))
+        bins = self._bytes.triples(low, high, at)
         several = type1.any() or type2.any()
         self._ready.append(Batch(
             bins, tuple(np.repeat(t, count) for t in (type1, type2)) if several else None,

@@ -103,22 +103,29 @@ class Varints:
         self._at += count
         self._next = int(np.searchsorted(self._ends, self._at))
 
-    def values(self, low, high):
-        """Varints from number `low` to before `high` of the buffer, uint32."""
+    def triples(self, low, high, at=None):
+        """Three arrays uint32 of numbers that follow one another, decoded together.
+
+        Args:
+            low, high: varints of the buffer from which to before which they lie.
+            at: the first one of each three, counted from `low`; None for all from there on.
+        """
         last = self._ends[low:high]
         first = np.empty_like(last)
         first[0] = self._ends[low - 1] + 1 if low else 0
         first[1:] = last[:-1] + 1
         more = last - first
         most = int(more.max())
-        if most > 4:
-            raise self.damaged("a detection bin beyond 32 bits")
         values = (self._bytes[first] & 127).astype(np.uint32)
-        for k in range(1, most + 1):
+        for k in range(1, min(most, 4) + 1):
             longer = np.flatnonzero(more >= k)
             part = self._bytes[first[longer] + k] & 127
             values[longer] |= part.astype(np.uint32) << np.uint32(7 * k)
-        return values
+        chosen = [slice(i, None, 3) if at is None else at + i for i in range(3)]
+        # Between events there may be others.
+        if most > 4 and any((more[where] > 4).any() for where in chosen):
+            raise self.damaged("a detection bin beyond 32 bits")
+        return tuple(values[where] for where in chosen)
 
     def damaged(self, found):
         """A FileError on what was found instead of a time block."""
