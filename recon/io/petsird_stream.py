@@ -190,6 +190,8 @@ class TimeBlocks:
             raise self._bytes.damaged(f"a time block of kind {kind}, where 0 to {len(KINDS) - 1} "
                                       "are known")
         start, stop = self._bytes.one(), self._bytes.one()
+        if max(start, stop) >= 1 << 32:
+            raise self._bytes.damaged("a time beyond 32 bits")
         if kind == 0:
             before = tally.prompts + tally.delayeds
             yield from self._events(start)
