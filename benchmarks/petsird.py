@@ -37,11 +37,11 @@ def petsird(
 ):
     """Time reading PETSIRD list mode, by the package `petsird` and by Countless, on one thread.
 
-    Processor time is measured. Lists of random events on the crystals of a Siemens mMR and of a Vision 600 (nine prompts to one
+    Lists of random events on the crystals of a Siemens mMR and of a Vision 600 (nine prompts to one
     delayed), in time blocks of 1 ms, are read from the same file in turn. The package makes an
     object of every event, Countless arrays of rings, crystals, times and time-of-flight bins; its
     time holds both of its walks over the file, that which finds its end and that which decodes. The
-    header, which the package reads for both, is not in the times.
+    header, which the package reads for both, is not in the times; they are the processor's.
 
     Args:
         events: How many a list has.
@@ -108,7 +108,7 @@ def _read(path, events, repeats):
 
 
 def _seconds(function):
-    """Of the processor, all on one thread: other work on the machine counts less than by a clock."""
+    """Of the processor, on one thread: other work on the machine counts less than by a clock."""
     start = time.process_time()
     function()
     return time.process_time() - start

@@ -78,6 +78,13 @@ def test_events_do_not_hang_on_where_a_buffer_ends(written, monkeypatch, buffer)
     assert everything(path) == whole
 
 
+def test_a_block_greater_than_the_buffer_comes_in_pieces(written, monkeypatch):
+    there = read_petsird(written(block(0, 300, [(159 - i, i, i % 9) for i in range(60)] * 10)))
+    monkeypatch.setattr("recon.io.varints.BUFFER", 300)
+    sizes = [len(chunk) for chunk in there.chunks()]
+    assert sum(sizes) == 600 and max(sizes) <= 100  # an event has 3 bytes and more
+
+
 def test_a_point_source_is_where_times_of_flight_of_the_file_say(written):
     """Photons reach the nearer detector first; t1 - t2 in the file, a in the projector."""
     source = np.array([40.0, -15.0, 6.0])

@@ -58,7 +58,7 @@ def test_two_types_of_modules_on_one_cylinder_are_one_scanner(written):
     assert there.scanner.crystals == 32
     # The bin 80 of the second type is one too many.
     assert chunk.crystal2.tolist() == [12, 16, 31, -1]
-    assert chunk.crystal1.tolist() == [0, 0, 16, 16]
+    assert chunk.crystal1.tolist() == [0, 0, 16, -1]
     assert "1 events with a detection bin" in there.notes[-1]
 
 
