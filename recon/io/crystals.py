@@ -269,7 +269,8 @@ def _note(scanner, moved, centre, empty):
                     f"{scanner.crystals} equal steps, which moves them by up to "
                     f"{moved.max():.3g} mm ({np.sqrt(np.mean(moved**2)):.2g} mm RMS)")
     if abs(centre) >= _SAID_MM:
-        said.append(f"z is counted from the middle of the rings, {centre:.5g} mm in the file")
+        said.append(f"z is counted from the middle of the rings, {abs(centre):.5g} mm from the "
+                    "file's zero")
     if empty:
         said.append(f"{empty:,} positions between them hold no element and are taken as crystals "
                     "that detect nothing")

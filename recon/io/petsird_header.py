@@ -75,11 +75,21 @@ def _box(module):
     corners = np.array([corner.c for corner in elements.object.shape.corners], float)
     for transform in (elements.transforms[0], module.transforms[0]):
         corners = corners @ transform.matrix[:, :3].T.astype(float) + transform.matrix[:, 3]
-    middle = corners.mean(axis=0)
-    radial = middle * (1, 1, 0) / max(np.hypot(*middle[:2]), 1e-9)
-    across = np.cross(radial, (0, 0, 1))
-    sides = tuple(round(float(np.ptp(corners @ axis)), 4) for axis in (across, (0, 0, 1), radial))
+    edges = _edges(corners)
+    outwards = corners.mean(axis=0) * (1, 1, 0)
+    axial = edges.pop(int(np.argmax([abs(e[2]) / np.linalg.norm(e) for e in edges])))
+    radial = edges.pop(int(np.argmax([abs(e @ outwards) / np.linalg.norm(e) for e in edges])))
+    sides = tuple(round(float(np.linalg.norm(edge)), 4) for edge in (*edges, axial, radial))
     return sides, round(sides[2] / 2, 4)
+
+
+def _edges(corners):
+    """The three edges of a box from its first corner; the other corners come in any order."""
+    others = sorted(corners[1:] - corners[0], key=np.linalg.norm)
+    first, second = others[:2]
+    normal = np.cross(first, second)
+    third = next(e for e in others[2:] if abs(e @ normal) > 1e-3 * np.linalg.norm(normal))
+    return [first, second, third]
 
 
 def _turn(module):

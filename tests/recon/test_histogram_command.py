@@ -11,6 +11,7 @@ from recon.events import Events
 from recon.histogram_command import histogram
 from recon.io import FileError, read_sinogram
 from recon.io.petsird_writing import write_petsird
+from recon.randoms_command import randoms
 from recon.scanner import Scanner
 from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, singles, tag, written
 
@@ -194,3 +195,11 @@ def test_mashing_that_does_not_fit_is_refused(timed, settings, words):
 def test_mashing_of_a_list_without_time_of_flight_is_refused(run):
     with pytest.raises(ValueError, match="got one without"):
         run(tof_mashing=2)
+
+
+def test_randoms_are_found_from_the_delayeds_of_a_petsird_list(timed):
+    timed(delayed_out=Path("late.hs"), tof_mashing=66)
+    randoms(delayed=Path("late.hs"), list_mode=Path("list.petsird"), output=Path("randoms.hs"))
+    found, layout, _ = read_sinogram("randoms.hs")
+    assert layout.tof_bins == 4
+    assert found.sum() == pytest.approx(66, rel=1e-4)  # every fourth of 264

@@ -51,7 +51,7 @@ def test_crystals_lie_where_the_layouts_lines_end():
                 np.testing.assert_allclose(place[crystal_of_pair], end, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", [name for name in PRESETS if name != "uEXPLORER"])
+@pytest.mark.parametrize("name", PRESETS)
 def test_positions_of_a_preset_give_back_the_preset_and_their_crystals(name):
     positions, ring, crystal = crystal_positions(PRESETS[name])
     order = np.random.default_rng(1).permutation(len(positions))
@@ -62,7 +62,7 @@ def test_positions_of_a_preset_give_back_the_preset_and_their_crystals(name):
     np.testing.assert_array_equal(crystal_found, crystal[order])
 
 
-@pytest.mark.parametrize("name", [name for name in PRESETS if name != "uEXPLORER"])
+@pytest.mark.parametrize("name", PRESETS)
 def test_positions_alone_tell_rings_crystals_gaps_radius_spacing_and_tilt(name):
     preset = PRESETS[name]
     positions, ring, crystal = crystal_positions(preset)

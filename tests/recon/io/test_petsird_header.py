@@ -1,8 +1,12 @@
 """What the header of a PETSIRD file says, and what no sinogram fits."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import petsird
 import pytest
+from petsird.helpers import expand_detection_bin, generator
 from petsird.helpers.geometry import get_detecting_box
 
 from recon.io import FileError
@@ -34,6 +38,39 @@ def test_energy_bins_are_counted_as_one_and_said(written):
     there = read_petsird(path)
     assert there.scanner.energy_window_kev == (400.0, 650.0)
     assert any("all 3 energy bins" in note for note in there.known_notes)
+
+
+def test_flat_modules_of_the_packages_example_become_rings_near_their_boxes(written):
+    """20 panels of 28 x 7 crystals of 4 mm, two along the axis, 28 mm apart."""
+    example = replace(generator.mtype0_def, num_crystals_per_module=(1, 28, 7),
+                      module_spacing_along_axis=28.0)
+
+    def flat(header):
+        header.scanner.model_name = ""
+        header.scanner.scanner_geometry = generator.get_scanner_geometry([example])
+
+    there = read_petsird(written(block(0, 1, [(7839, 0, 0), (3920, 196 + 13, 0)]), change=flat))
+    scanner = there.scanner
+    # A panel takes 15.0 of its 18 degrees: 27 steps, and 5.4 more to the next one, in which there
+    # are 4 virtual crystals.
+    assert (scanner.rings, scanner.crystals, scanner.ring_spacing_mm) == (14, 640, 4.0)
+    assert (scanner.name, scanner.crystal_mm, scanner.depth_mm) == ("unnamed", (4, 4, 20), 10)
+    header, _ = read_header(there.path)
+    (chunk,) = there.chunks()
+    assert "2 mm from the file's zero" in " ".join(there.known_notes)
+    farthest = float(re.search(r"up to (\S+) mm", " ".join(there.known_notes))[1])
+    for event, bins in enumerate(([0, 7839], [209, 3920])):
+        for number, one in enumerate(bins, start=1):
+            box = get_detecting_box(header.scanner, 0, expand_detection_bin(
+                header.scanner, 0, one))
+            # The example's boxes lie 2 mm off the middle along z.
+            middle = np.mean([c.c for c in box.corners], axis=0) * (1, 1, -1) + (0, 0, 2)
+            ring = getattr(chunk, f"ring{number}")[event]
+            psi = 2 * np.pi * getattr(chunk, f"crystal{number}")[event] / scanner.crystals
+            psi += np.radians(scanner.tilt_deg)
+            r = scanner.effective_radius_mm
+            ours = (r * np.sin(psi), -r * np.cos(psi), (ring - 6.5) * 4)
+            assert np.linalg.norm(ours - middle) <= farthest + 0.01 < 3
 
 
 def test_two_types_of_modules_on_one_cylinder_are_one_scanner(written):
