@@ -34,6 +34,8 @@ app.command("recon.mu_map_command:mu_map", name="mu-map", help="Turn a CT into a
 app.command("recon.norm_command:norm", help="Turn a normalization into factors of a scan's bins.")
 app.command("recon.randoms_command:randoms", help="Estimate randoms from delayed coincidences.")
 app.command("recon.scatter_command:scatter", help="Estimate scattered coincidences.")
+app.command("recon.calibrate_command:calibrate", help="Find the calibration factor of a phantom.")
+app.command("recon.quantify_command:quantify", help="Turn an image into Bq/mL or SUV.")
 app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the image.")
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")
 benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")
