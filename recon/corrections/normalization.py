@@ -23,7 +23,7 @@ from dataclasses import replace
 import numpy as np
 
 from recon.corrections.coincidences import Coincidences, real_crystals
-from recon.corrections.fan_sums import Fit, fit_crystals
+from recon.corrections.fan_sums import Fit, fit_crystals, relative_errors
 from recon.layout import SinogramLayout
 
 
@@ -123,8 +123,8 @@ def crystal_efficiencies(counts, layout, expected, *, background=None, **options
     """Crystal efficiencies of any scanner from a scan of an object that is known.
 
     By maximum likelihood of Poisson counts, see `recon.corrections.fan_sums` for the method and
-    its source; the statistical error of an efficiency is about 1 / sqrt(counts of the crystal's
-    coincidences).
+    its source; without background the statistical error of an efficiency is about 1 / sqrt(counts
+    of the crystal's coincidences).
 
     Args:
         counts: prompts, (view, radial, [tof,] plane).
@@ -135,12 +135,13 @@ def crystal_efficiencies(counts, layout, expected, *, background=None, **options
         background: expected randoms and scatter in counts, or None.
         options: updates and tolerance of `fit_crystals`.
     Returns:
-        Fit, its values scaled to 1 on average over the crystals that count.
+        Fit, its values scaled to 1 on average over the crystals that count, with their errors.
     Raises:
         ValueError: nothing was counted, or shapes do not fit.
     """
     fit = fit_crystals(counts, layout, expected=expected, background=background, **options)
-    return replace(fit, values=fit.values / fit.values[fit.values > 0].mean())
+    errors = relative_errors(fit.values, layout, expected=expected, background=background)
+    return replace(fit, values=fit.values / fit.values[fit.values > 0].mean(), errors=errors)
 
 
 def _real_values(scanner, values):
