@@ -59,7 +59,8 @@ def efficiencies(
         crystals_out: Table to write of each crystal's efficiency and its statistical error (.csv).
     """
     settings = dict(locals())
-    scan = Measurement(scan=phantom, background=background, mu_map=mu_map, tof=False)
+    added = (background,) if background else ()
+    scan = Measurement(scan=phantom, background=added, mu_map=mu_map, tof=False)
     layout, position = scan.layout, scan.info["patient_position"]
     target = read_layout(like)[0].without_tof() if like else layout
     inputs = [*scan.paths, activity]
@@ -90,6 +91,7 @@ def efficiencies(
         updates=fit.updates,
         largest_change=fit.change,
         converged=fit.converged,
+        attenuation=False,
     )
     study = {"patient_position": position}
     write_sinogram(output, efficiency_factors(target, fit.values), target, study, sidecar=record)

@@ -45,9 +45,9 @@ def norm(
     singles, why = None, "left out, as asked"
     if dead_time:
         singles, why = block_singles(like, layout.scanner)
+        inputs += [path for path in [sidecar_path(like)] if path.is_file()]
     live = None
     if singles is not None:
-        inputs.append(sidecar_path(like))
         live = _live(components, singles)
         why = (
             f"{live['mean']:.4g} of singles pass on average, {live['least']:.4g} where it is "
@@ -79,6 +79,7 @@ def norm(
         dead_time=live is not None,
         live_fractions=live,
         dead_time_note=why,
+        attenuation=False,
         notes=components.notes,
     )
     # The scan's duration and corrections are not the factors'; a unit here would be the image's.

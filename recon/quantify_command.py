@@ -65,8 +65,9 @@ def quantify(
     is_interfile(output)  # refuses a name that is no image's
     check_output(output, [image, *files])
     said = read_sidecar(image)
-    grid, frame = like(image)
-    array, _, info = read_image(image)
+    position = (said.get("study") or {}).get("patient_position", "HFS")  # NIfTI does not say
+    grid, frame = like(image, position)
+    array, _, info = read_image(image, position)
     stated = _unit(image, info.get("unit"), unit)
     record = {key: said[key] for key in ("calibration", "study") if key in said}
     scale = 1.0

@@ -13,7 +13,8 @@ def block_singles(scan, scanner):
 
     Blocks are numbered around the scanner first and then along it, and tile it: the mMR's 224 are
     8 along by 28 around, each of 8 rings by 18 crystals, as NiftyPET (Markiewicz et al.,
-    Neuroinformatics 16, 2018) and APIRL (Belzunce) number them.
+    Neuroinformatics 16, 2018) and APIRL (Belzunce) number them. It has not been tried on a real
+    list: the one at hand ends before the mMR's first report of singles, after 2 s.
 
     Args:
         scan: header of a sinogram (.hs); the .json beside it holds the rates.

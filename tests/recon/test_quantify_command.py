@@ -114,6 +114,14 @@ def test_the_index_order_and_place_are_the_images(folder):
     np.testing.assert_allclose(found.get_fdata(), stored.get_fdata() * scale, rtol=1e-6)
 
 
+def test_how_the_patient_lay_stays_known(folder):
+    study = STUDY | {"patient_position": "FFP"}
+    grid = Grid.centred(shape=(3, 4, 5), voxel_mm=(2, 2, 2), patient_position="FFP")
+    write_image("feet.nii.gz", np.ones(grid.shape, np.float32), grid, unit="counts/mm", info=study)
+    assert quantify("--calibration-factor", 1, image="feet.nii.gz", output="out.hv") == 0
+    assert read_image("out.hv")[1] == grid
+
+
 PATIENT = ["--weight-kg", 70, "--dose-mbq", 370]
 
 
