@@ -10,6 +10,7 @@ from recon import progress, text
 from recon.command_line import command_line
 from recon.corrections.coincidences import Coincidences
 from recon.corrections.fan_sums import fit_fan_sums
+from recon.corrections.normalization import singles_efficiencies
 from recon.corrections.randoms import (
     crystal_singles,
     mean_of_squares,
@@ -40,8 +41,8 @@ def randoms(
 
     Expected randoms are products of one number per crystal. It is found from all delayeds of the
     crystal by maximum likelihood, with noise far below the delayeds' own; or it is the crystal's
-    rate of singles, which has hardly any noise, and only blocks report it: among a block's crystals
-    singles are spread evenly.
+    rate of singles, which has hardly any noise, but only blocks report it: without --norm a block's
+    singles are spread evenly over its crystals.
 
     Args:
         delayed: Sinogram of delayed coincidences as counted (.hs).
@@ -51,8 +52,8 @@ def randoms(
             which is as good at span 1, and at a wider span blurs a little along the scanner.
         singles: Sinogram (.hs) that `countless histogram` made: its bins are taken, and the singles
             rates from the .json beside it; in place of --delayed.
-        norm: Siemens mMR's component normalization (.n.hdr), by whose crystal efficiencies a
-            block's singles are spread. They leave out the crystals' places in their block.
+        norm: Siemens mMR's component normalization (.n.hdr), by which a block's singles are spread:
+            crystal efficiencies, and less at the block's edges.
         window_ps: Full width 2 tau of the coincidence window, in place of the scanner's.
     """
     settings = dict(locals())
@@ -86,7 +87,7 @@ def _from_singles(settings, scan, norm, window_ps, output):
         ("singles", f"{rates.sum():,.0f} per second in {rates.size} blocks, {rates.min():,.0f} to "
                     f"{rates.max():,.0f}, by {inputs[0]}"),
         ("layout", f"of {scan}: {text.layout(layout)}"),
-        ("crystals", f"spread by the efficiencies of {norm}" if norm else "spread evenly"),
+        ("crystals", f"spread by {norm}" if norm else "spread evenly"),
     ]), flush=True)
     values = crystal_singles(rates, layout.scanner, efficiencies=efficiencies)
     found = randoms_from_singles(values, layout, duration_s * decay, window_ps=window_ps)
@@ -125,14 +126,14 @@ def _decay(info, scan):
 
 
 def _efficiencies(norm, scanner):
-    """Crystal efficiencies of a normalization of this scanner, or None."""
+    """How crystals count singles by a normalization of this scanner, or None."""
     if norm is None:
         return None
     components = read_norm(norm)
     own = components.scanner
     if (own.rings, own.crystals) != (scanner.rings, scanner.crystals):
         raise FileError(f"{norm} is of {own.name}, the scan of {scanner.name}; give its own")
-    return components.efficiencies
+    return singles_efficiencies(components)
 
 
 def _from_delayeds(settings, delayed, list_mode, output):
