@@ -54,10 +54,11 @@ def calibrate(
     files = [image, *([mask] if mask else [])]
     check_output(output, files)
     array, grid, info = read_image(image)
-    if info.get("unit", quantity.COUNTS) != quantity.COUNTS:
+    unit = info.get("unit")
+    if unit != quantity.COUNTS:
         raise FileError(
-            f"{image} is in {info['unit']}, where counts/mm was expected; give the image that "
-            "countless recon made, without calibration"
+            f"{image} {f'is in {unit}' if unit else 'says no unit'}, where counts/mm was expected; "
+            "give the image that countless recon made, without calibration"
         )
     scan = quantity.calibration_of(info, image, 1.0, isotope=isotope, duration_s=duration_s,
                                    start_s=start_s, live_fraction=live_fraction)

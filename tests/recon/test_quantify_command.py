@@ -213,6 +213,14 @@ def test_the_region_can_be_a_mask(folder):
     assert (said("c.json")["region"]["voxels"], said("c.json")["region"]["mean"]) == (4, 3.75)
 
 
+@pytest.mark.parametrize(("unit", "words"), [("", "says no unit"), ("Bq/mL", "is in Bq/mL")])
+def test_a_phantom_in_another_unit_is_refused(folder, capsys, unit, words):
+    write_image("bare.nii.gz", np.ones(GRID.shape, np.float32), GRID, unit=unit)
+    assert run("calibrate", "bare.nii.gz", "--activity-bq-ml", 900, "--region-radius-mm", 15,
+               "-o", "c.json") == 2
+    assert f"bare.nii.gz {words}, where counts/mm was expected" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
