@@ -18,6 +18,8 @@ from recon.corrections.randoms import (
 )
 from recon.corrections.randoms import randoms as expected_randoms
 from recon.io import FileError, check_counts, provenance, read_layout, read_sinogram, write_sinogram
+from recon.io.header import read_header
+from recon.io.interfile_data import data_path
 from recon.io.provenance import sidecar_path
 from recon.io.siemens import read_list_mode
 from recon.io.siemens_norm import read_norm
@@ -72,13 +74,15 @@ def randoms(
 
 def _from_singles(settings, scan, norm, window_ps, output):
     layout, info = read_layout(scan)
-    inputs = [sidecar_path(scan), *([norm] if norm else [])]
+    inputs = [sidecar_path(scan)]
+    if norm:
+        inputs += [norm, data_path(read_header(norm, complete=False))]
     check_sinogram_output(output, layout, [scan, *inputs[1:]], arrays=2)
     if "duration_s" not in info:
         raise FileError(f"{scan} does not say how long it took; histogram it again")
     rates, why = block_singles(scan, layout.scanner)
     if rates is None:
-        raise FileError(f"{scan}: {why}; use --delayed, or a longer frame")
+        raise FileError(f"{scan}: {why}; use delayeds, or a longer frame")
     efficiencies = _efficiencies(norm, layout.scanner)
     duration_s = info["duration_s"]
     decay, words = _decay(info, scan)

@@ -181,6 +181,9 @@ def test_a_lists_singles_reach_the_randoms_and_gaps_stay_empty(folder, reference
     assert from_singles("--norm", reference / "mmr_norm" / "norm.n.hdr") == 0
     found, layout, _ = read_sinogram("r.hs")
     np.testing.assert_array_equal(found > 0, np.broadcast_to(layout.mask(), found.shape))
+    inputs = [entry["path"].rsplit("/")[-1]
+              for entry in json.loads((folder / "r.json").read_text())["inputs"]]
+    assert inputs == ["scan.json", "norm.n.hdr", "norm.n"]
     # Efficiencies move singles within a bucket: 128 crystals have its 8000 on average.
     pairs = np.multiply(*layout.pair_counts()).sum(dtype=float)
     assert found.sum(dtype=float) == pytest.approx(
@@ -191,7 +194,7 @@ def test_the_real_list_has_no_singles_and_says_so(folder, reference, capsys):
     listed = reference / "mmr_brain_0.6s" / "PET_ACQ_small.l.hdr.STIR"
     histogram(listed, output=folder / "scan.hs", span=1, max_ring_difference=0)
     assert from_singles() == 2
-    assert "the list held no singles in the scan's time; use --delayed" in capsys.readouterr().err
+    assert "the list held no singles in the scan's time; use delayeds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
