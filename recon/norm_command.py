@@ -13,9 +13,8 @@ from recon.corrections.normalization import live_fractions, mmr_factors
 from recon.io import provenance, read_layout, write_sinogram
 from recon.io.header import read_header
 from recon.io.interfile_data import data_path
-from recon.io.provenance import sidecar_path
 from recon.io.siemens_norm import read_norm
-from recon.singles import block_singles
+from recon.singles import block_singles, singles_file
 from recon.sinogram_output import check_sinogram_output
 
 
@@ -32,8 +31,8 @@ def norm(
 
     Args:
         normalization: Siemens mMR's header of a component normalization (.n.hdr).
-        like: Sinogram whose bins to take (.hs); its data need not be there. The .json beside it has
-            the singles rates for dead time, where `countless histogram` wrote it.
+        like: Sinogram whose bins to take (.hs); its data need not be there. The .json beside it,
+            where `countless histogram` wrote it, has the singles rates for dead time.
         output: Sinogram to write (.hs), with a .json beside it that says how.
         dead_time: Hold the part of the time in which the scanner is live, where singles are known.
     """
@@ -44,8 +43,8 @@ def norm(
     check_sinogram_output(output, layout, [*inputs, like], arrays=2)
     singles, why = None, "left out, as asked"
     if dead_time:
-        singles, why = block_singles(like, layout.scanner)
-        inputs += [path for path in [sidecar_path(like)] if path.is_file()]
+        singles, why = block_singles(like, info, layout.scanner)
+        inputs += [path for path in [singles_file(like, info)] if path.is_file()]
     live = None
     if singles is not None:
         live = _live(components, singles)

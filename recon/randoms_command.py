@@ -20,11 +20,10 @@ from recon.corrections.randoms import randoms as expected_randoms
 from recon.io import FileError, check_counts, provenance, read_layout, read_sinogram, write_sinogram
 from recon.io.header import read_header
 from recon.io.interfile_data import data_path
-from recon.io.provenance import sidecar_path
 from recon.io.siemens import read_list_mode
 from recon.io.siemens_norm import read_norm
 from recon.quantity import isotope_of
-from recon.singles import block_singles
+from recon.singles import block_singles, singles_file
 from recon.sinogram_output import check_sinogram_output, study_of
 
 _SHARED = "from the sinogram's bins, each shared evenly among its crystal pairs"
@@ -52,8 +51,8 @@ def randoms(
         list_mode: Header of the list that the delayeds were counted from (.hdr): it tells each
             one's crystals. Without it, a bin's counts are shared evenly among its crystal pairs,
             which is as good at span 1, and at a wider span blurs a little along the scanner.
-        singles: Sinogram (.hs) that `countless histogram` made: its bins are taken, and the singles
-            rates from the .json beside it; in place of --delayed.
+        singles: Sinogram that `countless histogram` made: its bins are taken, and the singles rates
+            from the .json beside it or a Siemens header itself; in place of --delayed.
         norm: Siemens mMR's component normalization (.n.hdr), by which a block's singles are spread:
             crystal efficiencies, and less at the block's edges.
         window_ps: Full width 2 tau of the coincidence window, in place of the scanner's.
@@ -74,13 +73,13 @@ def randoms(
 
 def _from_singles(settings, scan, norm, window_ps, output):
     layout, info = read_layout(scan)
-    inputs = [sidecar_path(scan)]
+    inputs = [singles_file(scan, info)]
     if norm:
         inputs += [norm, data_path(read_header(norm, complete=False))]
     check_sinogram_output(output, layout, [scan, *inputs[1:]], arrays=2)
     if "duration_s" not in info:
         raise FileError(f"{scan} does not say how long it took; histogram it again")
-    rates, why = block_singles(scan, layout.scanner)
+    rates, why = block_singles(scan, info, layout.scanner)
     if rates is None:
         raise FileError(f"{scan}: {why}; use delayeds, or a longer frame")
     efficiencies = _efficiencies(norm, layout.scanner)

@@ -1,4 +1,4 @@
-"""Singles rates of a scan's blocks, as `countless histogram` leaves them beside its sinogram."""
+"""Singles rates of a scan's blocks: beside a sinogram that `countless histogram` made, or in it."""
 
 import numpy as np
 
@@ -8,7 +8,12 @@ from recon.io.provenance import read_sidecar, sidecar_path
 KEY = "mean_singles_per_second_by_block"
 
 
-def block_singles(scan, scanner):
+def singles_file(scan, info):
+    """The file that says the singles rates of a scan, if there are any: its header or .json."""
+    return scan if "singles_per_s" in info else sidecar_path(scan)
+
+
+def block_singles(scan, info, scanner):
     """Mean singles rate of each block or bucket of a scan.
 
     Blocks are numbered around the scanner first and then along it, and tile it: the mMR's 224 are
@@ -17,7 +22,8 @@ def block_singles(scan, scanner):
     list: the one at hand ends before the mMR's first report of singles, after 2 s.
 
     Args:
-        scan: header of a sinogram (.hs); the .json beside it holds the rates.
+        scan: header of a sinogram; the .json beside it holds the rates.
+        info: dict of the header's facts; `singles_per_s` in it, as Siemens writes it, goes first.
         scanner: Scanner.
     Returns:
         float64 (axial, transaxial) in 1/s, or None where they are not all known; and a sentence on
@@ -25,9 +31,11 @@ def block_singles(scan, scanner):
     Raises:
         FileError: their number does not fit the scanner, or they cannot be rates.
     """
-    file = sidecar_path(scan)
-    said = read_sidecar(scan)
-    rates = said.get(KEY)
+    file, said = singles_file(scan, info), {}
+    rates = info.get("singles_per_s")
+    if rates is None:
+        said = read_sidecar(scan)
+        rates = said.get(KEY)
     if rates is None:
         why = "the list held no singles in the scan's time" if KEY in said else (
             f"no {file} beside the scan says them, as countless histogram does"
@@ -42,11 +50,11 @@ def block_singles(scan, scanner):
         scanner.crystals % (rates.size // axial)
     ):
         raise FileError(
-            f"{file} has {KEY} of shape {rates.shape}, which is no number of blocks of "
+            f"{file} has singles rates of shape {rates.shape}, which is no number of blocks of "
             f"{scanner.name}; histogram the scan again"
         )
     if (rates < 0).any() or np.isinf(rates).any():
-        raise FileError(f"{file} has {KEY} that cannot be rates; histogram the scan again")
+        raise FileError(f"{file} has singles rates that cannot be; histogram the scan again")
     missing = int(np.isnan(rates).sum())
     if missing:
         return None, (

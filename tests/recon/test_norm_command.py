@@ -108,7 +108,7 @@ def test_without_all_singles_dead_time_is_left_out_and_said(folder, capsys, rate
 def test_singles_that_are_not_the_scanners_are_refused(folder, capsys, rates):
     with_singles(rates)
     assert run() == 2
-    assert "scan.json has mean_singles_per_second_by_block" in capsys.readouterr().err
+    assert "scan.json has singles rates" in capsys.readouterr().err
 
 
 def other_scanner(folder):
