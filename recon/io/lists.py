@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from recon.io.files import FileError, opened
+from recon.io.petsird import is_petsird, read_petsird
+from recon.io.siemens import read_list_mode
 
-_YARDL, _HDF5 = b"yardl", b"\x89HDF"
+_HDF5 = b"\x89HDF"
 
 
 def open_list(path):
@@ -24,27 +26,21 @@ def open_list(path):
     """
     path = Path(path)
     if path.suffix == ".hdr" or path.name.endswith(".hdr.STIR"):
-        from recon.io.siemens import read_list_mode
-
         return read_list_mode(path)
     if path.suffix.lower() == ".cdh":
         from recon.io.castor import read_castor_list
 
         return read_castor_list(path)
+    if is_petsird(path):
+        return read_petsird(path)
     with opened(path) as file:
         begins = file.read(64)
-    if begins.startswith(_YARDL):
-        from recon.io.petsird import read_petsird
-
-        return read_petsird(path)
     if begins.startswith(_HDF5) or begins.lstrip().startswith(b'{"yardl"'):
         raise FileError(
             f"{path} is HDF5 or JSON, of which Countless reads no list mode; if it is PETSIRD, "
             "convert it to its binary form with the petsird package"
         )
     if b"interfile" in begins.lower():
-        from recon.io.siemens import read_list_mode
-
         return read_list_mode(path)
     raise FileError(
         f"{path} is no list mode that Countless reads; give a Siemens mMR's header (.hdr), a "

@@ -18,6 +18,7 @@ from recon.io.petsird_header import scanner_of, study_of
 from recon.io.petsird_stream import TimeBlocks
 from recon.layout import SinogramLayout
 
+_YARDL = b"yardl"
 
 def petsird():
     """The package, or a sentence that says how to get it."""
@@ -29,6 +30,12 @@ def petsird():
             "pip install 'countless[petsird]'"
         ) from reason
     return petsird
+
+
+def is_petsird(path):
+    """Whether a file begins as the binary form of PETSIRD does."""
+    with opened(path) as file:
+        return file.read(len(_YARDL)) == _YARDL
 
 
 def read_petsird(path):
