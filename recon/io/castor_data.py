@@ -32,6 +32,7 @@ _WANTED = {
     "list": "a list of events (`Data mode: list-mode`)",
     "histogram": "a histogram (`Data mode: histogram`)",
 }
+_STUDY = ("patient_position", "isotope", "half_life_s", "branching_ratio")
 _KNOWN = frozenset((
     "Scanner name", "Data filename", "Number of events", "Data mode", "Data type",
     "Start time (s)", "Duration (s)", "Maximum number of lines per event", "Calibration factor",
@@ -203,6 +204,26 @@ def _histogram_record(keys, lines, tof_bins):
 def _lines(lines):
     count = [("lines", "<u2")] if lines > 1 else []
     return [*count, ("pairs", "<u4", (lines, 2))]
+
+
+def check_header_path(path):
+    """The path of a header to write, as a Path.
+
+    Raises:
+        FileError: it does not end in .cdh.
+    """
+    path = Path(path)
+    if path.suffix != ".cdh":
+        raise FileError(
+            f"CASToR's header takes a name that ends in .cdh, got {path}; the data go to .cdf"
+        )
+    return path
+
+
+def study(info):
+    """Of info, what CASToR's keys cannot say, a dict for `header_text`'s ours; {} if nothing."""
+    said = {name: info[name] for name in _STUDY if name in info}
+    return {"study": said} if said else {}
 
 
 def header_text(mode, *, scanner_name, data_name, events, info, lines=1, flags=(), more=(),

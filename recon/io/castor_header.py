@@ -125,6 +125,11 @@ def read_keys(path):
     return keys
 
 
+def number_beginning(keys, key, default=_REQUIRED):
+    """A number whose key may go on: `crystals size trans` is `crystals size transaxial`, too."""
+    return keys.number(next((other for other in keys if other.startswith(key)), key), default)
+
+
 def ours_line(content):
     """The comment that `Keys.ours` reads."""
     return _OURS + json.dumps(content)

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from recon.io.castor_data import data_file
+from recon.io.castor_header import read_keys
 from recon.io.files import FileError, opened, replacing
 from recon.io.header import read_header
 from recon.io.interfile_data import data_path
 from recon.version import __version__
 
-HEADERS = {".hs": ".s", ".hv": ".v"}  # suffix of Interfile headers -> that of their data
+# Suffix of headers of Interfile and CASToR -> that of their data.
+HEADERS = {".hs": ".s", ".hv": ".v", ".cdh": ".cdf"}
 _FORMAT = re.compile(r"(\.nii)\.gz$|(\.[^.]*)$")
 
 
@@ -41,7 +44,7 @@ def sidecar_content(path, sidecar, unit):
 
 
 def files_read(path):
-    """The files that reading `path` opens: itself and, for an Interfile header, its data.
+    """The files that reading `path` opens: itself and, for a header, its data.
 
     Raises:
         FileError: it is a header that cannot be read.
@@ -49,7 +52,8 @@ def files_read(path):
     path = Path(path)
     if path.suffix not in HEADERS:
         return [path]
-    data = data_path(read_header(path))
+    castor = path.suffix == ".cdh"
+    data = data_file(read_keys(path)) if castor else data_path(read_header(path))
     return [path, data] if data.is_file() and not data.samefile(path) else [path]
 
 
@@ -59,7 +63,7 @@ def provenance(*, command, configuration, inputs=(), unit=None, seed=None, **mor
     Args:
         command: the command line, a str or a list of str.
         configuration: dict of all settings, defaults included.
-        inputs: paths of the files that were read; an Interfile header stands for its data too.
+        inputs: paths of the files that were read; a header stands for its data too.
         unit: of the output's numbers.
         seed: of random numbers, None where none were drawn.
         more: further facts, as keyword arguments.
