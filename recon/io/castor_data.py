@@ -113,8 +113,14 @@ class DataHeader:
 
 
 def data_file(keys):
-    """Path of the data file, which a header names relative to itself."""
-    return keys.path.parent / keys.text("Data filename").replace("\\", "/")
+    """Path of the data file, which a header names relative to itself.
+
+    Converters write the path of the machine that they ran on: then the file may lie beside it.
+    """
+    folder = keys.path.parent
+    named = folder / keys.text("Data filename").replace("\\", "/")
+    beside = folder / named.name
+    return beside if beside.is_file() and not named.is_file() else named
 
 
 def read_data_header(path, mode):

@@ -50,9 +50,9 @@ def files_read(path):
         FileError: it is a header that cannot be read.
     """
     path = Path(path)
-    if path.suffix not in HEADERS:
+    castor = path.suffix.lower() == ".cdh"  # CASToR's own programs write .Cdh
+    if path.suffix not in HEADERS and not castor:
         return [path]
-    castor = path.suffix == ".cdh"
     data = data_file(read_keys(path)) if castor else data_path(read_header(path))
     return [path, data] if data.is_file() and not data.samefile(path) else [path]
 
