@@ -34,14 +34,16 @@ class Keys(dict):
             return default
         if key in self:
             raise FileError(f"{self.place(key)} has no value; add one")
-        near = [other for other in self if other.lower() == key.lower()]
-        near = near or difflib.get_close_matches(key, self, n=1, cutoff=0.85)
-        if near:
-            raise FileError(
-                f"{self.place(near[0])} is not the key `{key}`, which is needed: keys are "
-                "case-sensitive; correct the spelling"
-            )
-        raise FileError(f"{self.path} lacks the key `{key}`; add `{key}: ...` to the header")
+        plain = key.lower().replace(" ", "")
+        for other in self:
+            if other.lower().replace(" ", "") == plain:
+                raise FileError(
+                    f"{self.place(other)} is not the key `{key}`, which is needed: keys are "
+                    "case-sensitive; correct the spelling"
+                )
+        near = difflib.get_close_matches(key, self, n=1, cutoff=0.85)
+        near = f"; the nearest is `{near[0]}` (line {self[near[0]][1]})" if near else ""
+        raise FileError(f"{self.path} lacks the key `{key}`{near}; add `{key}: ...` to the header")
 
     def numbers(self, key, default=_REQUIRED, *, count=1):
         """The values of `key: a,b,c` as floats; where there is but one number, for all of them."""

@@ -57,6 +57,7 @@ def test_what_countless_wrote_is_a_comment_and_comes_back(keys):
     [
         ("duration (s): 1\n", lambda k: k.number("Duration (s)"), "line 1: `duration .* case-sens"),
         ("a: 1\n", lambda k: k.text("Duration (s)"), r"lacks the key `Duration \(s\)`; add"),
+        ("Duration (sec): 1\n", lambda k: k.number("Duration (s)"), "lacks .* the nearest is"),
         ("a:\n", lambda k: k.text("a"), "`a` has no value"),
         ("a: x\n", lambda k: k.number("a"), "takes a number, got `x`"),
         ("a: nan\n", lambda k: k.number("a"), "takes a number"),
