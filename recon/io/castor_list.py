@@ -17,7 +17,7 @@ from recon.layout import SinogramLayout
 
 CHUNK_EVENTS = 1 << 17
 KINDS = ("unknown", "true", "scatter", "multiple scatter", "random")
-_BINS_PER_FWHM = 4  # where nothing says in which steps time of flight was measured
+_BINS_PER_FWHM = 6  # where nothing says in which steps time of flight was measured
 _LEFT_OUT = {
     "acf": "attenuation corrections",
     "scatter": "scatter rates",

@@ -73,7 +73,7 @@ def provenance(*, command, configuration, inputs=(), unit=None, seed=None, **mor
     Raises:
         FileError: an input cannot be read.
     """
-    files = [file for path in inputs for file in files_read(path)]
+    files = dict.fromkeys(file for path in inputs for file in files_read(path))  # each once
     return {
         "version": __version__,
         "command": command if isinstance(command, str) else " ".join(map(str, command)),
