@@ -181,7 +181,9 @@ class _Reading:
         for line in range(1, int(lines.max(initial=0))):
             chosen = np.flatnonzero((lines > line) & ~foreign & ~outside)
             other, _ = self._place(part["pairs"][chosen, line], np.ones(len(chosen), bool))
-            apart = np.any([a[chosen] != b for a, b in zip(first, other, strict=True)], axis=0)
+            same = 4 if self._header.tof else 3  # which end is first matters to time of flight
+            apart = np.any([a[chosen] != b for a, b in zip(first[:same], other[:same],
+                                                           strict=True)], axis=0)
             if apart.any():
                 event = self._events + int(chosen[np.argmax(apart)])
                 raise FileError(
