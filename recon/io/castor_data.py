@@ -123,6 +123,18 @@ def data_file(keys):
     return beside if beside.is_file() and not named.is_file() else named
 
 
+def data_mode(keys):
+    """list, histogram or normalization, by a header's Keys.
+
+    Raises:
+        FileError: it says something else.
+    """
+    found = _MODES.get(keys.text("Data mode").lower())
+    if found is None:
+        raise keys.wrong("Data mode", "list-mode or histogram")
+    return found
+
+
 def read_data_header(path, mode):
     """Read the header of a data file (.cdh).
 
@@ -136,10 +148,7 @@ def read_data_header(path, mode):
             another mode.
     """
     keys = read_keys(path)
-    found = _MODES.get(keys.text("Data mode").lower())
-    if found is None:
-        raise keys.wrong("Data mode", "list-mode or histogram")
-    if found != mode:
+    if (found := data_mode(keys)) != mode:
         raise FileError(
             f"{keys.place('Data mode')} is {found}, where {_WANTED[mode]} was expected; give one"
         )
