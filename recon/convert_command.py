@@ -231,8 +231,9 @@ def _from_histogram(settings):
         )
     outputs = [settings[name] for name in ("output", "efficiency_out", "background_out")]
     outputs = [path for path in outputs if path]
+    kept = held & {"acf", "norm", "random", "scatter"}
     for path in outputs:
-        check_sinogram_output(path, layout, inputs, arrays=2 + len(held & {"acf", "norm", "random", "scatter"}))
+        check_sinogram_output(path, layout, inputs, arrays=2 + len(kept))
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise FileError(f"two outputs have the name of one another, {output}; give others")
     print(text.table([

@@ -20,7 +20,7 @@ def write_castor_histogram(path, prompts, layout, *, attenuation=None, factors=N
     that were read from CASToR's files have; else they come back one bit off.
 
     Args:
-        path: header, .cdh; events go to .cdf and provenance to .json beside it, the scanner to
+        path: header, .cdh; events go to .cdf and provenance to .cdh.json beside it, the scanner to
             .lut and .hscan of its name.
         prompts: counts, float32 of layout.shape.
         layout: SinogramLayout that is not arc-corrected.

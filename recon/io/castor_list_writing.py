@@ -12,7 +12,7 @@ def write_castor_list(path, chunks, scanner, *, info=None, max_ring_difference=N
     """Write a list as CASToR's, with the scanner's files beside it; all of it or nothing.
 
     Args:
-        path: header, .cdh; events go to .cdf and provenance to .json beside it, the scanner to
+        path: header, .cdh; events go to .cdf and provenance to .cdh.json beside it, the scanner to
             .lut and .hscan of its name.
         chunks: iterable of Events of the scanner; memory is for one at a time.
         scanner: Scanner.

@@ -17,13 +17,18 @@ from recon.version import __version__
 
 # Suffix of headers of Interfile and CASToR -> that of their data.
 HEADERS = {".hs": ".s", ".hv": ".v", ".cdh": ".cdf"}
+_SCANS = (".cdh", ".petsird", ".bin")
 _FORMAT = re.compile(r"(\.nii)\.gz$|(\.[^.]*)$")
 
 
 def sidecar_path(path):
-    """image.json for image.nii.gz, image.nii or image.hv, scan.json for scan.hs."""
+    """image.json for image.nii.gz, image.nii or image.hv, scan.json for scan.hs.
+
+    It is scan.cdh.json for scan.cdh, and so for lists: scan.hs may be the same scan beside it.
+    """
     path = Path(path)
-    return path.with_name(_FORMAT.sub("", path.name) + ".json")
+    name = path.name if path.suffix in _SCANS else _FORMAT.sub("", path.name)
+    return path.with_name(name + ".json")
 
 
 def has_sidecar(path):

@@ -172,7 +172,7 @@ def test_a_histogram_is_written_as_it_would_be_by_hand(tmp_path, rng):
                  "Scatter correction flag: 1", "TOF resolution (ps): 400.0",
                  "Histo TOF number of bins: 2", "Histo TOF bin size (ps): 200.0"):
         assert line in lines
-    assert json.loads((tmp_path / "out.json").read_text())["written"]["bins"] == 4
+    assert json.loads((tmp_path / "out.cdh.json").read_text())["written"]["bins"] == 4
 
 
 def test_a_bin_of_span_3_has_as_many_lines_as_pairs(tmp_path):

@@ -237,7 +237,7 @@ def test_events_are_written_as_they_would_be_by_hand(tmp_path):
     ]
     assert (tmp_path / f"{name}.lut").read_bytes() == lut
     assert (tmp_path / f"{name}.hscan").read_bytes() == hscan
-    assert json.loads((tmp_path / "out.json").read_text())["counts"]["events"] == 2
+    assert json.loads((tmp_path / "out.cdh.json").read_text())["counts"]["events"] == 2
     found = read_castor_list(path)
     assert found.layout.max_ring_difference == 0
     assert {name: found.info[name] for name in info} == info
