@@ -1,6 +1,7 @@
 """The command `countless convert`: lists and sinograms to CASToR and PETSIRD, and back."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -126,7 +127,10 @@ def _from_list(settings, castor):
     else:
         from recon.io.petsird_writing import write_petsird
 
-        written, impossible = write_petsird(output, chunks, events.scanner, info=info)
+        # A scanner's bins of time of flight are not there where the list has none.
+        bins = events.scanner.tof_bins if events.layout.tof else 1
+        scanner = replace(events.scanner, tof_bins=bins)
+        written, impossible = write_petsird(output, chunks, scanner, info=info)
         counts = {"events": written, "delayeds": 0, "impossible": impossible}
         write_json(sidecar_path(output), record | {"file": output.name, "counts": counts})
     left_out = {

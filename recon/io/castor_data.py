@@ -32,7 +32,7 @@ _WANTED = {
     "list": "a list of events (`Data mode: list-mode`)",
     "histogram": "a histogram (`Data mode: histogram`)",
 }
-_STUDY = ("patient_position", "isotope", "half_life_s", "branching_ratio")
+_STUDY = ("patient_position", "half_life_s", "branching_ratio")
 _KNOWN = frozenset((
     "Scanner name", "Data filename", "Number of events", "Data mode", "Data type",
     "Start time (s)", "Duration (s)", "Maximum number of lines per event", "Calibration factor",
@@ -269,6 +269,6 @@ def header_text(mode, *, scanner_name, data_name, events, info, lines=1, flags=(
         *more,
     ]
     if "isotope" in info:
-        rows.append(("Isotope", info["isotope"].replace("-", "")))
+        rows.append(("Isotope", info["isotope"]))
     text = [f"{key}: {value}" for key, value in rows]
     return "\n".join([*text, *([ours_line(ours)] if ours else []), ""])

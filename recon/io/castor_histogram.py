@@ -219,7 +219,7 @@ class _Reading:
             raise FileError(
                 f"{header.data}: {self._dropped['impossible']:,} of {self._events:,} events are on "
                 f"crystal numbers that {self._crystals.files[0].name} does not have; correct the "
-                f"flags of {header.keys.path}, or give the scanner that the data are of (--scanner)"
+                f"flags of {header.keys.path}, or give the scanner that the data are of"
             )
         notes = [*header.notes, *self._crystals.notes, *cut]
         if "norm" in arrays:

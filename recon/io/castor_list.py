@@ -228,7 +228,7 @@ class CastorList:
             raise FileError(
                 f"{self.path}: {foreign:,} of the first {len(first):,} events are on crystal "
                 f"numbers that {self._crystals.files[0].name} does not have; correct the flags of "
-                f"{self._header.keys.path}, or give the scanner that the data are of (--scanner)"
+                f"{self._header.keys.path}, or give the scanner that the data are of"
             )
 
 

@@ -153,8 +153,8 @@ def _found(keys):
     looked = " and ".join(map(str, folders))
     raise FileError(
         f"{keys.place('Scanner name')} is `{name}`, of which there is no .geom and no .hscan in "
-        f"{looked}; put it beside the header, name it (--scanner), or set CASTOR_CONFIG to "
-        "CASToR's config folder"
+        f"{looked}; put it beside the header, or set CASTOR_CONFIG to CASToR's config "
+        "folder"
     )
 
 

@@ -16,6 +16,8 @@ from tests.recon.io.castor import packed, written
 from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, tag
 from tests.recon.io.mmr import written as mmr_written
 
+TOF = {"TOF information flag": 1, "TOF resolution (ps)": 400,
+       "List TOF measurement range (ps)": 500, "List TOF quantization bin size (ps)": 100}
 LAYOUT = SinogramLayout.of(Scanner.preset("tiny"), span=3, max_ring_difference=1, tof_mashing=3)
 FLAT = LAYOUT.without_tof()
 STUDY = {"duration_s": 20.0, "patient_position": "FFS", "isotope": "F-18"}
@@ -145,6 +147,27 @@ def test_a_list_becomes_castors_without_its_delayeds(listed, capsys):
     sidecar = json.loads((listed.parent / "list.cdh.json").read_text())
     assert sidecar["counts"] == {"events": 1, "delayeds": 1, "impossible": 1}
     assert [entry["path"] for entry in sidecar["inputs"]] == ["list.l.hdr", "scan.l"]
+
+
+@pytest.mark.parametrize("with_tof", [False, True])
+def test_a_list_comes_back_from_petsird(folder, capsys, with_tof):
+    form, tof = ("IfII", TOF) if with_tof else ("III", {})
+    events = [(3, *([-100.0] * with_tof), 0, 13), (700, *([200.0] * with_tof), 13, 2)]
+    written(folder, {"Number of events": 2} | tof, packed(form, *events))
+    pytest.importorskip("petsird")
+    assert run("scan.cdh", "-o", "list.petsird") == 0
+    assert "events 2, written to list.petsird" in printed(capsys)
+    said = json.loads((folder / "list.petsird.json").read_text())
+    assert [e["path"] for e in said["inputs"]] == ["scan.cdh", "scan.cdf", "PET_hand.geom"]
+    assert run("list.petsird", "-o", "again.cdh") == 0
+    first, second = (np.concatenate([np.stack([e.ring1, e.crystal1, e.ring2, e.crystal2,
+                                               e.time_ms, e.tof_bin if with_tof else e.ring1])
+                                     for e in read_castor_list(name).chunks()], axis=1)
+                     for name in ("scan.cdh", "again.cdh"))
+    for one, two in zip(first.T, second.T, strict=True):
+        # PETSIRD says which of the two crystals comes first; time of flight follows it.
+        turned = [*one[2:4], *one[:2], one[4], 4 - one[5] if with_tof else one[2]]
+        assert two.tolist() in (one.tolist(), turned)
 
 
 def test_a_real_list_counts_to_the_same_sinogram_either_way(reference, tmp_path, monkeypatch):

@@ -71,7 +71,8 @@ def test_a_header_as_others_write_it_is_read(tmp_path):
 
 
 def test_the_isotope_is_the_studys(tmp_path):
-    assert read_data_header(written(tmp_path, {"Isotope": "F18"}), "list").study["isotope"] == "F18"
+    header = read_data_header(written(tmp_path, {"Isotope": "F-18"}), "list")
+    assert header.study["isotope"] == "F-18"
 
 
 def test_data_cut_short_are_used_as_far_as_they_go(tmp_path):
@@ -120,7 +121,7 @@ def test_a_header_that_was_written_says_the_same(tmp_path):
     header = read_data_header(path, "list")
     assert header.study == info and header.events == 3 and not header.notes
     assert header.record.names == ("time_ms", "acf", "norm", "lines", "pairs")
-    assert read_keys(path).text("Isotope") == "Ga68"
+    assert read_keys(path).text("Isotope") == "Ga-68"
 
 
 def test_changed_headers_of_the_tests_differ_in_one_line():

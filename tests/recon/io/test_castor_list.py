@@ -233,7 +233,7 @@ def test_events_are_written_as_they_would_be_by_hand(tmp_path):
         "Normalization correction flag: 0", "TOF information flag: 1",
         "TOF resolution (ps): 400.0", "List TOF measurement range (ps): 500.0",
         "List TOF quantization bin size (ps): 100.0", "Maximum axial difference mm: 4.0",
-        "Isotope: F18", '# countless {"study": {"patient_position": "FFS", "isotope": "F-18"}}',
+        "Isotope: F-18", '# countless {"study": {"patient_position": "FFS"}}',
     ]
     assert (tmp_path / f"{name}.lut").read_bytes() == lut
     assert (tmp_path / f"{name}.hscan").read_bytes() == hscan
