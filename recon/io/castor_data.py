@@ -165,7 +165,6 @@ def read_data_header(path, mode):
     tof_bins = 1
     if tof and mode == "histogram":
         tof_bins = keys.integer("Histo TOF number of bins", least=1)
-    unknown = [f"{key} (line {line})" for key, (_, line) in keys.items() if key not in _KNOWN]
     duration_s = keys.number("Duration (s)")
     if duration_s < 0:
         raise keys.wrong("Duration (s)", "a time of at least 0")
@@ -180,8 +179,20 @@ def read_data_header(path, mode):
         tof_bins=tof_bins,
         record=_list_record(keys, lines, tof) if mode == "list" else
         _histogram_record(keys, lines, tof_bins),
-        notes=[f"keys that CASToR does not know: {', '.join(unknown)}"] if unknown else [],
+        notes=list(_notes(keys)),
     )
+
+
+def _notes(keys):
+    unknown = [f"{key} (line {line})" for key, (_, line) in keys.items() if key not in _KNOWN]
+    if unknown:
+        yield f"keys that CASToR does not know: {', '.join(unknown)}"
+    if "patient_position" not in keys.ours.get("study", {}):
+        yield "the patient's position is not in the header: taken as head first, supine"
+    if (factor := keys.number("Calibration factor", 1.0)) != 1:
+        yield f"the calibration factor {factor:.10g} of the header is not applied"
+    if shift := keys.number("Horizontal bed relative position (mm)", 0.0):
+        yield f"the bed was {shift:.10g} mm from its reference, which is not applied"
 
 
 _FLAGS = {

@@ -92,7 +92,7 @@ def read_castor_layout(path, scanner_file=None, *, span=None, max_ring_differenc
     keys, scanner, ours = header.keys, crystals.scanner, header.keys.ours.get("layout")
     mashing = 0
     if header.tof:
-        mashing = ours["tof_mashing"] if ours else 1
+        mashing = ours.get("tof_mashing", 1) if ours else 1
         size, resolution = (keys.number(key) for key in
                             ("Histo TOF bin size (ps)", "TOF resolution (ps)"))
         if min(size, resolution) <= 0:

@@ -93,7 +93,7 @@ class CastorList:
         if "kind" in header.record.names:
             notes.append("which event is true, scattered or random is only counted, not kept")
         self.known_notes = [*header.notes, *crystals.notes, *cut, *notes]
-        self._tally = _tally()
+        self._begin()
         self._check(first)
 
     @property
@@ -130,7 +130,7 @@ class CastorList:
         Raises:
             FileError: an event has several lines, so that its crystals are not known.
         """
-        self._tally, self._read, self._kinds = _tally(), 0, np.zeros(len(KINDS) + 1, np.int64)
+        self._begin()
         time_ms = 0
         for part in self.records():
             events = self._decoded(part)
@@ -139,6 +139,9 @@ class CastorList:
             )
             time_ms = events.time_ms[-1]
             yield events
+
+    def _begin(self):
+        self._tally, self._read, self._kinds = _tally(), 0, np.zeros(len(KINDS) + 1, np.int64)
 
     def _decoded(self, part):
         if self._header.lines > 1 and (several := part["lines"] > 1).any():

@@ -39,6 +39,10 @@ Isotope: unknown
 """
 
 
+# What readers say of a header that CASToR or others wrote.
+POSITION = "the patient's position is not in the header: taken as head first, supine"
+
+
 def changed(text, changes):
     """The header with lines replaced, removed (None) or added."""
     lines = {line.split(":")[0].strip(): line for line in text.splitlines()}

@@ -5,7 +5,7 @@ import pytest
 from recon.io import FileError
 from recon.io.castor_data import header_text, read_data_header, study
 from recon.io.castor_header import read_keys
-from tests.recon.io.castor import changed, written
+from tests.recon.io.castor import POSITION, changed, written
 
 ALL = {
     "Attenuation correction flag": 1, "Coincidence kind flag": 1, "Scatter correction flag": 1,
@@ -67,7 +67,13 @@ def test_a_header_as_others_write_it_is_read(tmp_path):
     assert (header.record.names, header.duration_s) == (("time_ms", "tof_ps", "pairs"), 100000)
     assert header.whole_events() == (2, [])
     assert header.study == {"start_s": 0, "duration_s": 100000, "patient_position": "HFS"}
-    assert header.notes == ["keys that CASToR does not know: lsotope (line 10)"]
+    assert header.notes == ["keys that CASToR does not know: lsotope (line 10)", POSITION]
+
+
+def test_what_the_header_says_and_we_do_not_apply_is_told(tmp_path):
+    keys = {"Calibration factor": 2.5, "Horizontal bed relative position (mm)": -12}
+    _, calibration, bed = read_data_header(written(tmp_path, keys), "list").notes
+    assert "the calibration factor 2.5 of" in calibration and "-12 mm from" in bed
 
 
 def test_the_isotope_is_the_studys(tmp_path):

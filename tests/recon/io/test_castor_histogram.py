@@ -8,11 +8,12 @@ import pytest
 
 from recon import Scanner, SinogramLayout
 from recon.io import FileError
+from recon.io.castor_data import read_data_header
 from recon.io.castor_histogram import read_castor_histogram
 from recon.io.castor_histogram_writing import write_castor_histogram
 from recon.io.castor_scanner import numbers_of
 from recon.presets import PRESETS
-from tests.recon.io.castor import SCANNER, packed, written
+from tests.recon.io.castor import POSITION, SCANNER, packed, written
 
 LAYOUT = SinogramLayout.of(SCANNER)  # planes: ring pairs (0, 0), (1, 1), then (1, 0), then (0, 1)
 PLAIN = {"Data mode": "histogram"}
@@ -66,7 +67,7 @@ def test_an_event_is_a_bin_with_its_counts_and_what_its_model_needs(histogram):
     assert found.background()[place] == 1.5
     for array in read_arrays(found).values():
         assert np.count_nonzero(array) == 1
-    assert (found.bins, found.notes, found.info["duration_s"]) == (1, [], 2)
+    assert (found.bins, found.notes, found.info["duration_s"]) == (1, [POSITION], 2)
 
 
 @pytest.mark.parametrize("ends", [(2, 14), (14, 2)])
@@ -99,14 +100,14 @@ def test_lines_of_an_event_are_pairs_of_one_bin(histogram):
     found = histogram("IfHIIII", [(0, 5.0, 2, 0, 12, 8, 4), (0, 6.0, 1, 0, 4, 9, 9)], off, span=3)
     assert found.prompts[0, 2].tolist() == [0, 5, 6]
     assert found.efficiency[0, 2].tolist() == [0, 2, 1]
-    assert "hold each bin's number of crystal pairs alone" in found.notes[0]
+    assert "hold each bin's number of crystal pairs alone" in found.notes[1]
     with pytest.raises(FileError, match="lines of event 0 are of several bins, as 4 planes"):
         histogram("IfHIIII", [(0, 5.0, 2, 0, 12, 8, 4)], off)
 
 
 def test_an_event_of_fewer_lines_than_pairs_is_told(histogram):
     found = histogram("IfII", [(0, 5.0, 0, 12)], OFF, span=3)
-    assert "1 bins have other numbers of lines" in found.notes[1]
+    assert "1 bins have other numbers of lines" in found.notes[2]
 
 
 def test_bins_that_castor_skips_have_a_factor_of_0(histogram):
@@ -119,7 +120,7 @@ def test_data_cut_short_leave_bins_without_detectors(histogram):
     found = histogram("IfffffII", [(0, 2.0, 0, 4.0, 7.0, 0, 0, 4), (0, 2.0, 0, 4.0, 7.0, 0, 8, 12)],
                       cut=40)
     assert found.prompts.sum() == 7 and np.count_nonzero(found.factors()) == 1
-    assert "has 1 of the 2 events" in found.notes[0]
+    assert "has 1 of the 2 events" in found.notes[1]
 
 
 def test_impossible_crystals_and_bins_outside_are_counted(histogram):
@@ -186,6 +187,25 @@ def test_a_bin_of_span_3_has_as_many_lines_as_pairs(tmp_path):
                         (0, 1, 1, 1, *one[1], 0, 0))
     assert path.with_suffix(".cdf").read_bytes()[: len(first_view)] == first_view
     assert read_castor_histogram(path).efficiency[0, 0].tolist() == [1, 2, 1]
+
+
+def test_lines_are_the_real_pairs_of_each_bin(tmp_path):
+    """Against the layout's own, bin after bin, where views are mashed and crystals virtual."""
+    layout = SinogramLayout.of(GAPPY, span=3, view_mashing=3)
+    path = tmp_path / "a.cdh"
+    write_castor_histogram(path, np.ones(layout.shape, np.float32), layout)
+    events = np.fromfile(path.with_suffix(".cdf"), read_data_header(path, "histogram").record)
+    numbers, expected = numbers_of(GAPPY), []
+    for place in np.ndindex(layout.shape):
+        ends = np.stack(layout.crystals_of(*place), axis=1)
+        pairs = np.stack([numbers[ends[:, 0], ends[:, 1]], numbers[ends[:, 2], ends[:, 3]]], axis=1)
+        expected.append({tuple(pair) for pair in pairs.tolist() if min(pair) >= 0})
+    expected = [pairs for pairs in expected if pairs]
+    assert len(events) == len(expected) < np.prod(layout.shape)
+    for event, pairs in zip(events, expected, strict=True):
+        assert event["lines"] == len(pairs)
+        assert {tuple(pair) for pair in event["pairs"][: len(pairs)].tolist()} == pairs
+        assert not event["pairs"][len(pairs) :].any()
 
 
 LAYOUTS = [

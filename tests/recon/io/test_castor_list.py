@@ -16,7 +16,7 @@ from recon.io.crystals import crystal_positions
 from recon.io.lists import open_list
 from recon.layout import MM_PER_PS
 from recon.presets import PRESETS
-from tests.recon.io.castor import SCANNER, packed, written
+from tests.recon.io.castor import POSITION, SCANNER, packed, written
 
 # Number 0 is crystal 0 of our ring 1, number 13 crystal 5 of our ring 0.
 EVENTS = [(0, 0, 13), (700, 13, 3), (1999, 7, 8)]
@@ -74,7 +74,7 @@ def test_a_list_says_what_it_is(listed, tmp_path):
     assert [path.name for path in events.inputs] == ["scan.cdh", "scan.cdf", "PET_hand.geom"]
     assert events.layout.shape == (4, 5, 4) and not events.layout.tof
     assert (events.info["duration_s"], events.info["originating_system"]) == (2, "hand")
-    assert (events.notes, events.known_notes) == ([], [])
+    assert events.notes == events.known_notes == [POSITION]
     assert type(open_list(tmp_path / "scan.cdh")) is type(events)
 
 
@@ -98,7 +98,7 @@ def test_optional_fields_are_found_where_they_stand(listed):
     assert (found["crystal1"].tolist(), found["crystal2"].tolist()) == ([0, 5], [5, 3])
     assert events.record(0, 1)["kinds"] == {
         "unknown": 0, "true": 1, "scatter": 0, "multiple scatter": 0, "random": 1, "other": 0}
-    assert [note[:60] for note in events.known_notes] == [
+    assert [note[:60] for note in events.known_notes[1:]] == [
         "the events' own attenuation corrections, scatter rates, rate",
         "which event is true, scattered or random is only counted, no"]
 
@@ -112,25 +112,25 @@ def test_times_count_from_the_start_of_the_scan(listed):
 def test_times_before_the_start_are_taken_as_since_the_start(listed):
     events = listed(changes={"Start time (s)": 60})
     assert all_of(events)["time_ms"].tolist() == [0, 700, 1999]
-    assert "earlier than `Start time (s)`" in events.known_notes[0]
+    assert "earlier than `Start time (s)`" in events.known_notes[-1]
 
 
 def test_a_list_that_is_longer_than_its_duration_ends_with_its_last_event(listed):
     events = listed(changes={"Duration (s)": 1})
     assert events.end_ms == 2000 and events.info["duration_s"] == 2
-    assert "less than the last event's 2 s" in events.known_notes[0]
+    assert "less than the last event's 2 s" in events.known_notes[-1]
 
 
 def test_times_that_go_back_are_counted(listed):
     events = listed([(5, 0, 4), (3, 0, 4), (4, 0, 4)])
     all_of(events)
-    assert events.notes == ["in the list: 1 times earlier than the one before them"]
+    assert events.notes[1:] == ["in the list: 1 times earlier than the one before them"]
 
 
 def test_a_list_cut_short_is_used_as_far_as_it_goes(listed):
     events = listed(cut=35)
     assert len(all_of(events)["ring1"]) == 2
-    assert "it has 2 of the 3 events" in events.known_notes[0]
+    assert "it has 2 of the 3 events" in events.known_notes[-1]
     assert events.end_ms == 701  # nothing is known of what follows
 
 
@@ -139,8 +139,8 @@ def test_impossible_crystals_are_counted_and_dropped_by_the_histogram(listed):
     counted = histogram(events.chunks(), events.layout)
     assert counted.prompt_sum + counted.dropped.outside_layout == 3
     assert counted.dropped.impossible == 2
-    assert events.notes == ["in the list: 2 events on crystal numbers that the scanner does not "
-                            "have"]
+    assert events.notes[1:] == [
+        "in the list: 2 events on crystal numbers that the scanner does not have"]
 
 
 def test_events_of_several_lines_are_refused(listed):
@@ -179,7 +179,7 @@ def test_times_of_flight_without_steps_get_bins_of_a_sixth_of_the_resolution(lis
     events = listed([(0, -33.4, 0, 4), (0, 33.2, 0, 4)], "IfII", changes)
     # 500 ps in steps of 66.7 ps are 7.5, and an odd number of bins that covers them is 9.
     assert (events.scanner.tof_bins, events.scanner.tof_bin_ps) == (9, pytest.approx(400 / 6))
-    assert "9 bins of 66.667 ps" in events.known_notes[0]
+    assert "9 bins of 66.667 ps" in events.known_notes[-1]
     assert all_of(events)["tof_bin"].tolist() == [5, 4]
 
 
@@ -187,7 +187,7 @@ def test_times_of_flight_beyond_the_range_are_counted_and_dropped(listed):
     events = listed([(0, 251, 0, 4), (0, 0, 0, 4), (0, float("nan"), 0, 4)], "IfII", TOF)
     counted = histogram(events.chunks(), events.layout)
     assert (counted.prompt_sum, counted.dropped.impossible) == (1, 2)
-    assert "2 events with a time of flight beyond the measurement range" in events.notes[0]
+    assert "2 events with a time of flight beyond the measurement range" in events.notes[-1]
 
 
 @pytest.mark.parametrize("other_way", [False, True])
@@ -259,7 +259,8 @@ def test_lists_of_a_preset_come_back_bit_for_bit(tmp_path, rng, name):
     tof = rng.integers(scanner.tof_bins, size=3000) if scanner.tof_bins > 1 else None
     events = events_of(scanner, pairs, tof, time_ms=np.sort(rng.integers(60_000, size=3000)))
     half = [events.select(slice(None, 1000)), events.select(slice(1000, None))]
-    write_castor_list(tmp_path / "a.cdh", half, scanner, info={"duration_s": 60.0})
+    info = {"duration_s": 60.0, "patient_position": "HFP"}
+    write_castor_list(tmp_path / "a.cdh", half, scanner, info=info)
     again = read_castor_list(tmp_path / "a.cdh")
     assert again.scanner == scanner and again.notes == [] and again.end_ms == 60_000
     for field, values in all_of(again).items():
