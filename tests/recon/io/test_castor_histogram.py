@@ -189,8 +189,8 @@ def test_a_bin_of_span_3_has_as_many_lines_as_pairs(tmp_path):
     assert read_castor_histogram(path).efficiency[0, 0].tolist() == [1, 2, 1]
 
 
-# Of 16 crystals 4 are virtual, at steps of 4. Pairs 8 or 4 steps apart have both ends on these: 2 of
-# 8 and 4 of 16. Of the 16 pairs of each other distance, 5, 6 and 7, 8 have one. In three planes.
+# Of 16 crystals 4 are virtual, at steps of 4. Of pairs 8 or 4 steps apart, 2 of 8 and 4 of 16 have
+# both ends on these. Of the 16 pairs of each other distance, 5, 6 and 7, 8 have one. Three planes.
 @pytest.mark.parametrize("view_mashing, empty", [(1, (2 + 4 + 3 * 8) * 3), (3, 0)])
 def test_lines_are_the_real_pairs_of_each_bin(tmp_path, view_mashing, empty):
     """Against the layout's own, bin after bin."""
