@@ -1,42 +1,26 @@
 """The command `countless convert`: lists and sinograms to CASToR and PETSIRD, and back."""
 
-import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from cyclopts import Parameter
-from tqdm import tqdm
 
-from recon import agreement, text
+from recon import text
+from recon.castor_conversion import PARTS, from_histogram, to_histogram
 from recon.command import WHOLE
 from recon.command_line import command_line
-from recon.corrections.attenuation import attenuate
 from recon.histogram_command import watched
-from recon.io import (
-    FileError,
-    check_counts,
-    check_output,
-    provenance,
-    read_image,
-    read_layout,
-    sidecar_path,
-    write_sinogram,
-)
+from recon.io import FileError, check_output, provenance, sidecar_path
 from recon.io.castor_data import data_mode
 from recon.io.castor_header import read_keys
-from recon.io.castor_histogram import read_castor_histogram, read_castor_layout
-from recon.io.castor_histogram_writing import write_castor_histogram
 from recon.io.castor_list import read_castor_list
 from recon.io.castor_list_writing import write_castor_list
 from recon.io.lists import open_list
 from recon.io.provenance import write_json
-from recon.measurement import read_bins
-from recon.sinogram_output import check_memory, check_sinogram_output, study_of
 
 _PETSIRD = (".petsird", ".bin")
-_PARTS = ("efficiency", "randoms", "scatter", "mu_map")
 _OF_HISTOGRAM = ("span", "max_ring_difference", "efficiency_out", "background_out")
 
 
@@ -81,10 +65,10 @@ def convert(
         raise ValueError("--scanner takes a scan in CASToR's format (.cdh); leave it out")
     if castor and data_mode(read_keys(scan)) == "histogram":
         _only(settings, _OF_HISTOGRAM, "a CASToR histogram", output, (".hs",))
-        _from_histogram(settings)
+        from_histogram(settings, partial(_record, settings))
     elif scan.suffix == ".hs":
-        _only(settings, _PARTS, "a sinogram", output, (".cdh",))
-        _from_sinogram(settings)
+        _only(settings, PARTS, "a sinogram", output, (".cdh",))
+        to_histogram(settings, partial(_record, settings))
     else:
         _only(settings, (), "a list", output, (".cdh", *_PETSIRD))
         _from_list(settings, castor)
@@ -92,7 +76,7 @@ def convert(
 
 def _only(settings, allowed, what, output, suffixes):
     """Refuses settings that say nothing of such a scan, and outputs that it cannot become."""
-    for name in (*_PARTS, *_OF_HISTOGRAM):
+    for name in (*PARTS, *_OF_HISTOGRAM):
         if settings[name] is not None and name not in allowed:
             raise ValueError(
                 f"--{name.replace('_', '-')} is of no use where {settings['scan']} is {what}; "
@@ -143,156 +127,6 @@ def _from_list(settings, castor):
           if counts[name]),
         *(("note", note) for note in events.notes if note not in events.known_notes),
     ]))
-
-
-def _from_sinogram(settings):
-    scan, output = settings["scan"], settings["output"]
-    layout, info = read_layout(scan)
-    parts = {name: settings[name] for name in _PARTS if settings[name]}
-    inputs = [scan, *parts.values()]
-    check_output(output, inputs)
-    _check_parts(parts, scan, layout, info)
-    check_memory(layout, 1 + len(parts))
-    notes = list(info["notes"])
-    if "duration_s" not in info:
-        notes.append("how long the scan took is not known: `Duration (s): 1` is written")
-    if layout.tof and "randoms" in parts:
-        notes.append("CASToR's randoms are of all time-of-flight bins together, shared evenly")
-    print(text.table([
-        ("sinogram", f"{scan}, {text.layout(layout)}"),
-        ("scanner", text.scanner(layout.scanner)),
-        *((name.replace("_", " "), path) for name, path in parts.items()),
-        *(("note", note) for note in notes),
-    ]), flush=True)
-    flat = layout.without_tof()
-    arrays = {
-        "factors": _read(parts, "efficiency", "efficiencies", flat),
-        "randoms": _read(parts, "randoms", "randoms", layout),
-        "scatter": _read(parts, "scatter", "scatter", layout),
-        "attenuation": _attenuation(parts, flat, info),
-    }
-    prompts = read_bins(scan, "prompts", layout)
-    with tqdm(total=layout.views, unit=" views", file=sys.stderr, dynamic_ncols=True) as bar:
-        counts = write_castor_histogram(
-            output, prompts, layout, **arrays, info=info, watch=bar.update,
-            sidecar=_record(settings, inputs, unit="counts", quantity="prompts", notes=notes),
-        )
-    rows = [("bins", f"{counts['bins']:,}, written to {output}")]
-    if counts["left_out"]:
-        prompts_lost = text.number(counts["prompts_left_out"])
-        rows.append(("left out", f"{counts['left_out']:,} bins without crystals or with factors of "
-                                 f"0, with {prompts_lost} prompts in them"))
-    print(text.table(rows))
-
-
-def _check_parts(parts, scan, layout, info):
-    """Whether the files of the model fit the scan."""
-    if "efficiency" in parts:
-        agreement.check_layout(parts["efficiency"], "factors", scan, tof=layout.tof)
-        if read_layout(parts["efficiency"])[0].tof:
-            raise FileError(
-                f"{parts['efficiency']} has factors by time of flight, where CASToR has one for "
-                "all its bins; give factors without it"
-            )
-    if "scatter" in parts:
-        agreement.check_layout(parts["scatter"], "background", scan, tof=layout.tof)
-    if "randoms" in parts:
-        tof = layout.tof and read_layout(parts["randoms"])[0].tof
-        agreement.check_layout(parts["randoms"], "randoms", scan, tof=tof)
-    if "mu_map" in parts:
-        agreement.check_position(parts["mu_map"], info["patient_position"], scan)
-        agreement.check_per_cm(parts["mu_map"])
-
-
-def _read(parts, name, what, layout):
-    """A part's sinogram, None where it is not given."""
-    if name not in parts:
-        return None
-    stored = read_layout(parts[name])[0]
-    return read_bins(parts[name], what, layout if stored.tof else layout.without_tof())
-
-
-def _attenuation(parts, layout, info):
-    """What is left of the photon pairs, None without a mu map."""
-    if "mu_map" not in parts:
-        return None
-    mu, grid, _ = read_image(parts["mu_map"], info["patient_position"])
-    check_counts(mu, parts["mu_map"], "attenuation in 1/cm", axes=("x", "y", "z"))
-    survival = np.ones(layout.shape, np.float32)
-    attenuate(survival, mu, grid, layout)
-    return survival
-
-
-def _from_histogram(settings):
-    scan, output = settings["scan"], settings["output"]
-    how = {name: settings[name] for name in ("span", "max_ring_difference")}
-    layout, header, crystals = read_castor_layout(scan, settings["scanner"], **how)
-    inputs = (*header.inputs, *crystals.files)
-    held = {*header.record.names, *header.record["bins"].base.names}
-    if settings["background_out"] and not held & {"random", "scatter"}:
-        raise FileError(
-            f"--background-out: {scan} has neither randoms nor scatter; leave it out"
-        )
-    outputs = [settings[name] for name in ("output", "efficiency_out", "background_out")]
-    outputs = [path for path in outputs if path]
-    kept = held & {"acf", "norm", "random", "scatter"}
-    for path in outputs:
-        check_sinogram_output(path, layout, inputs, arrays=2 + len(kept))
-    if len({path.resolve() for path in outputs}) < len(outputs):
-        raise FileError(f"two outputs have the name of one another, {output}; give others")
-    print(text.table([
-        ("histogram", f"{scan}, {header.events:,} bins"),
-        ("scanner", text.scanner(layout.scanner)),
-        ("layout", text.layout(layout)),
-        *([("TOF", text.time_of_flight(layout))] if layout.tof else []),
-    ]), flush=True)
-    with tqdm(total=header.events, unit=" bins", unit_scale=True, file=sys.stderr,
-              dynamic_ncols=True) as bar:
-        found = read_castor_histogram(scan, settings["scanner"], **how, watch=bar.update)
-    check_counts(found.prompts, scan)
-    rows = [*(("note", note) for note in found.notes),
-            *_write(settings, found), *_dropped(found.dropped)]
-    print(text.table(rows))
-
-
-def _write(settings, found):
-    """Writes a histogram's sinograms; yields rows of a table on them."""
-    study, inputs = study_of(found.info), found.inputs
-    facts = {"dropped": found.dropped, "notes": found.notes}
-    write_sinogram(settings["output"], found.prompts, found.layout, found.info, sidecar=_record(
-        settings, inputs, unit="counts", quantity="prompts", **facts))
-    total = float(found.prompts.sum(dtype=np.float64))
-    yield "prompts", f"{text.number(total)}, written to {settings['output']}"
-    attenuation = "" if found.attenuation is None else ", attenuation included"
-    if settings["efficiency_out"]:
-        quantity = f"factors m that multiply expected counts{attenuation}"
-        record = _record(settings, inputs, unit="1", quantity=quantity, **facts)
-        write_sinogram(settings["efficiency_out"], found.factors(), found.layout.without_tof(),
-                       {"patient_position": study["patient_position"]}, sidecar=record)
-        yield "factors", f"m{attenuation}, written to {settings['efficiency_out']}"
-    else:
-        yield "left out", f"factors m{attenuation}; --efficiency-out writes them"
-    background = found.background()
-    if settings["background_out"]:
-        record = _record(settings, inputs, unit="counts",
-                         quantity="expected randoms and scatter", **facts)
-        write_sinogram(settings["background_out"], background, found.layout, study, sidecar=record)
-        total = float(background.sum(dtype=np.float64))
-        yield "background", f"{text.number(total)}, written to {settings['background_out']}"
-    elif background is not None:
-        yield "left out", "randoms and scatter; --background-out writes them"
-
-
-def _dropped(dropped):
-    reasons = {
-        "impossible": "on crystals that the scanner does not have",
-        "outside_layout": "outside the sinogram",
-    }
-    for name, reason in reasons.items():
-        if dropped[name]:
-            yield "dropped", f"{dropped[name]:,} bins {reason}"
-    if dropped["prompts"]:
-        yield "dropped", f"{text.number(dropped['prompts'])} prompts in them"
 
 
 def _record(settings, inputs, **more):
