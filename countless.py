@@ -40,6 +40,7 @@ benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON a
 benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")
 benchmark.command("benchmarks.whole:recon", help="Time a whole reconstruction; measure memory.")
 benchmark.command("benchmarks.lists:histogram", help="Time counting list mode; measure memory.")
+benchmark.command("benchmarks.petsird:petsird", help="Time reading PETSIRD list mode.")
 app.command(benchmark)
 
 

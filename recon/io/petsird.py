@@ -62,7 +62,7 @@ def read_header(path):
         try:
             reader = package.BinaryPETSIRDReader(file, skip_completed_check=True)
             header = reader.read_header()
-        except EOFError as reason:
+        except (EOFError, BufferError) as reason:  # the package's two ways to run out of bytes
             raise FileError(
                 f"{path} ends within its header, so nothing of it can be used; copy it again"
             ) from reason
@@ -144,7 +144,7 @@ class PetsirdList:
         }
 
     def chunks(self):
-        """Yields Events; -1 for a detector whose bin the scanner does not have."""
+        """Yields Events; -1 for both detectors where the scanner lacks the bin of one."""
         self._impossible = 0
         with contextlib.closing(self._blocks.batches()) as batches:
             for batch in batches:
@@ -154,7 +154,10 @@ class PetsirdList:
         first, second, tof = batch.bins
         types = batch.types or (None, None)
         row2, row1 = self._rows(first, types[0]), self._rows(second, types[1])
-        self._impossible += int(np.count_nonzero((row1 < 0) | (row2 < 0)))
+        impossible = (row1 < 0) | (row2 < 0)
+        if impossible.any():
+            row1, row2 = np.where(impossible, -1, [row1, row2])
+            self._impossible += int(np.count_nonzero(impossible))
         ring, crystal = self._tables
         if self.layout.tof:
             tof = np.minimum(tof, np.iinfo(np.int16).max).astype(np.int16)

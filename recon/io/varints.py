@@ -7,7 +7,7 @@ import numpy as np
 
 from recon.io.files import FileError
 
-BUFFER = 1 << 18  # bytes; a buffer and what is made of it stay in the processor's cache
+BUFFER = 1 << 17  # bytes; a buffer and what is made of it stay in the processor's cache
 _MOST_BYTES = 10  # of a number of 64 bits
 
 
@@ -31,7 +31,12 @@ def encoded(values):
 class Varints:
     """Numbers of a file one by one or many at once, a buffer at a time.
 
-    Within a buffer, varint i ends with byte _ends[i]; _next is the next one, _at its first byte.
+    Attributes:
+        raw: the buffer, bytes.
+        ends: last byte of the number before each, and of the last, int64; number i of the buffer
+            has bytes ends[i] + 1 to ends[i + 1].
+        count: numbers that are whole.
+        next, at: the next number, and the byte at which it begins.
 
     Args:
         file, path: to read, from where it stands.
@@ -41,13 +46,13 @@ class Varints:
 
     def __init__(self, file, path, leave, watch=None):
         self._file, self._path, self._leave, self._watch = file, path, leave, watch
-        self._raw, self._at = b"", 0
+        self.raw, self.at = b"", 0
         self._index()
 
     def _index(self):
-        self._bytes = np.frombuffer(self._raw, np.uint8)
-        self._ends = np.flatnonzero(self._bytes < 128)
-        self._next, self._count = 0, len(self._ends)
+        self._bytes = np.frombuffer(self.raw, np.uint8)
+        self.ends = np.append(-1, np.flatnonzero(self._bytes < 128))
+        self.next, self.count = 0, len(self.ends) - 1
 
     def more(self):
         """Reads on; places in the buffer before are no longer valid."""
@@ -55,18 +60,18 @@ class Varints:
         read = self._file.read(BUFFER)
         if not read:
             raise CutShort
-        self._raw, self._at = self._raw[self._at :] + read, 0
+        self.raw, self.at = self.raw[self.at :] + read, 0
         self._index()
         if self._watch:
             self._watch(len(read))
 
     def one(self):
         """The next number."""
-        while self._next == self._count:
-            if len(self._raw) - self._at > _MOST_BYTES:
+        while self.next == self.count:
+            if len(self.raw) - self.at > _MOST_BYTES:
                 raise self.damaged("a number without an end")
             self.more()
-        raw, at = self._raw, self._at
+        raw, at = self.raw, self.at
         value = raw[at]
         if value >= 128:
             value, shift = value & 127, 7
@@ -79,7 +84,7 @@ class Varints:
                 shift += 7
             if shift > 63:
                 raise self.damaged("a number beyond 64 bits")
-        self._at, self._next = at + 1, self._next + 1
+        self.at, self.next = at + 1, self.next + 1
         return value
 
     def take(self, count, numbers):
@@ -88,31 +93,36 @@ class Varints:
         Returns:
             First varint, and how many items it was.
         """
-        first = self._next
-        there = min(count, (self._count - first) // numbers)
+        first = self.next
+        there = min(count, (self.count - first) // numbers)
         if there:
-            self._next = first + there * numbers
-            self._at = int(self._ends[self._next - 1]) + 1
+            self.next = first + there * numbers
+            self.at = int(self.ends[self.next]) + 1
         return first, there
 
     def skip(self, count):
         """Goes past so many bytes."""
-        while (beyond := self._at + count - len(self._raw)) > 0:
-            self._at, count = len(self._raw), beyond
+        while (beyond := self.at + count - len(self.raw)) > 0:
+            self.at, count = len(self.raw), beyond
             self.more()
-        self._at += count
-        self._next = int(np.searchsorted(self._ends, self._at))
+        self.at += count
+        self.next = int(np.searchsorted(self.ends, self.at)) - 1
 
-    def values(self, low, high):
-        """Varints from number `low` to before `high` of the buffer, uint32."""
-        last = self._ends[low:high]
-        first = np.empty_like(last)
-        first[0] = self._ends[low - 1] + 1 if low else 0
-        first[1:] = last[:-1] + 1
-        more = last - first
-        most = int(more.max())
+    def numbers(self, index):
+        """Numbers of the buffer by their places in it, uint32.
+
+        Args:
+            index: a slice from one to before another, or an array of integers.
+        """
+        if isinstance(index, slice):
+            first = self.ends[index] + 1
+            more = self.ends[index.start + 1 : index.stop + 1] - first
+        else:
+            first = self.ends[index] + 1
+            more = self.ends[index + 1] - first
+        most = int(more.max(initial=0))
         if most > 4:
-            raise self.damaged("a detection bin beyond 32 bits")
+            raise self.damaged("a number beyond 32 bits in a block of events")
         values = (self._bytes[first] & 127).astype(np.uint32)
         for k in range(1, most + 1):
             longer = np.flatnonzero(more >= k)
@@ -122,7 +132,7 @@ class Varints:
 
     def damaged(self, found):
         """A FileError on what was found instead of a time block."""
-        at = self._file.tell() - len(self._raw) + self._at
+        at = self._file.tell() - len(self.raw) + self.at
         return FileError(
             f"{self._path} is damaged before byte {at:,}: it has {found}; copy it again from where "
             "it was written"

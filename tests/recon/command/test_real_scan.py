@@ -11,7 +11,9 @@ import countless
 from recon import Grid
 from recon.io import read_image, read_sinogram, write_image
 from recon.io.provenance import read_sidecar
+from recon.measurement import Measurement
 from recon.operators import GaussianBlur
+from recon.projectors import SinogramProjector
 
 GRID = Grid.centred(shape=(91, 91, 65), voxel_mm=(4.17, 4.17, 4.0625))
 WATER_PER_CM = 0.096
@@ -132,6 +134,46 @@ def test_scatter_is_a_usual_part_of_a_heads_prompts_and_the_same_in_both_rounds(
     sums = [read_sidecar(brain[0] / f"scatter{number}.hs")["sums"] for number in (1, 2)]
     assert 0.25 < sums[1]["scatter_fraction"] < 0.45
     assert sums[0]["scatter"] == pytest.approx(sums[1]["scatter"], rel=0.03)
+
+
+def test_the_norms_axial_profile_is_the_scans(brain):
+    # From plane to plane counts go up and down as planes have more ring pairs or fewer, and better
+    # crystals. What varies slowly is the image's, which the mean over 9 planes takes out.
+    folder, _ = brain
+    layout = read_sinogram(folder / "prompts.hs")[1]
+    common = {"scan": folder / "prompts.hs", "mu_map": folder / "mu.hv",
+              "background": (folder / "randoms.hs", folder / "scatter2.hs")}
+    norm = Measurement(**common, efficiency=folder / "efficiency.hs")
+    rows = _by_plane(norm, read_image(folder / "brain.hv")[0])
+    pairs = layout.multiplicity()[0, 0]
+    alike = [rows[0], rows[1] * pairs.mean() / pairs, rows[2]]
+    assert _misfit(layout, *rows) < 1.2  # 1.06
+    assert _misfit(layout, *alike) > 1.5  # without the number of ring pairs
+
+
+def _by_plane(measurement, image):
+    """Prompts, expected trues and background of each plane."""
+    prompts, factors, background = measurement.load()
+    projector = SinogramProjector(measurement.layout, GRID)
+    trues = np.zeros(measurement.layout.planes)
+    for view in range(measurement.layout.views):
+        trues += (factors[view] * projector.subset(slice(view, view + 1))(image)[0]).sum(axis=0)
+    return [prompts.sum(axis=(0, 1), dtype=float), trues, background.sum(axis=(0, 1), dtype=float)]
+
+
+def _misfit(layout, prompts, trues, background, planes=9, least=100):
+    """Chi square per plane of those that expect at least so many trues."""
+    found = []
+    for segment, first in zip(layout.segments, layout.first_planes(), strict=True):
+        part = slice(first, first + segment.planes)
+        some = trues[part] > least
+        y, x, b = (array[part][some] for array in (prompts, trues, background))
+        if len(y) > planes:
+            slow = [np.convolve(array, np.ones(planes), "valid") for array in (y - b, x)]
+            y, x, b = (array[planes // 2 : -(planes // 2)] for array in (y, x, b))
+            expected = x * slow[0] / slow[1] + b
+            found.extend((y - expected) ** 2 / expected)
+    return np.mean(found)
 
 
 def test_left_and_right_of_the_brain_are_alike_beyond_its_outline(brain):
