@@ -30,6 +30,7 @@ app = App(
 app.command("recon.command:recon", help="Reconstruct a sinogram from a scanner's file to an image.")
 app.command("recon.info:info", help="Say what a sinogram or an image is.")
 app.command("recon.histogram_command:histogram", help="Count list mode into sinograms.")
+app.command("recon.convert_command:convert", help="Bring a scan into or out of another format.")
 app.command("recon.mu_map_command:mu_map", name="mu-map", help="Turn a CT into a mu map.")
 app.command("recon.norm_command:norm", help="Turn a normalization into factors of a scan's bins.")
 app.command("recon.efficiencies_command:efficiencies", help="Estimate crystal efficiencies.")

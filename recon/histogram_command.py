@@ -76,7 +76,7 @@ def histogram(
         unit="counts",
     )
     end_ms = job.frames_ms[-1][1]
-    curves, rows, stream = [], [], Stream(_watched(events.chunks(), end_ms))
+    curves, rows, stream = [], [], Stream(watched(events.chunks(), end_ms))
     for number, (start_ms, stop_ms) in enumerate(job.frames_ms, start=1):
         counted = histogram_of(stream.until(stop_ms), job.layout, start_ms=start_ms,
                                stop_ms=stop_ms, delayeds=delayed_out is not None)
@@ -247,7 +247,7 @@ def _tof_rows(layout, listed):
         yield "TOF", f"the list's {listed.tof_bins} time-of-flight bins are summed"
 
 
-def _watched(chunks, stop_ms):
+def watched(chunks, stop_ms):
     """The chunks, with a bar of how much of the scan's time has been read."""
     form = "{l_bar}{bar}| {n:.1f} of {total:.1f} s of the scan [{elapsed}<{remaining}]"
     total = stop_ms / 1000

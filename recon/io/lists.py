@@ -28,7 +28,7 @@ def open_list(path):
     if path.suffix == ".hdr" or path.name.endswith(".hdr.STIR"):
         return read_list_mode(path)
     if path.suffix.lower() == ".cdh":
-        from recon.io.castor import read_castor_list
+        from recon.io.castor_list import read_castor_list
 
         return read_castor_list(path)
     if is_petsird(path):
