@@ -239,15 +239,31 @@ class Measurement:
         return float(self._read_mu_map()[0].max())
 
     def _read(self, path, what):
-        array, layout, _ = read_sinogram(path, interleaved=self.interleaved)
-        check_counts(array, path, what, infinite=what == "corrections")
-        if layout.segments != self.layout.segments:
-            first = dict(zip(layout.segments, layout.first_planes(), strict=True))
-            order = [first[s] + np.arange(s.planes) for s in self.layout.segments]
-            order = np.concatenate(order)
-            for part in array:  # a view at a time: no second array of the whole size
-                part[...] = part[..., order]
-        return array.sum(axis=2) if array.ndim > len(self.layout.shape) else array
+        return read_bins(path, what, self.layout, interleaved=self.interleaved)
+
+
+def read_bins(path, what, layout, *, interleaved=True):
+    """A sinogram's numbers in the bins of a layout that it fits (`recon.agreement`).
+
+    Args:
+        path: header, .hs.
+        what: the numbers are said to be; "corrections" may be infinite.
+        layout: SinogramLayout, whose segments may be in another order and which may be without
+            time of flight where the file has it.
+        interleaved: see SinogramLayout.
+    Returns:
+        float32 of layout.shape.
+    Raises:
+        FileError: the file cannot be read, or its numbers cannot be such.
+    """
+    array, stored, _ = read_sinogram(path, interleaved=interleaved)
+    check_counts(array, path, what, infinite=what == "corrections")
+    if stored.segments != layout.segments:
+        first = dict(zip(stored.segments, stored.first_planes(), strict=True))
+        order = np.concatenate([first[s] + np.arange(s.planes) for s in layout.segments])
+        for part in array:  # a view at a time: no second array of the whole size
+            part[...] = part[..., order]
+    return array.sum(axis=2) if array.ndim > len(layout.shape) else array
 
 
 def _inverse(correction, path):

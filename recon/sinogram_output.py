@@ -4,17 +4,11 @@ import math
 
 from recon import memory
 from recon.io import FileError, check_output
+from recon.io.interfile_data import study_of
+
+__all__ = ["check_sinogram_output", "study_of"]
 
 _PROGRAM = 300 << 20  # bytes: Python, its libraries and what a step takes
-
-_STUDY = (
-    "patient_position", "isotope", "half_life_s", "branching_ratio", "duration_s", "start_s",
-)
-
-
-def study_of(info):
-    """What an estimate has in common with the scan it is of, from the scan's header; a dict."""
-    return {name: info[name] for name in _STUDY if name in info}
 
 
 def check_sinogram_output(path, layout, inputs, *, arrays):
@@ -32,6 +26,18 @@ def check_sinogram_output(path, layout, inputs, *, arrays):
     if path.suffix != ".hs":
         raise FileError(f"a sinogram takes a name that ends in .hs, got {path}")
     check_output(path, inputs)
+    check_memory(layout, arrays)
+
+
+def check_memory(layout, arrays):
+    """Refuse what takes more memory than there is.
+
+    Args:
+        layout: SinogramLayout.
+        arrays: how many sinograms of the layout are in memory at once.
+    Raises:
+        ValueError: they do not fit.
+    """
     needed, free = 4 * arrays * math.prod(layout.shape) + _PROGRAM, memory.available("cpu")
     if needed > free:
         raise ValueError(

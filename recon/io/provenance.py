@@ -8,19 +8,27 @@ from pathlib import Path
 
 import numpy as np
 
+from recon.io.castor_data import data_file
+from recon.io.castor_header import read_keys
 from recon.io.files import FileError, opened, replacing
 from recon.io.header import read_header
 from recon.io.interfile_data import data_path
 from recon.version import __version__
 
-HEADERS = {".hs": ".s", ".hv": ".v"}  # suffix of Interfile headers -> that of their data
+# Suffix of headers of Interfile and CASToR -> that of their data.
+HEADERS = {".hs": ".s", ".hv": ".v", ".cdh": ".cdf"}
+_SCANS = (".cdh", ".petsird", ".bin")
 _FORMAT = re.compile(r"(\.nii)\.gz$|(\.[^.]*)$")
 
 
 def sidecar_path(path):
-    """image.json for image.nii.gz, image.nii or image.hv, scan.json for scan.hs."""
+    """image.json for image.nii.gz, image.nii or image.hv, scan.json for scan.hs.
+
+    It is scan.cdh.json for scan.cdh, and so for lists: scan.hs may be the same scan beside it.
+    """
     path = Path(path)
-    return path.with_name(_FORMAT.sub("", path.name) + ".json")
+    name = path.name if path.suffix in _SCANS else _FORMAT.sub("", path.name)
+    return path.with_name(name + ".json")
 
 
 def has_sidecar(path):
@@ -41,15 +49,16 @@ def sidecar_content(path, sidecar, unit):
 
 
 def files_read(path):
-    """The files that reading `path` opens: itself and, for an Interfile header, its data.
+    """The files that reading `path` opens: itself and, for a header, its data.
 
     Raises:
         FileError: it is a header that cannot be read.
     """
     path = Path(path)
-    if path.suffix not in HEADERS:
+    castor = path.suffix.lower() == ".cdh"  # CASToR's own programs write .Cdh
+    if path.suffix not in HEADERS and not castor:
         return [path]
-    data = data_path(read_header(path))
+    data = data_file(read_keys(path)) if castor else data_path(read_header(path))
     return [path, data] if data.is_file() and not data.samefile(path) else [path]
 
 
@@ -59,7 +68,7 @@ def provenance(*, command, configuration, inputs=(), unit=None, seed=None, **mor
     Args:
         command: the command line, a str or a list of str.
         configuration: dict of all settings, defaults included.
-        inputs: paths of the files that were read; an Interfile header stands for its data too.
+        inputs: paths of the files that were read; a header stands for its data too.
         unit: of the output's numbers.
         seed: of random numbers, None where none were drawn.
         more: further facts, as keyword arguments.
@@ -69,7 +78,7 @@ def provenance(*, command, configuration, inputs=(), unit=None, seed=None, **mor
     Raises:
         FileError: an input cannot be read.
     """
-    files = [file for path in inputs for file in files_read(path)]
+    files = dict.fromkeys(file for path in inputs for file in files_read(path))  # each once
     return {
         "version": __version__,
         "command": command if isinstance(command, str) else " ".join(map(str, command)),
