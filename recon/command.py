@@ -59,7 +59,7 @@ def recon(
     """Reconstruct a sinogram by OSEM, with the model y = m (A x) + b.
 
     Args:
-        scan: Prompts as counted, a STIR Interfile header (.hs).
+        scan: Prompts as counted, a header of STIR (.hs) or Siemens (.s.hdr).
         output: Image to write (.nii.gz, .nii or .hv), with a .json beside it that says how.
         mu_map: Attenuation in 1/cm (.hv, .nii, .nii.gz), applied as a factor.
         efficiency: Sinogram that multiplies expected counts, m; it holds the number of crystal

@@ -35,6 +35,7 @@ def histogram(
     max_ring_difference: Annotated[int | None, WHOLE] = None,
     delayed_out: Path | None = None,
     curve: Path | None = None,
+    config: Path | None = None,
 ):
     """Count a scan's list mode into a sinogram of prompts, and one of delayed coincidences.
 
@@ -50,8 +51,9 @@ def histogram(
         max_ring_difference: The largest that counts, by default the list's.
         delayed_out: Sinogram of delayed coincidences to write (.hs).
         curve: Picture to draw of events per second against time (.png, .pdf, .svg, .jpg).
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     events = read_list_mode(list_mode)
     job = Job(
         events=events,
@@ -60,7 +62,7 @@ def histogram(
         output=output,
         delayed_out=delayed_out,
         curve=curve,
-        inputs=(list_mode, events.path),
+        inputs=(list_mode, events.path, *filter(None, [config])),
     )
     print(job, flush=True)
     record = provenance(

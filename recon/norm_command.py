@@ -10,8 +10,6 @@ from recon import text
 from recon.command_line import command_line
 from recon.corrections.normalization import mmr_factors
 from recon.io import provenance, read_layout, write_sinogram
-from recon.io.header import read_header
-from recon.io.interfile_data import data_path
 from recon.io.siemens_norm import read_norm
 from recon.sinogram_output import check_sinogram_output
 
@@ -21,6 +19,7 @@ def norm(
     *,
     like: Path,
     output: Annotated[Path, Parameter(alias="-o")],
+    config: Path | None = None,
 ):
     """Turn a component normalization into factors m, for `countless recon --efficiency`.
 
@@ -29,13 +28,14 @@ def norm(
 
     Args:
         normalization: Siemens mMR's header of a component normalization (.n.hdr).
-        like: Sinogram whose bins to take (.hs); its data need not be there.
+        like: Sinogram whose bins to take (.hs, .s.hdr); its data need not be there.
         output: Sinogram to write (.hs), with a .json beside it that says how.
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     components = read_norm(normalization)
     layout, info = read_layout(like)
-    inputs = [normalization, data_path(read_header(normalization, complete=False))]
+    inputs = [normalization, *filter(None, [config])]
     check_sinogram_output(output, layout, [*inputs, like], arrays=2)
     rows = [
         ("norm", f"{normalization}, {text.scanner(components.scanner)}"),

@@ -25,6 +25,7 @@ def randoms(
     delayed: Path,
     output: Annotated[Path, Parameter(alias="-o")],
     list_mode: Annotated[Path | None, Parameter(name="--list")] = None,
+    config: Path | None = None,
 ):
     """Estimate a scan's randoms from its delayeds, for `countless recon --background`.
 
@@ -32,23 +33,26 @@ def randoms(
     the crystal by maximum likelihood; their noise is far below the delayeds' own.
 
     Args:
-        delayed: Sinogram of delayed coincidences as counted (.hs).
+        delayed: Sinogram of delayed coincidences as counted (.hs), or a scanner's sinogram that
+            holds them beside its prompts (.s.hdr).
         output: Sinogram to write (.hs), with a .json beside it that says how.
         list_mode: Header of the list that the delayeds were counted from (.hdr): it tells each
             one's crystals. Without it, a bin's counts are shared evenly among its crystal pairs,
             which is as good at span 1, and at a wider span blurs a little along the scanner.
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     layout, info = read_layout(delayed)
     events = list_mode and read_list_mode(list_mode)
     lists = [list_mode, events.path] if events else []
-    check_sinogram_output(output, layout, [delayed, *lists], arrays=2)
+    inputs = [delayed, *lists, *filter(None, [config])]
+    check_sinogram_output(output, layout, inputs, arrays=2)
     _check_scanner(events, layout, list_mode, delayed)
     print(text.table([
         ("delayeds", f"{delayed}, {text.layout(layout)}"),
         ("crystals", f"of the events of {list_mode}" if events else _SHARED),
     ]), flush=True)
-    counts = read_sinogram(delayed)[0]
+    counts = read_sinogram(delayed, dataset="delayeds")[0]
     check_counts(counts, delayed, "delayed coincidences")
     total = float(counts.sum(dtype=np.float64))
     if not total:
@@ -68,7 +72,7 @@ def randoms(
     record = provenance(
         command=command_line(randoms, settings),
         configuration=settings,
-        inputs=[delayed, *lists],
+        inputs=inputs,
         unit="counts",
         quantity="expected random coincidences",
         delayeds=total,

@@ -47,13 +47,14 @@ def scatter(
     scale: Literal["tails", "absolute"] = "tails",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     picture: Path | None = None,
+    config: Path | None = None,
 ):
     """Estimate a scan's scatter from its image and mu map, for `countless recon --background`.
 
     It has time of flight where the scan has it.
 
     Args:
-        scan: Prompts as counted, a STIR Interfile header (.hs).
+        scan: Prompts as counted, a header of STIR (.hs) or Siemens (.s.hdr).
         image: Activity (.nii.gz, .nii or .hv) that `countless recon` made of this scan with this
             efficiency.
         mu_map: Attenuation at 511 keV in 1/cm (.hv, .nii, .nii.gz), bed and all.
@@ -66,11 +67,12 @@ def scatter(
             simulation's absolute scale where they count too little; 'absolute' fits nothing.
         device: Where to simulate; 'auto' is the GPU where there is one.
         picture: Picture to draw of counts and scatter across the scanner (.png, .pdf, .svg, .jpg).
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     measurement = Measurement(scan=scan, efficiency=efficiency, background=randoms)
     layout = measurement.layout
-    inputs = (*measurement.paths, image, mu_map)
+    inputs = (*measurement.paths, image, mu_map, *filter(None, [config]))
     _check_outputs(settings, layout, inputs)
     angle_table(1, layout.scanner)  # refuses a scanner that does not state its energies
     activity, mu = _read_images(measurement, image, mu_map)

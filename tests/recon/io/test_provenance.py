@@ -1,13 +1,14 @@
 import datetime
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recon.io import FileError, provenance
-from recon.io.provenance import read_sidecar, write_json
+from recon.io.provenance import read_sidecar, sha256, write_json
 from recon.version import __version__
 
 
@@ -70,3 +71,13 @@ def test_a_sidecar_that_is_no_json_of_names_is_refused(tmp_path, text):
     (tmp_path / "image.json").write_text(text)
     with pytest.raises(FileError, match=r"image\.json is not JSON"):
         read_sidecar(tmp_path / "image.nii")
+
+
+@pytest.mark.parametrize(("size", "told"), [(7, False), (8, True)])
+def test_the_hash_of_a_large_file_shows_how_far_it_is(tmp_path, monkeypatch, capsys, size, told):
+    module = sys.modules["recon.io.provenance"]  # by that name recon.io has its function
+    monkeypatch.setattr(module, "LARGE_BYTES", 8)
+    monkeypatch.setattr(module, "_PART_BYTES", 3)
+    (tmp_path / "scan.l").write_bytes(bytes(size))
+    assert sha256(tmp_path / "scan.l") == hashlib.sha256(bytes(size)).hexdigest()
+    assert ("hash of scan.l: 100%" in capsys.readouterr().err) == told
