@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from recon import backend
-from recon.agreement import check_layout, check_per_cm, check_position
+from recon.agreement import check_layout, check_per_cm, check_position, refuse
 from recon.corrections.attenuation import attenuate
 from recon.io import FileError, check_counts, like, read_image, read_layout, read_sinogram
+from recon.plausibility import GAP, attenuation_misfits, factor_misfits
 
-GAP = 1e20  # what STIR writes as the correction of bins between detectors
 UNIT = "counts/mm"
 USUAL_PER_CM = (0.05, 0.5)  # largest attenuation at 511 keV, from a lung's to a dense metal's
 
@@ -201,9 +201,13 @@ class Measurement:
 
     def _factors(self):
         if self.efficiency:
-            return self._read(self.efficiency, "efficiencies")
+            factors = self._read(self.efficiency, "efficiencies")
+            refuse(factor_misfits(factors, self.layout, self.efficiency, "efficiency"))
+            return factors
         if self.correction:
-            return _inverse(self._read(self.correction, "corrections"), self.correction)
+            factors = self._read(self.correction, "corrections")
+            refuse(factor_misfits(factors, self.layout, self.correction, "correction"))
+            return _inverse(factors, self.correction)
         layout = self.layout.without_tof()
         if layout.radial_mm is not None:
             return np.broadcast_to(layout.multiplicity(), layout.shape).copy()
@@ -225,6 +229,7 @@ class Measurement:
 
     def _read_mu_map(self):
         mu, grid, _ = read_image(self.mu_map, self.info["patient_position"])
+        refuse(attenuation_misfits(mu, self.mu_map))
         check_counts(mu, self.mu_map, "attenuation in 1/cm", axes=("x", "y", "z"))
         return mu, grid
 

@@ -10,7 +10,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from recon import backend, text
-from recon.agreement import check_per_cm, check_position
+from recon.agreement import check_per_cm, check_position, refuse
 from recon.command_line import command_line
 from recon.corrections.compton import angle_table
 from recon.corrections.scatter import ScatterSampling, single_scatter
@@ -25,6 +25,7 @@ from recon.io import (
 )
 from recon.io.provenance import files_read, read_sidecar, sha256
 from recon.measurement import Measurement
+from recon.plausibility import attenuation_misfits
 from recon.reconstruction import counts_of
 from recon.scatter_profile import ScatterProfile, draw
 from recon.sinogram_output import check_sinogram_output, study_of
@@ -198,6 +199,8 @@ def _read_images(measurement, image, mu_map):
     for path, what in ((image, "activities"), (mu_map, "attenuation in 1/cm")):
         check_position(path, position, scan)
         array, grid, info = read_image(path, position)
+        if path == mu_map:
+            refuse(attenuation_misfits(array, path))
         check_counts(array, path, what, axes=("x", "y", "z"))
         found.append((array, grid))
         if path == image and info.get("unit", measurement.unit) != measurement.unit:
