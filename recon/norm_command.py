@@ -60,6 +60,7 @@ def norm(
         quantity="factors m that multiply expected counts, summed over each bin's crystal pairs",
         factors=found,
         dead_time=False,
+        attenuation=False,
         notes=components.notes,
     )
     # The scan's duration and corrections are not the factors'; a unit here would be the image's.

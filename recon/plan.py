@@ -35,7 +35,7 @@ class Plan:
         subsets, iterations, order: of OSEM; iterations are passes over all subsets.
         psf_mm, post_filter_mm: FWHM along x, y, z; 0 for none.
         save_every: passes between images that are kept; None for the last alone.
-        preview: picture to draw, or None.
+        preview, quality: pictures to draw, or None.
         device, device_reason: 'cpu' or 'cuda', and why.
         inputs: all files that are read, which no output may replace.
     Raises:
@@ -54,6 +54,7 @@ class Plan:
     post_filter_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     save_every: int | None = None
     preview: Path | None = None
+    quality: Path | None = None
     device: str = "cpu"
     device_reason: str = ""
     inputs: tuple[Path, ...] = ()
@@ -117,8 +118,9 @@ class Plan:
             path = self.image_path(number)
             is_interfile(path)  # refuses a name that is no image's
             check_output(path, self.inputs)
-        if self.preview:
-            check_picture(self.preview, "--preview", self.inputs)
+        for flag, path in (("--preview", self.preview), ("--quality", self.quality)):
+            if path:
+                check_picture(path, flag, self.inputs)
 
     def _check_memory(self):
         free = memory.available(self.device)

@@ -17,9 +17,9 @@ ENDS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 _NAMED = 12  # as wide as the longest name in a table, and a space
 
 
-def table(rows):
-    """Rows (name, text) as lines of text, wrapped to the terminal's width."""
-    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
+def table(rows, width=None):
+    """Rows (name, text) as lines of text, wrapped to a width, by default the terminal's."""
+    width = width or max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
     return "\n".join(
         textwrap.fill(
             f"{name:<{_NAMED}}{text}",
@@ -46,7 +46,7 @@ def layout(layout):
     tof = f" × {layout.tof_bins} time-of-flight bins" if layout.tof else ""
     widths = {s.max_ring_difference - s.min_ring_difference + 1 for s in layout.segments}
     span = f"span {max(widths)}"
-    most = max(max(-s.min_ring_difference, s.max_ring_difference) for s in layout.segments)
+    most = layout.max_ring_difference
     segments, planes = plural(len(layout.segments), "segment"), plural(layout.planes, "plane")
     return (
         f"{layout.views} views × {layout.radial_bins} radial bins{tof} × {planes} "
