@@ -14,7 +14,7 @@ from recon.corrections.coincidences import Coincidences
 from recon.corrections.fan_sums import fit_fan_sums
 from recon.corrections.randoms import randoms as expected_randoms
 from recon.io import FileError, check_counts, provenance, read_layout, read_sinogram, write_sinogram
-from recon.io.siemens import read_list_mode
+from recon.io.lists import open_list
 from recon.sinogram_output import check_sinogram_output, study_of
 
 _SHARED = "from the sinogram's bins, each shared evenly among its crystal pairs"
@@ -43,7 +43,7 @@ def randoms(
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
     layout, info = read_layout(delayed)
-    events = list_mode and read_list_mode(list_mode)
+    events = list_mode and open_list(list_mode)
     lists = [list_mode, events.path] if events else []
     inputs = [delayed, *lists, *filter(None, [config])]
     check_sinogram_output(output, layout, inputs, arrays=2)

@@ -77,6 +77,7 @@ def read_list_mode(path):
         info=(info := _study(header, layout.scanner)),
         notes=info["notes"] + notes,
         whole=words >= promised and not left,
+        inputs=(header.path, data),
     )
 
 
