@@ -14,14 +14,15 @@ from recon.io.interfile_image import read_grid
 from recon.io.provenance import read_sidecar
 
 PER_CM = ("1/cm", "/cm", "cm-1", "cm^-1", "cm^{-1}", "percm")
-_COUNTED = ("background", "delayeds", "scatter")  # sinograms that grow with the scan's duration
-# Name, value of a layout, and by how much it may differ where headers round it.
+# Sinograms that grow with the time that they count.
+_COUNTED = ("background", "delayeds", "scatter", "counts")
+# Name, value of a scanner or a layout, and by how much it may differ where headers round it.
 _SCANNER = (
-    ("rings", lambda layout: layout.scanner.rings, 0),
-    ("crystals per ring", lambda layout: layout.scanner.crystals, 0),
-    ("mm of radius, with depth", lambda layout: layout.scanner.effective_radius_mm, 0.1),
-    ("mm between rings", lambda layout: layout.scanner.ring_spacing_mm, 1e-3),
-    ("degrees of tilt", lambda layout: layout.scanner.tilt_deg, 0.01),
+    ("rings", lambda scanner: scanner.rings, 0),
+    ("crystals per ring", lambda scanner: scanner.crystals, 0),
+    ("mm of radius, with depth", lambda scanner: scanner.effective_radius_mm, 0.1),
+    ("mm between rings", lambda scanner: scanner.ring_spacing_mm, 1e-3),
+    ("degrees of tilt", lambda scanner: scanner.tilt_deg, 0.01),
 )
 _BINS = (
     ("views", lambda layout: layout.views, 0),
@@ -76,7 +77,7 @@ def scanner_misfits(one, scan, what):
     """How the scanners of two files differ.
 
     Args:
-        one, scan: (path, SinogramLayout) of each.
+        one, scan: (path, Scanner) of each.
         what: the first is; it goes into the advice.
     """
     yield from _differences(one, scan, _SCANNER, f"give {what} of the scan's scanner")
@@ -92,7 +93,9 @@ def layout_misfits(one, scan, what, *, tof=True):
     """
     (path, theirs), (named, mine) = one, scan
     remedy = f"give {what} with the scan's layout"
-    yield from _differences(one, scan, (*_SCANNER, *_BINS), remedy)
+    scanners = ((path, theirs.scanner), (named, mine.scanner))
+    yield from _differences(*scanners, _SCANNER, remedy)
+    yield from _differences(one, scan, _BINS, remedy)
     yield from _same(path, named, "segments", (_segments(theirs), _segments(mine)), remedy)
     if not (tof and mine.tof):
         if what == "factors" and theirs.tof:
@@ -124,14 +127,15 @@ def duration_misfits(one, scan, what):
         what: the first is; factors know no time.
     """
     (path, theirs), (named, mine) = one, scan
-    if what not in _COUNTED or "duration_s" not in theirs or "duration_s" not in mine:
-        return
-    found, expected = theirs["duration_s"], mine["duration_s"]
-    if not math.isclose(found, expected, rel_tol=1e-3, abs_tol=0.001):
-        yield (
-            f"{path} counts {found:.6g} s, where {named} counts {expected:.6g} s; give the {what} "
-            "of the same time, or correct the header that is wrong"
-        )
+    for name, verb in (("duration_s", "counts"), ("start_s", "begins at")):
+        if what not in _COUNTED or name not in theirs or name not in mine:
+            continue
+        found, expected = theirs[name], mine[name]
+        if not math.isclose(found, expected, rel_tol=1e-3, abs_tol=0.001):
+            yield (
+                f"{path} {verb} {found:.6g} s, where {named} {verb} {expected:.6g} s; give "
+                f"the {what} of the same time, or correct the header that is wrong"
+            )
 
 
 def position_misfits(path, patient_position, scan):
@@ -179,7 +183,7 @@ def extent_misfits(one, scan, what):
         what: the image is.
     """
     (path, grid), (named, layout) = one, scan
-    (low, high), half = grid.extent[2], layout.scanner.rings * layout.scanner.ring_spacing_mm / 2
+    (low, high), half = grid.extent[2], _half_length_mm(layout)
     ends = f"from {low:.6g} to {high:.6g} mm"
     radius = radius_mm(layout)
     beside = [axis for axis, (a, b) in zip("xy", grid.extent, strict=False)
@@ -197,6 +201,13 @@ def extent_misfits(one, scan, what):
             f"{named}, {-half:.6g} to {half:.6g} mm: what lies there is taken as nothing; give a "
             f"longer {what}"
         )
+
+
+def _half_length_mm(layout):
+    """How far from the middle the planes of a layout reach along the scanner's axis."""
+    steps = layout.segment_table()[:, 1]
+    return max(segment.planes * step / 2
+               for segment, step in zip(layout.segments, steps, strict=True))
 
 
 def _differences(one, scan, sizes, remedy):
