@@ -16,6 +16,16 @@ from recon.io.provenance import read_sidecar
 PER_CM = ("1/cm", "/cm", "cm-1", "cm^-1", "cm^{-1}", "percm")
 # Sinograms that grow with the time that they count.
 _COUNTED = ("background", "delayeds", "scatter", "counts")
+# How the quantity in a sinogram's sidecar begins -> role.
+_ROLES = {
+    "prompts": "prompts",
+    "delayed": "delayeds",
+    "factors": "efficiency",
+    "expected random": "background",
+    "expected scattered": "scatter",
+}
+_TAKEN = {"factors": ("efficiency", "correction"), "background": ("background", "scatter"),
+          "delayeds": ("delayeds",)}
 # Name, value of a scanner or a layout, and by how much it may differ where headers round it.
 _SCANNER = (
     ("rings", lambda scanner: scanner.rings, 0),
@@ -50,6 +60,7 @@ def check_layout(path, what, scan, *, tof):
     Raises:
         FileError: with what differs.
     """
+    refuse(role_misfits(path, what))
     (layout, info), (mine, its) = read_layout(path), read_layout(scan)
     refuse(layout_misfits((path, layout), (scan, mine), what, tof=tof))
     refuse(duration_misfits((path, info), (scan, its), what))
@@ -71,6 +82,28 @@ def check_per_cm(path):
         FileError: with the unit.
     """
     refuse(unit_misfits(path))
+
+
+def role_of(sidecar):
+    """What a sinogram's sidecar says that it is; "" where it does not say."""
+    quantity = str(sidecar.get("quantity", ""))
+    return next((role for begins, role in _ROLES.items() if quantity.startswith(begins)), "")
+
+
+def role_misfits(path, what):
+    """How a sinogram is said to be something else than what it is given as.
+
+    Args:
+        path: its header.
+        what: "factors", "background" or "delayeds".
+    """
+    sidecar = read_sidecar(path)
+    role = role_of(sidecar)
+    if role and role not in _TAKEN[what]:
+        yield (
+            f"{path} holds {sidecar['quantity']}, says the .json beside it, where {what} were "
+            "expected; give another"
+        )
 
 
 def scanner_misfits(one, scan, what):

@@ -206,6 +206,10 @@ class Job:
 
 
 def _layout(events, span, max_ring_difference):
+    if span < 1 or span % 2 == 0:
+        raise ValueError(
+            f"--span takes an odd number (1 keeps every ring pair apart, 11 is usual), got {span}"
+        )
     listed = events.layout
     most = max(segment.max_ring_difference for segment in listed.segments)
     if max_ring_difference is None:

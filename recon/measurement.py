@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from recon import backend
-from recon.agreement import check_layout, check_per_cm, check_position, refuse
+from recon.agreement import check_layout, check_per_cm, check_position, extent_misfits, refuse
 from recon.corrections.attenuation import attenuate
 from recon.io import FileError, check_counts, like, read_image, read_layout, read_sinogram
 from recon.io.provenance import read_sidecar
@@ -166,6 +166,9 @@ class Measurement:
                 f"{self._multiplicative} must not hold attenuation: --mu-map applies it, and with "
                 "both it would be applied twice"
             )
+        if self.mu_map:
+            place = (self.mu_map, self.mu_grid())
+            yield from extent_misfits(place, (self.scan, self.layout), "mu map")
         low, high = USUAL_PER_CM
         if self.mu_map and not low <= self._largest_mu <= high:
             yield (

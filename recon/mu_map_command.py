@@ -91,6 +91,10 @@ def _read(ct):
         from recon.io.dicom import read_ct
 
         return read_ct(ct)
+    if not ct.exists():
+        raise FileError(
+            f"{ct} is not there; give the folder of a DICOM series, or an image in HU"
+        )
     array, grid, info = read_image(ct)
     return array, grid, {"kvp": None, "series": ct.name, "files": [ct]} | info
 

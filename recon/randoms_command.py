@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from tqdm import tqdm
 
 from recon import text
+from recon.agreement import refuse, role_misfits
 from recon.command_line import command_line
 from recon.corrections.coincidences import Coincidences
 from recon.corrections.fan_sums import fit_fan_sums
@@ -42,6 +43,7 @@ def randoms(
         config: YAML file of these settings by name; flags go over it.
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
+    refuse(role_misfits(delayed, "delayeds"))
     layout, info = read_layout(delayed)
     events = list_mode and open_list(list_mode)
     lists = [list_mode, events.path] if events else []

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from recon import memory, text
+from recon.agreement import role_of
 from recon.doctor.file import (
     SINOGRAM,
     File,
@@ -21,14 +22,6 @@ from recon.io.provenance import read_sidecar
 from recon.io.sinogram import is_siemens
 from recon.plausibility import factor_misfits, pair_slope
 
-# How the sidecar's quantity begins -> role.
-_ROLES = {
-    "prompts": "prompts",
-    "delayed": "delayeds",
-    "factors": "efficiency",
-    "expected random": "background",
-    "expected scattered": "scatter",
-}
 _ARC = {"arc correction", "arc corrected"}
 
 
@@ -40,7 +33,7 @@ def examine(path, say):
     """
     layout, info = read_layout(path)
     sidecar = read_sidecar(path)
-    file = File(path=path, kind=SINOGRAM, role=_said(sidecar), layout=layout, info=info,
+    file = File(path=path, kind=SINOGRAM, role=role_of(sidecar), layout=layout, info=info,
                 sidecar=sidecar)
     say([*_header_rows(file), *made_rows(sidecar)])
     if info.get("compressed"):
@@ -96,12 +89,7 @@ def _gaps(layout):
 
 def is_known(file):
     """Whether a sinogram's role is said by its sidecar or its format, rather than guessed."""
-    return bool(_said(file.sidecar)) or "datasets" in file.info
-
-
-def _said(sidecar):
-    quantity = str(sidecar.get("quantity", ""))
-    return next((role for begins, role in _ROLES.items() if quantity.startswith(begins)), "")
+    return bool(role_of(file.sidecar)) or "datasets" in file.info
 
 
 def _guess(numbers, array):

@@ -81,7 +81,7 @@ def read_header(path, *, complete=True):
         if b"interfile" not in file.read(1024).lower():
             raise FileError(
                 f"{path} is not an Interfile header: `!INTERFILE :=` was expected at its "
-                "beginning; give the header (.hs or .hv), not the data file"
+                "beginning; give the header (.hs, .hv or .hdr), not the data file"
             )
         file.seek(0)
         text = file.read(1 << 22).decode("utf-8-sig", errors="replace")

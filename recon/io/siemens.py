@@ -140,14 +140,24 @@ def _header(path, data_format, wanted):
                 "give the text file that ends in .hdr, not the data"
             )
     header = read_header(path, complete=False)
-    found = header.text("data format", None)
-    if (found or "").lower() != data_format:
-        said = f"{header.place('data format')} is `{found}`" if found else "`data format` is absent"
-        remedy = "give another"
-        if wanted != "list mode" and "coincidencelist" in str(found).lower():
-            remedy = "count its list mode into a sinogram with `countless histogram`"
-        raise FileError(f"{path} is not the header of {wanted} of an mMR: {said}; {remedy}")
+    found = header.text("data format", "").lower()
+    if found != data_format:
+        said, remedy = _kind(header)
+        raise FileError(f"{path} is not the header of {wanted} of an mMR but {said}; {remedy}")
     return header
+
+
+def _kind(header):
+    """What a header is of, and what to do with it."""
+    found = header.text("data format", "").lower()
+    if header.find("%number of normalization components"):
+        return "of a normalization", "`countless norm` turns it into factors"
+    if found == "coincidencelist":
+        return "of list mode", "count it into a sinogram with `countless histogram`"
+    if found == "sinogram" or header.find("minimum ring difference per segment"):
+        return "of a sinogram, which is counted already", "give it to `countless recon`"
+    said = f"{header.place('data format')} is `{found}`" if found else "`data format` is absent"
+    return f"of something else ({said})", "give another"
 
 
 def _sinogram_header(path, interleaved):

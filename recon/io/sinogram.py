@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from recon.io import interfile, siemens
+from recon.io.files import FileError
 
-SUFFIXES = (".hs", ".hdr")
 DATASETS = ("prompts", "delayeds")
 
 
@@ -41,9 +41,9 @@ def read_sinogram(path, *, interleaved=True, dataset="prompts"):
     """
     if dataset not in DATASETS:
         raise ValueError(f"dataset takes {' or '.join(DATASETS)}, got {dataset!r}")
-    if is_siemens(path):
+    if (found := _format(path)) is siemens:
         return siemens.read_sinogram(path, interleaved=interleaved, dataset=dataset)
-    return interfile.read_sinogram(path, interleaved=interleaved)
+    return found.read_sinogram(path, interleaved=interleaved)
 
 
 def is_siemens(path):
@@ -52,4 +52,8 @@ def is_siemens(path):
 
 
 def _format(path):
+    if str(path).endswith((".nii", ".nii.gz")):
+        raise FileError(
+            f"{path} is an image, where a sinogram was expected; give its header (.hs or .s.hdr)"
+        )
     return siemens if is_siemens(path) else interfile

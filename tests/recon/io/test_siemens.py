@@ -70,7 +70,7 @@ def test_a_position_that_is_no_supine_or_prone_one_is_told(list_header):
     "changes, message",
     [
         ({"originating system": "1094"}, "is of the scanner `1094`; of Siemens's own files"),
-        ({"data format": "sinogram"}, r"not the header of list mode of an mMR: `data format`"),
+        ({"data format": "sinogram"}, "not the header of list mode of an mMR but of a sinogram,"),
         ({"data format": None}, "`data format` is absent"),
         ({"name of data file": "other.l"}, r"\(line 4\) is `other.l`, which is not in"),
         ({"name of data file": None}, "lacks the key `name of data file`"),
