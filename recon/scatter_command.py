@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from recon import backend, text
+from recon import backend, quantity, text
 from recon.agreement import check_per_cm, check_position, refuse
 from recon.command_line import command_line
 from recon.corrections.compton import angle_table
@@ -60,7 +60,7 @@ def scatter(
     Args:
         scan: Prompts as counted, a header of STIR (.hs) or Siemens (.s.hdr).
         image: Activity (.nii.gz, .nii or .hv) that `countless recon` made of this scan with this
-            efficiency.
+            efficiency; in Bq/mL or SUV its .json says how to go back to counts.
         mu_map: Attenuation at 511 keV in 1/cm (.hv, .nii, .nii.gz), bed and all.
         output: Sinogram to write (.hs), with a .json beside it that says how.
         efficiency: Sinogram m that multiplies expected counts, without attenuation; as for `recon`.
@@ -215,17 +215,13 @@ def _read_images(measurement, image, mu_map):
     found = []
     for path, what in ((image, "activities"), (mu_map, "attenuation in 1/cm")):
         check_position(path, position, scan)
-        array, grid, info = read_image(path, position)
-        if path == mu_map:
+        if path == image:
+            array, grid, _ = quantity.activity_in(path, measurement.unit, position)
+        else:
+            array, grid, _ = read_image(path, position)
             refuse(attenuation_misfits(array, path))
         check_counts(array, path, what, axes=("x", "y", "z"))
         found.append((array, grid))
-        if path == image and info.get("unit", measurement.unit) != measurement.unit:
-            raise FileError(
-                f"{image} is in {info['unit']}, where the factors make counts of "
-                f"{measurement.unit}; give the image that countless recon made with this "
-                "--efficiency"
-            )
     if not found[0][0].any():
         raise FileError(f"{image} is 0 everywhere, so nothing scatters; give the scan's image")
     ends = (grid.extent for _, grid in found)
@@ -246,7 +242,7 @@ def _notes(settings, measurement):
     ).notes()
     if not measurement.background and settings["scale"] == "tails":
         yield "without --randoms all that the tails count is taken for scatter"
-    used = {entry.get("sha256") for entry in read_sidecar(image).get("inputs", [])}
+    used = quantity.hashes(read_sidecar(image))
     for path in filter(None, (scan, measurement.efficiency)):
         if used and sha256(files_read(path)[-1]) not in used:
             yield (

@@ -12,7 +12,6 @@ Woodcock tracking: Woodcock et al., ANL-7050, 1965; angles: Butcher & Messel, Nu
 of PET from its own images: Levin, Dahlbom & Hoffman, IEEE TNS 42(4), 1995.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
