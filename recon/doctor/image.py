@@ -78,5 +78,5 @@ def _next(file):
     if file.role == MU_MAP:
         return next_row("countless recon SCAN.hs -o image.nii.gz --mu-map", path)
     if file.sidecar.get("unit") == "counts/mm":
-        return next_row("countless scatter SCAN.hs -o scatter.hs --mu-map MU.nii.gz --image", path)
+        return next_row("countless quantify", path, "-o bq.nii.gz --calibration-factor C.json")
     return next_row("countless recon SCAN.hs -o image.nii.gz --grid-like", path)

@@ -10,6 +10,10 @@ from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, tag, written
 KNOWN = ["subsets", "tof", "voxel_mm", "psf_mm"]
 
 
+COMMANDS = ["recon", "histogram", "norm", "randoms", "scatter", "mu-map", "quantify", "calibrate",
+            "efficiencies"]
+
+
 @pytest.fixture
 def settings_of(tmp_path):
     def settings_of(text):
@@ -94,7 +98,7 @@ def test_a_value_of_the_wrong_kind_names_the_setting(run, scan):
     assert "--voxel-mm: Incorrect number of arguments: expected 3 but got 2" in result.err
 
 
-@pytest.mark.parametrize("command", ["recon", "histogram", "norm", "randoms", "scatter", "mu-map"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_many_options_takes_a_file_of_them(run, scan, command):
     (scan / "run.yaml").write_text("no_such: 1\n")
     result = run(command, "--config", scan / "run.yaml")
