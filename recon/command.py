@@ -12,11 +12,12 @@ from recon import backend, text
 from recon.chain import OFF, Raw, prepare
 from recon.command_line import command_line
 from recon.field_of_view import image_grid
-from recon.io import check_output, check_picture, provenance, write_image
+from recon.io import FileError, check_output, check_picture, provenance, write_image
 from recon.io.image import is_interfile
 from recon.io.provenance import sidecar_path
 from recon.measurement import Measurement
 from recon.plan import Plan, divisor_nearest
+from recon.quantity import COUNTS, activity_record, calibration_of, factor_of
 from recon.reconstruction import counts_of, reconstruct
 
 
@@ -64,6 +65,8 @@ def recon(
     scatter_rounds: Annotated[int, WHOLE, Parameter(group=CORRECTIONS)] = 2,
     background: Correction = None,
     additive: Correction = None,
+    calibration_factor: Annotated[float | Path | None, Parameter(group=CORRECTIONS)] = None,
+    isotope: Annotated[str | None, Parameter(group=CORRECTIONS)] = None,
     subsets: Annotated[int | None, WHOLE, Parameter(group=IMAGE)] = None,
     iterations: Annotated[int, WHOLE, Parameter(group=IMAGE)] = 3,
     psf_mm: OneOrThree = None,
@@ -113,6 +116,9 @@ def recon(
         scatter_rounds: Estimates of scatter, each from the image that the one before corrected.
         background: Sinogram of expected randoms and scatter together, b, in place of both.
         additive: The same divided by all factors, as STIR writes it: b = additive × m.
+        calibration_factor: C, which makes the image's unit Bq/mL: a number, or the file that
+            `countless calibrate` wrote.
+        isotope: Such as F-18, where the scan does not say its own.
         subsets: Of the views, view k, k + subsets, …; by default the divisor of the number of
             views nearest 21.
         iterations: Passes over all subsets.
@@ -138,7 +144,8 @@ def recon(
         **{field.name: settings[field.name] for field in fields(Raw) if field.name != "work"},
         work=work or sidecar_path(output).with_suffix(".work"),
     )
-    given = (*raw.paths, *filter(None, (additive, start, grid_like, config)))
+    factor = calibration_factor if isinstance(calibration_factor, Path) else None
+    given = (*raw.paths, *filter(None, (additive, start, grid_like, factor, config)))
     check_output(output, given)
     for flag, path in (("--preview", preview), ("--quality", quality)):
         if path:
@@ -163,6 +170,7 @@ def recon(
             save_every=save_every,
             preview=preview,
             quality=quality or (raw.work / "quality.png" if raw.steps else None),
+            calibration=_calibration(measurement, calibration_factor, isotope),
             device=device,
             device_reason=reason,
             inputs=tuple(dict.fromkeys([*measurement.paths, *given])),
@@ -178,7 +186,7 @@ def recon(
 def _run(plan, settings):
     """Loads the data, reconstructs and writes what the plan says."""
     data = plan.measurement.load(plan.device)
-    counts, unit = counts_of(*data), plan.measurement.unit
+    counts, unit, calibration = counts_of(*data), plan.unit, plan.calibration
     print(text.table(counts.rows()), flush=True)
     record = provenance(
         command=command_line(recon, settings),
@@ -193,28 +201,53 @@ def _run(plan, settings):
         tof_sigmas=plan.projector.tof_sigmas if plan.measurement.layout.tof else None,
         grid=asdict(plan.grid),
         device=f"{plan.device} ({plan.device_reason})",
-    )
+    ) | (activity_record(calibration) if calibration else {})
     log, began = [], time.perf_counter()
     for number, image in reconstruct(plan, *data):
         image = backend.to_device(image, "cpu")
+        shown = calibration(image) if calibration else image
         seconds = round(time.perf_counter() - began, 3)
-        sums = {"sum": float(image.sum(dtype=float)), "maximum": float(image.max())}
+        sums = {"sum": float(shown.sum(dtype=float)), "maximum": float(shown.max())}
         log.append({"pass": number, "seconds": seconds, **sums})
         if number in plan.kept_passes:
             done = {"algorithm": plan.algorithm(number), "pass": number, "passes": log}
             more = {"frame": plan.frame, "info": plan.measurement.info, "sidecar": record | done}
-            write_image(plan.image_path(number), image, plan.grid, unit=unit, **more)
+            write_image(plan.image_path(number), shown, plan.grid, unit=unit, **more)
     print(text.table([("written", f"{plan.output} after {seconds:.1f} s, in {unit}")]))
     title = f"{plan.output.name}   {plan.algorithm()}"
     if plan.preview:
         from recon.preview import draw
 
-        draw(image, plan.grid, plan.preview, title=title, unit=unit)
+        draw(shown, plan.grid, plan.preview, title=title, unit=unit)
     if plan.quality:
         from recon.quality import Quality, draw
 
         draw(Quality.of(plan, image, *data), plan.quality, title=title)
         print(text.table([("quality", plan.quality)]))
+
+
+def _calibration(measurement, factor, isotope):
+    """The Calibration of a scan's image, None without a factor.
+
+    Raises:
+        FileError, ValueError: a fact is missing, or the factors make another unit.
+    """
+    if factor is None:
+        if isotope:
+            raise ValueError("--isotope takes --calibration-factor beside it; give it, or neither")
+        return None
+    scan, info = measurement.scan, measurement.info
+    if measurement.unit != COUNTS:
+        raise FileError(
+            f"the factors of {scan} make an image in {measurement.unit} already; leave out "
+            "--calibration-factor"
+        )
+    if "duration_s" not in info:
+        raise FileError(
+            f"{scan} does not say how long its frame took; reconstruct without "
+            "--calibration-factor, and give it to `countless quantify` with --duration-s"
+        )
+    return calibration_of(info, scan, factor_of(factor), isotope=isotope)
 
 
 def _three(name, values):

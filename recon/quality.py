@@ -79,9 +79,10 @@ class Quality:
             weight = m[:, direct].sum(axis=1)
             left = before[view] - b[:, direct].sum(axis=1)
             after[view] = np.divide(left, weight, np.full_like(left, np.nan), where=weight > 0)
+        shown = plan.calibration(image) if plan.calibration else image
         sidecars = {path: read_sidecar(path) for path in files.background}
         return cls(
-            image=image, grid=plan.grid, unit=files.unit, radial_mm=layout.rays()[0, :, 2],
+            image=shown, grid=plan.grid, unit=plan.unit, radial_mm=layout.rays()[0, :, 2],
             before=before, after=after, across=across, along=along,
             counts=list(_sums(files, sidecars, across, along)),
             curve=read_sidecar(files.scan).get("head_curve"),
@@ -161,7 +162,7 @@ def _draw_counts(left, right, quality):
     axes = left.subplots(1, 2)
     pictures = (
         (quality.before, "prompts, direct planes summed", "counts"),
-        (quality.after, "less background, over factors", quality.unit.replace("/mm", "")),
+        (quality.after, "less background, over factors", "line integral"),
     )
     ends = quality.radial_mm[[0, -1]]
     for ax, (array, name, unit) in zip(axes, pictures, strict=True):
