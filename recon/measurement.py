@@ -56,6 +56,8 @@ class Measurement:
                 "--additive takes --correction or --efficiency beside it, for the background is "
                 "the additive term times the efficiency; give one, or --background in counts"
             )
+        if self.info.get("compressed"):  # before long steps, not when the data are read
+            raise FileError(f"{self.scan}, {self.info['compressed']}")
         if self._multiplicative:
             check_layout(self._multiplicative, "factors", self.scan, tof=self.tof)
         for path in self._added:

@@ -89,7 +89,7 @@ def read_layout(path, *, interleaved=True):
         interleaved: False for STIR's angles, see SinogramLayout.
     Returns:
         SinogramLayout and info, a dict as of `recon.io.interfile_data.study_info`, with compressed
-        (bool) and datasets (1 or 2).
+        (why it cannot be read, or "") and datasets (1 or 2).
     Raises:
         FileError: the header is missing, of another kind or cannot be used.
     """
@@ -111,7 +111,7 @@ def read_sinogram(path, *, interleaved=True, dataset="prompts"):
     """
     header, layout, info = _sinogram_header(path, interleaved)
     if info["compressed"]:
-        raise FileError(f"{path}, {header.place('%compression')}: {_COMPRESSED}")
+        raise FileError(f"{path}, {info['compressed']}")
     sets = _data_sets(header)
     if dataset == "delayeds" and len(sets) < 2:
         raise FileError(
@@ -174,8 +174,10 @@ def _sinogram_header(path, interleaved):
         raise header.wrong(sizes[2], f"{layout.planes} planes, as span {span} has them")
     dtype, notes = number_type(header)
     info = _study(header, layout.scanner)
-    compressed = header.text("%compression", "off").lower() != "off"
-    notes = [*info["notes"], *notes, *([_COMPRESSED] if compressed else [])]
+    compressed = ""
+    if header.text("%compression", "off").lower() != "off":
+        compressed = f"{header.place('%compression')}: {_COMPRESSED}"
+    notes = [*info["notes"], *notes, *filter(None, [compressed])]
     corrections = header.words("applied corrections", header.words("%applied corrections", []))
     info |= {
         "applied_corrections": [word for word in corrections if word and word != "none"],

@@ -150,7 +150,11 @@ CASES = [
     (f"{RECON} --mu-map mu.nii.gz", scaled("mu.nii.gz", 0.1), "looks like 1/mm; multiply it by 10"),
     (f"{RECON} --mu-map mu.nii.gz", scaled("mu.nii.gz", 100), "looks like 1/m; divide it by 100"),
     (f"{RECON} --mu-map mu.nii.gz", scaled("mu.nii.gz", np.nan), "cannot be attenuation in 1/cm"),
-    # Sinograms in each other's place
+    # Scans, and sinograms in each other's place
+    ("recon mu.nii.gz -o out.nii.gz", nothing, "mu.nii.gz is no list mode that Countless reads"),
+    ("recon norm.n.hdr -o out.nii.gz", nothing, "of a normalization; `countless norm` turns it"),
+    ("recon empty -o out.nii.gz", nothing, "empty is a folder; give the name of a file in it"),
+    (f"{RECON} --norm m.hs", nothing, "give the header norm.n.hdr as the scanner wrote it"),
     (f"{RECON} --efficiency prompts.hs", nothing, "prompts.hs holds prompts, says the .json"),
     (f"{RECON} --background late.hs", nothing, "holds delayed coincidences, says the .json"),
     (f"{RECON} --background m.hs", nothing, "holds factors m, says the .json"),
@@ -158,6 +162,7 @@ CASES = [
     (f"{RECON} --efficiency mmr.hs", nothing, "mmr.hs has 64 rings, where prompts.hs has 5"),
     (f"{RECON} --efficiency norm.n.hdr", nothing, "but of a normalization; `countless norm` turns"),
     ("recon packed.s.hdr -o out.nii.gz", nothing, "compressed this sinogram, by a scheme that is"),
+    ("recon packed.s.hdr -o out.nii.gz --norm norm.n.hdr", nothing, "compressed this sinogram"),
     ("randoms --delayed prompts.hs -o r.hs", nothing, "holds prompts, says the .json beside it"),
     ("randoms --delayed list.l.hdr -o r.hs", nothing, "count it into a sinogram with `countless"),
     ("randoms --delayed packed.s.hdr -o r.hs", nothing, "compressed this sinogram"),
