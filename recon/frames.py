@@ -32,7 +32,7 @@ def frames(events, start=None, stop=None, words=None):
     if outside or edges[0] >= end:
         raise FileError(
             f"{flag} takes times from 0 to {end:.10g} s, the end of {events.path.name}, got "
-            f"{(outside or edges)[0]:.10g} s"
+            f"{(outside or edges)[0]:.10g} s; give seconds within the list"
         )
     if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)):
         raise ValueError(

@@ -37,6 +37,7 @@ def histogram(
     tof: bool = True,
     delayed_out: Path | None = None,
     curve: Path | None = None,
+    config: Path | None = None,
 ):
     """Count a scan's list mode into a sinogram of prompts, and one of delayed coincidences.
 
@@ -56,8 +57,9 @@ def histogram(
         tof: Whether to keep time of flight; --no-tof sums all its bins.
         delayed_out: Sinogram of delayed coincidences to write (.hs).
         curve: Picture to draw of events per second against time (.png, .pdf, .svg, .jpg).
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     events = open_list(list_mode)
     layout = _layout(events, span, max_ring_difference)
     job = Job(
@@ -67,12 +69,13 @@ def histogram(
         output=output,
         delayed_out=delayed_out,
         curve=curve,
+        inputs=(*events.inputs, *filter(None, [config])),
     )
     print(job, flush=True)
     record = provenance(
         command=command_line(histogram, settings),
         configuration=settings,
-        inputs=events.inputs,
+        inputs=job.inputs,
         unit="counts",
     )
     end_ms = job.frames_ms[-1][1]
@@ -102,6 +105,7 @@ class Job:
         layout: SinogramLayout of the sinograms.
         frames_ms: (start, stop) of each frame.
         output, delayed_out, curve: files to write; None for those not asked for.
+        inputs: files that are read.
     Raises:
         FileError: an output cannot be written or would replace an input or another output.
         ValueError: the sinograms do not fit the memory.
@@ -113,16 +117,17 @@ class Job:
     output: Path
     delayed_out: Path | None
     curve: Path | None
+    inputs: tuple[Path, ...]
 
     def __post_init__(self):
         if self.curve:
-            check_picture(self.curve, "--curve", self.events.inputs)
+            check_picture(self.curve, "--curve", self.inputs)
         paths = [self.path(base, number) for base in self._sinograms
                  for number in range(1, len(self.frames_ms) + 1)]
         for path in paths:
             if path.suffix != ".hs":
                 raise FileError(f"a sinogram takes a name that ends in .hs, got {path}")
-            check_output(path, self.events.inputs)
+            check_output(path, self.inputs)
         if len({path.resolve() for path in paths}) < len(paths):
             raise FileError(
                 f"--output and --delayed-out are both {self.output}; give one another name"
@@ -144,7 +149,7 @@ class Job:
         edges = f"{len(self.frames_ms)} frames, " if len(self.frames_ms) > 1 else ""
         (first, _), (_, last) = self.frames_ms[0], self.frames_ms[-1]
         return text.table([
-            ("list mode", f"{self.events.inputs[0]}, {self.events.size}, "
+            ("list mode", f"{self.inputs[0]}, {self.events.size}, "
                           f"{self.events.end_ms / 1000:.10g} s"),
             ("scanner", text.scanner(self.layout.scanner)),
             ("layout", text.layout(self.layout)),
@@ -201,6 +206,10 @@ class Job:
 
 
 def _layout(events, span, max_ring_difference):
+    if span < 1 or span % 2 == 0:
+        raise ValueError(
+            f"--span takes an odd number (1 keeps every ring pair apart, 11 is usual), got {span}"
+        )
     listed = events.layout
     most = max(segment.max_ring_difference for segment in listed.segments)
     if max_ring_difference is None:

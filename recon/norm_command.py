@@ -12,8 +12,6 @@ from recon.corrections.coincidences import real_crystals
 from recon.corrections.normalization import live_fractions, mmr_factors
 from recon.corrections.petsird_efficiencies import petsird_factors, read_efficiencies
 from recon.io import provenance, read_layout, write_sinogram
-from recon.io.header import read_header
-from recon.io.interfile_data import data_path
 from recon.io.petsird import is_petsird
 from recon.io.siemens_norm import read_norm
 from recon.singles import block_singles, singles_file
@@ -26,6 +24,7 @@ def norm(
     like: Path,
     output: Annotated[Path, Parameter(alias="-o")],
     dead_time: bool = True,
+    config: Path | None = None,
 ):
     """Turn a normalization into factors m, for `countless recon --efficiency`.
 
@@ -34,19 +33,18 @@ def norm(
     Args:
         normalization: Siemens mMR's header of a component normalization (.n.hdr), or a PETSIRD file
             (.petsird, .bin), whose header holds the detection efficiencies.
-        like: Sinogram whose bins to take (.hs); its data need not be there. The .json beside it,
-            where `countless histogram` wrote it, has the singles rates for dead time.
+        like: Sinogram whose bins to take (.hs, .s.hdr); its data need not be there. The .json
+            beside it, where `countless histogram` wrote it, has the singles rates for dead time.
         output: Sinogram to write (.hs), with a .json beside it that says how.
         dead_time: Hold the part of the time in which the scanner is live, where singles are known.
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     petsird = is_petsird(normalization)
     components = read_efficiencies(normalization) if petsird else read_norm(normalization)
     layout, info = read_layout(like)
     layout = layout.without_tof()
-    inputs = [normalization]
-    if not petsird:
-        inputs.append(data_path(read_header(normalization, complete=False)))
+    inputs = [normalization, *filter(None, [config])]
     check_sinogram_output(output, layout, [*inputs, like], arrays=2)
     singles, why = None, "PETSIRD's is not used" if petsird else "left out, as asked"
     if dead_time and not petsird:

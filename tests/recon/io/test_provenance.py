@@ -1,13 +1,14 @@
 import datetime
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recon.io import FileError, provenance
-from recon.io.provenance import read_sidecar, sidecar_path, write_json
+from recon.io.provenance import read_sidecar, sha256, sidecar_path, write_json
 from recon.version import __version__
 from tests.recon.io.castor import written
 
@@ -84,3 +85,13 @@ def test_a_scan_in_another_format_has_a_sidecar_of_its_own():
     names = {"scan.hs": "scan.json", "scan.cdh": "scan.cdh.json", "a.petsird": "a.petsird.json",
              "image.nii.gz": "image.json"}
     assert {name: sidecar_path(name).name for name in names} == names
+
+
+@pytest.mark.parametrize(("size", "told"), [(7, False), (8, True)])
+def test_the_hash_of_a_large_file_shows_how_far_it_is(tmp_path, monkeypatch, capsys, size, told):
+    module = sys.modules["recon.io.provenance"]  # by that name recon.io has its function
+    monkeypatch.setattr(module, "LARGE_BYTES", 8)
+    monkeypatch.setattr(module, "_PART_BYTES", 3)
+    (tmp_path / "scan.l").write_bytes(bytes(size))
+    assert sha256(tmp_path / "scan.l") == hashlib.sha256(bytes(size)).hexdigest()
+    assert ("hash of scan.l: 100%" in capsys.readouterr().err) == told
