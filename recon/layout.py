@@ -171,6 +171,11 @@ class SinogramLayout:
         return sum(segment.planes for segment in self.segments)
 
     @property
+    def max_ring_difference(self):
+        """The greatest of all segments, in either direction."""
+        return max(max(-s.min_ring_difference, s.max_ring_difference) for s in self.segments)
+
+    @property
     def shape(self):
         """(views, radial, planes), or (views, radial, tof, planes)."""
         tof = (self.tof_bins,) if self.tof else ()

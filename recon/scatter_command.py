@@ -27,8 +27,12 @@ from recon.reconstruction import counts_of
 from recon.scatter_profile import ScatterProfile, draw
 from recon.sinogram_output import check_sinogram_output, study_of
 
-SINGLE = "single scatter only: multiple scatter is not simulated"
+SINGLE = "single scatter only: multiple scatter is left out, as asked"
 STANDS_IN = f"{SINGLE}, and the scale from the tails stands in for some of it"
+TOTAL = (
+    "single scatter simulated for each line; multiple scatter as that convolved, how much and how "
+    "wide from a Monte Carlo simulation of the same object"
+)
 _ARRAYS = 5  # prompts, factors, randoms, scatter; the mask of the tails and a view's sums
 _BAD_FIT = 2.0  # chi square per degree of freedom
 
@@ -43,6 +47,7 @@ def scatter(
     randoms: Path | None = None,
     background_out: Path | None = None,
     scale: Literal["tails", "absolute"] = "tails",
+    multiple: bool = True,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     picture: Path | None = None,
 ):
@@ -55,13 +60,13 @@ def scatter(
         image: Activity (.nii.gz, .nii or .hv) that `countless recon` made of this scan with this
             efficiency.
         mu_map: Attenuation at 511 keV in 1/cm (.hv, .nii, .nii.gz), bed and all.
-        output: Sinogram to write (.hs), with a .json beside it that says how. Single scatter only:
-            multiple scatter is not simulated; the scale from the tails stands in for some of it.
+        output: Sinogram to write (.hs), with a .json beside it that says how.
         efficiency: Sinogram m that multiplies expected counts, without attenuation; as for `recon`.
         randoms: Sinogram of expected randoms in counts, as `countless randoms` makes it.
         background_out: Sinogram to write of randoms and scatter (.hs).
         scale: 'tails' fits a scale to each plane where lines miss the object, and stays near the
             simulation's absolute scale where they count too little; 'absolute' fits nothing.
+        multiple: Whether photons that scatter more than once are simulated, too.
         device: Where to simulate; 'auto' is the GPU where there is one.
         picture: Picture to draw of counts and scatter across the scanner (.png, .pdf, .svg, .jpg).
     """
@@ -90,27 +95,31 @@ def scatter(
         (backend.to_device(array, device), its) for array, its in (activity, mu)
     )
     estimate = estimate_scatter(
-        prompts, factors, background, x, grid, mu_per_cm, mu_grid, layout, scale=scale
+        prompts, factors, background, x, grid, mu_per_cm, mu_grid, layout, scale=scale,
+        multiple=multiple,
     )
     del factors
     expected, found = estimate.scatter, estimate.scale
-    profile = ScatterProfile.of(layout, prompts, background, expected, estimate.tails)
+    profile = ScatterProfile.of(layout, prompts, background, estimate)
     del prompts
     sums = Sums(
         prompts=counts.prompts,
         randoms=counts.background,
-        scatter=estimate.single_counts + estimate.multiple_counts,
+        single=estimate.single_counts,
+        multiple=estimate.multiple_counts,
         relative_sd=found.scan_sd / found.scan,
     )
+    model = TOTAL if multiple else STANDS_IN if scale == "tails" else SINGLE
     record = provenance(
         command=command_line(scatter, settings),
         configuration=settings,
         inputs=inputs,
         unit="counts",
-        model=STANDS_IN if scale == "tails" else SINGLE,
+        model=model,
         scatter_scale={"from": scale} | asdict(found),
-        sums=asdict(sums) | {"scatter_fraction": sums.fraction},
+        sums=asdict(sums) | {"scatter": sums.scatter, "scatter_fraction": sums.fraction},
         sampling=asdict(USUAL),
+        multiple_scatter=asdict(estimate.multiple) if estimate.multiple else None,
         device=f"{device} ({reason})",
         notes=notes,
     )
@@ -125,7 +134,7 @@ def scatter(
         draw(profile, picture, title=f"{scan.name}   {sums.words()}")
     print(text.table([
         *_scale_rows(found, scale),
-        *_sum_rows(sums, counts),
+        *_sum_rows(sums, counts, estimate.multiple),
         ("written", f"{output} after {time.perf_counter() - began:.1f} s"),
         *([("written", f"{background_out}, with the randoms")] if background_out else []),
         ("note", record["model"]),
@@ -137,15 +146,22 @@ class Sums:
     """Counts of a whole scan.
 
     Attributes:
-        prompts, randoms, scatter: counts.
+        prompts, randoms: counts.
+        single, multiple: scatter in counts: scattered once, and more often.
         relative_sd: standard deviation of the scatter as a fraction of it, that of its scale; NaN
             where nothing was fitted.
     """
 
     prompts: float
     randoms: float
-    scatter: float
+    single: float
+    multiple: float
     relative_sd: float
+
+    @property
+    def scatter(self):
+        """Single and multiple scatter."""
+        return self.single + self.multiple
 
     @property
     def fraction(self):
@@ -249,10 +265,16 @@ def _scale_rows(found, scale):
         )
 
 
-def _sum_rows(sums, counts):
+def _sum_rows(sums, counts, multiple):
     yield "prompts", text.number(sums.prompts)
     yield "randoms", text.number(sums.randoms)
     yield "scatter", f"{text.number(sums.scatter)}, {sums.words()} of prompts − randoms"
+    if multiple:
+        yield "of which", (
+            f"{text.number(sums.single)} scattered once, {text.number(sums.multiple)} more often; "
+            f"their ratio is {multiple.to_single:.3f} ± {multiple.to_single_sd:.3f} in "
+            f"{text.number(multiple.pairs)} photon pairs simulated"
+        )
     if counts.masked_prompts:
         yield "note", f"{text.number(counts.masked_prompts)} prompts are in bins of no efficiency"
     if sums.fraction > 1:

@@ -14,6 +14,7 @@ class ScatterProfile:
     Attributes:
         mm: of each radial bin, signed, (radial,) as all others.
         prompts, randoms, scatter: counts.
+        single: how much of the scatter scattered only once.
         tail_prompts, tail_randoms, tail_scatter: the same in the tails alone.
         tail_share: part of the bins that are tails, 0 to 1.
     """
@@ -22,25 +23,26 @@ class ScatterProfile:
     prompts: np.ndarray
     randoms: np.ndarray
     scatter: np.ndarray
+    single: np.ndarray
     tail_prompts: np.ndarray
     tail_randoms: np.ndarray
     tail_scatter: np.ndarray
     tail_share: np.ndarray
 
     @classmethod
-    def of(cls, layout, prompts, randoms, scatter, tails):
+    def of(cls, layout, prompts, randoms, estimate):
         """The profile of sinograms of a layout, summed in float64 a view at a time.
 
         Args:
             layout: SinogramLayout.
-            prompts, scatter: of layout.shape.
+            prompts: of layout.shape.
             randoms: the same, or None.
-            tails: (views, radial, planes) bool.
+            estimate: ScatterEstimate.
         """
-        named = {"prompts": prompts, "randoms": randoms, "scatter": scatter}
+        named = {"prompts": prompts, "randoms": randoms, "scatter": estimate.scatter}
         sums = {f"{kind}{name}": np.zeros(layout.radial_bins)
                 for name in named for kind in ("", "tail_")}
-        for view, tail in enumerate(tails):
+        for view, tail in enumerate(estimate.tails):
             for name, array in named.items():
                 if array is None:
                     continue
@@ -48,7 +50,10 @@ class ScatterProfile:
                 part = part.sum(axis=1, dtype=np.float64) if part.ndim == 3 else part
                 sums[name] += part.sum(axis=1, dtype=np.float64)
                 sums[f"tail_{name}"] += part.sum(axis=1, where=tail, dtype=np.float64)
-        return cls(mm=layout.rays()[0, :, 2], tail_share=tails.mean(axis=(0, 2)), **sums)
+        return cls(
+            mm=layout.rays()[0, :, 2], tail_share=estimate.tails.mean(axis=(0, 2)),
+            single=sums["scatter"] * estimate.single_share, **sums,
+        )
 
 
 def draw(profile, path, *, title=""):
@@ -72,6 +77,8 @@ def draw(profile, path, *, title=""):
                        transform=above.get_xaxis_transform(), label="share of lines in the tails")
     above.step(profile.mm, data, where="mid", label="prompts − randoms", linewidth=1.2)
     above.plot(profile.mm, profile.scatter / 1000, label="scatter", linewidth=1.5)
+    if (profile.single < profile.scatter).any():
+        above.plot(profile.mm, profile.single / 1000, "--", label="single scatter", linewidth=1.2)
     above.set_title(title, fontsize=11)
     above.set_ylim(bottom=min(0, data.min()))
     used = profile.tail_share > 0

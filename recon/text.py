@@ -46,7 +46,7 @@ def layout(layout):
     tof = f" × {layout.tof_bins} time-of-flight bins" if layout.tof else ""
     widths = {s.max_ring_difference - s.min_ring_difference + 1 for s in layout.segments}
     span = f"span {max(widths)}"
-    most = max(max(-s.min_ring_difference, s.max_ring_difference) for s in layout.segments)
+    most = layout.max_ring_difference
     segments, planes = plural(len(layout.segments), "segment"), plural(layout.planes, "plane")
     return (
         f"{layout.views} views × {layout.radial_bins} radial bins{tof} × {planes} "

@@ -60,18 +60,24 @@ def angle_table(count, scanner):
     Raises:
         ValueError: the scanner does not say how it measures energy.
     """
+    check_energies(scanner)
     resolution, window = scanner.energy_resolution, scanner.energy_window_kev
-    if resolution is None or window is None:
-        raise ValueError(
-            f"scatter takes a scanner with energy_resolution and energy_window_kev, got "
-            f"{scanner.name!r} with {resolution} and {window}; set them with dataclasses.replace"
-        )
     cosine = np.linspace(-1, 1, count + 1)
     kev = scattered_kev(cosine)
     kept = detection_efficiency(kev, resolution, window)
     kept /= detection_efficiency(ELECTRON_KEV, resolution, window)
     excess = total_cross_section(kev) / total_cross_section(ELECTRON_KEV) - 1
     return np.stack([scatter_density(cosine) * kept, excess], axis=-1).astype(np.float32)
+
+
+def check_energies(scanner):
+    """Raises ValueError where a scanner does not say how it measures energy."""
+    resolution, window = scanner.energy_resolution, scanner.energy_window_kev
+    if resolution is None or window is None:
+        raise ValueError(
+            f"scatter takes a scanner with energy_resolution and energy_window_kev, got "
+            f"{scanner.name!r} with {resolution} and {window}; set them with dataclasses.replace"
+        )
 
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])

@@ -13,7 +13,7 @@ detector, r distances, cos the obliquity of a ray to a detector's face (primed: 
 the Klein-Nishina chance per steradian, E the energy left and k mu at E over mu at 511 keV (as
 Klein-Nishina cross sections). So with trues m exp(-integral of mu) (A G x), where m holds
 everything but attenuation, the expected scatter is m times what is returned: x in value gives value
-* mm. Multiple scatter is not in it.
+* mm. Multiple scatter is not in it: see `recon.corrections.multiple_scatter`.
 
 With time of flight, an annihilation u before S on the path to A is timed as if it lay
 u + (rB - rA)/2 from the middle of AB, towards A; the timing error is that of kernels/tof.h.
@@ -99,6 +99,18 @@ def single_scatter(
     Raises:
         ValueError: the mu map scatters nowhere, or the scanner does not state its energies.
     """
+    single, pairs = coarse_single_scatter(
+        activity, grid, mu_per_cm, mu_grid, layout, sampling=sampling, points=points,
+        threads=threads,
+    )
+    return pairs.to_bins(single, layout, threads)
+
+
+def coarse_single_scatter(
+    activity, grid, mu_per_cm, mu_grid, layout, *, sampling=ScatterSampling(), points=None,
+    threads=None
+):
+    """What `single_scatter` interpolates: float32 of CoarsePairs.shape, and the CoarsePairs."""
     xp = backend.array_module(activity, mu_per_cm)
     for name, image, its in (("activity", activity, grid), ("mu_per_cm", mu_per_cm, mu_grid)):
         if image.shape != its.shape:
@@ -117,8 +129,7 @@ def single_scatter(
     # A detector sees nothing that scatters beside or behind it.
     points = points[:, np.hypot(*points[:2]) < 0.95 * layout.scanner.effective_radius_mm]
     images = (activity, grid), (mu_per_cm, mu_grid)
-    coarse = _coarse_scatter(xp, points, *images, pairs, sampling, threads)
-    return pairs.to_bins(coarse, layout, threads)
+    return _coarse_scatter(xp, points, *images, pairs, sampling, threads), pairs
 
 
 def _coarse_scatter(xp, points, activity, mu_per_cm, pairs, sampling, threads):

@@ -1,4 +1,8 @@
-"""Expected scatter of a scan, in counts: simulated, times what multiplies counts, and scaled."""
+"""Expected scatter of a scan, in counts: simulated, times what multiplies counts, and scaled.
+
+Single scatter is simulated for each line, multiple scatter is made from it by what a Monte Carlo
+simulation of the same object says, and the tails of the scan scale their sum.
+"""
 
 import math
 from dataclasses import dataclass
@@ -6,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from recon import backend
-from recon.corrections.scatter import ScatterSampling, single_scatter
+from recon.corrections.multiple_scatter import MultipleScatter, multiple_scatter
+from recon.corrections.scatter import ScatterSampling, coarse_single_scatter
 from recon.corrections.scatter_scale import ScatterScale, scatter_scale, tails
+from recon.corrections.scatter_widening import single_share, widened
 
 SCALES = ("tails", "absolute")
 USUAL = ScatterSampling()
@@ -19,24 +25,31 @@ class ScatterEstimate:
 
     Attributes:
         scatter: float32 of layout.shape in counts, on the CPU: what to add to the background.
-        single_counts, multiple_counts: how much of it scattered once, and more often, as scaled.
-        multiple_to_single: multiple over single scatter, before factors; 0 if not simulated.
+        single_share: which part of it is single scatter, by radial bins, (radial,) float64.
+        single_counts, multiple_counts: how much of it scattered once, and more often.
+        multiple: MultipleScatter; None where it is left out.
         scale: ScatterScale.
         tails: (views, radial, planes) bool: the bins that can count and whose lines miss the
             object; the scale is fitted there.
     """
 
     scatter: np.ndarray
+    single_share: np.ndarray
     single_counts: float
     multiple_counts: float
-    multiple_to_single: float
+    multiple: MultipleScatter | None
     scale: ScatterScale
     tails: np.ndarray
+
+    @property
+    def multiple_to_single(self):
+        """Multiple over single scatter, in counts."""
+        return self.multiple_counts / self.single_counts if self.single_counts else 0.0
 
 
 def estimate_scatter(
     prompts, factors, background, activity, grid, mu_per_cm, mu_grid, layout, *,
-    scale="tails", sampling=USUAL, threads=None,
+    scale="tails", multiple=True, sampling=USUAL, threads=None,
 ):
     """Expected scatter of a scan from an image of it, in counts.
 
@@ -51,6 +64,7 @@ def estimate_scatter(
             and all. It and the activity say where is simulated: NumPy's or CuPy's arrays.
         mu_grid: its Grid.
         layout: SinogramLayout.
+        multiple: whether multiple scatter is simulated, too.
         scale: "tails" or "absolute": fitted where lines miss the object, or 1.
         sampling: ScatterSampling.
         threads: CPU threads; the result does not depend on it.
@@ -63,22 +77,31 @@ def estimate_scatter(
     if scale not in SCALES:
         raise ValueError(f"estimate_scatter takes scale {' or '.join(SCALES)}, got {scale!r}")
     factors = backend.to_device(factors, "cpu")
-    expected = backend.to_device(
-        single_scatter(activity, grid, mu_per_cm, mu_grid, layout, sampling=sampling,
-                       threads=threads),
-        "cpu",
-    )
+    images = activity, grid, mu_per_cm, mu_grid
+    coarse, pairs = coarse_single_scatter(*images, layout, sampling=sampling, threads=threads)
+    found, share = None, np.ones(layout.radial_bins)
+    if multiple:
+        found = multiple_scatter(*images, layout, seed=sampling.seed or 0)
+        wide = widened(coarse, pairs, found)
+        share = single_share(coarse, wide, pairs)
+        coarse += wide
+        del wide
+    expected = backend.to_device(pairs.to_bins(coarse, layout, threads), "cpu")
+    del coarse
     expected *= factors[:, :, None] if expected.ndim > factors.ndim else factors
     mask = tails(mu_per_cm, mu_grid, layout)
     mask &= (factors.max(axis=2) if factors.ndim == 4 else factors) > 0
-    if scale == "tails":
-        found = scatter_scale(prompts, expected, background, mask)
-    else:
-        found = _absolute(layout.planes)
-    expected *= found.planes.astype(np.float32)
+    fitted = (
+        scatter_scale(prompts, expected, background, mask)
+        if scale == "tails" else _absolute(layout.planes)
+    )
+    counts = np.zeros(layout.radial_bins)
+    for view in expected:
+        view *= fitted.planes.astype(np.float32)
+        counts += view.sum(axis=tuple(range(1, view.ndim)), dtype=np.float64)
     return ScatterEstimate(
-        scatter=expected, single_counts=float(expected.sum(dtype=np.float64)), multiple_counts=0.0,
-        multiple_to_single=0.0, scale=found, tails=mask,
+        scatter=expected, single_share=share, single_counts=float(counts @ share),
+        multiple_counts=float(counts @ (1 - share)), multiple=found, scale=fitted, tails=mask,
     )
 
 

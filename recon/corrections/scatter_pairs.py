@@ -69,15 +69,49 @@ class CoarsePairs:
         """From the scanner's middle to its last ring."""
         return (self.layout.scanner.rings - 1) / 2 * self.layout.scanner.ring_spacing_mm
 
+    @property
+    def radial_mm(self):
+        """Distance of the lines from the axis, (offsets,), descending to 0."""
+        offset = self.first_offset + np.arange(self.offsets)
+        return self.layout.scanner.effective_radius_mm * np.cos(np.pi * offset / self.crystals)
+
+    def solid_angles(self):
+        """cosA cosB / r^2 of `recon.corrections.scatter`, (offsets, rings, rings) in 1/mm^2.
+
+        What a pair of a line's ends counts of what is on it, for detectors of unit area.
+        """
+        radius, z = self.layout.scanner.effective_radius_mm, self.rings_mm
+        half2 = (radius**2 - self.radial_mm**2)[:, None, None]
+        return 4 * half2**2 / radius**2 / (4 * half2 + (z - z[:, None]) ** 2) ** 2
+
+    def share(self):
+        """How much of the layout each pair stands for, (offsets, rings, rings).
+
+        0 where the line is in no bin; a half for each of a pair's two names, and for each outermost
+        ring, beside which there is nothing.
+        """
+        layout, apart = self.layout, np.abs(self.rings_mm - self.rings_mm[:, None])
+        within = self.radial_mm <= np.abs(layout.rays()[0, :, 2]).max() + 1e-6
+        named = np.where(np.arange(self.offsets) == self.offsets - 1, 0.5, 1.0)
+        ends = np.ones(self.rings)
+        ends[[0, -1]] *= 0.5
+        widest = (layout.max_ring_difference + 0.5) * layout.scanner.ring_spacing_mm
+        return (within * named)[:, None, None] * (np.outer(ends, ends) * (apart <= widest))
+
+    @property
+    def rings_mm(self):
+        """z of the coarse rings, (rings,)."""
+        length = self.half_length_mm
+        return np.linspace(-length, length, self.rings) if self.rings > 1 else np.zeros(1)
+
     def detectors(self, xp=np):
         """Where the coarse detectors are, float32 (crystals, rings, 3) in mm."""
         if xp.__name__ not in self._made:
-            scanner, length = self.layout.scanner, self.half_length_mm
+            scanner = self.layout.scanner
             psi = np.arange(self.crystals) * 2 * np.pi / self.crystals
             psi = psi[:, None] + np.radians(scanner.tilt_deg)
             x, y = (scanner.effective_radius_mm * part for part in (np.sin(psi), -np.cos(psi)))
-            z = np.linspace(-length, length, self.rings) if self.rings > 1 else np.zeros(1)
-            places = np.broadcast_arrays(x, y, z)
+            places = np.broadcast_arrays(x, y, self.rings_mm)
             self._made[xp.__name__] = xp.asarray(np.stack(places, axis=-1).astype(np.float32))
         return self._made[xp.__name__]
 
@@ -87,7 +121,7 @@ class CoarsePairs:
         Linear in both crystals' angles and both rings' z, the same from either end.
         """
         xp = backend.array_module(pairs)
-        both = self._both_ways(xp, pairs)
+        both = self.both_ways(xp, pairs)
         near, share = self._near_crystals(both.shape[1])
         near_plane, share_plane = self._near_rings()
         bins = xp.empty(layout.shape, np.float32)
@@ -101,8 +135,11 @@ class CoarsePairs:
         )
         return bins
 
-    def _both_ways(self, xp, pairs):
-        """All pairs from either detector: offsets go on past the opposite crystal."""
+    def both_ways(self, xp, pairs):
+        """All pairs from either detector: offsets go on past the opposite crystal.
+
+        The time-of-flight axis may hold any bins that, reversed, are those of the exchanged ends.
+        """
         half = self.crystals // 2
         both = [pairs]
         for offset in range(half + 1, self.crystals - self.first_offset + 1):

@@ -61,10 +61,14 @@ def scan(folder):
     return simulate(folder)
 
 
-def run(*words):
-    """Runs the command on the folder's files, or on those that the words name instead."""
+def run(*words, multiple=False):
+    """Runs the command on the folder's files, or on those that the words name instead.
+
+    Single scatter is all that `simulate` puts in.
+    """
     flags = FILES | dict(zip(words[::2], words[1::2], strict=True))
-    return countless.main(["scatter", "scan.hs", *itertools.chain(*flags.items())])
+    words = [*itertools.chain(*flags.items()), *([] if multiple else ["--no-multiple"])]
+    return countless.main(["scatter", "scan.hs", *words])
 
 
 def said(name="scatter.json"):
@@ -95,7 +99,7 @@ def test_scatter_is_what_was_put_in_within_the_stated_sd(folder, capsys, tof_mas
     assert sums["scatter_fraction"] == pytest.approx(fraction, rel=0.05)
     out = capsys.readouterr().out
     assert f"scatter scaled by {scale['scan']:.3f} ± {scale['scan_sd']:.3f} from" in out
-    assert "scatter fraction" in out and "multiple scatter is not simulated" in out
+    assert "scatter fraction" in out and "multiple scatter is left out, as asked" in out
 
 
 def test_recon_with_its_background_is_as_good_as_with_the_true_scatter(folder):
@@ -132,9 +136,27 @@ def test_the_absolute_scale_can_be_asked_for(scan, capsys):
     assert run("--scale", "absolute") == 0
     np.testing.assert_allclose(read_sinogram("scatter.hs")[0] * SCALE, scan.scatter, rtol=1e-5)
     record = said()
-    assert record["model"] == "single scatter only: multiple scatter is not simulated"
+    assert record["model"] == "single scatter only: multiple scatter is left out, as asked"
     assert record["scatter_scale"]["scan_sd"] is None
     assert "as asked" in capsys.readouterr().out
+
+
+def test_multiple_scatter_is_added_and_both_are_reported(scan, capsys):
+    assert run("--scale", "absolute") == 0
+    single, sums = read_sinogram("scatter.hs")[0], said()["sums"]
+    assert (sums["multiple"], said()["multiple_scatter"]) == (0, None)
+    assert sums["single"] == pytest.approx(single.sum(dtype=float))
+    assert run("--scale", "absolute", "--picture", "p.png", multiple=True) == 0
+    total, record = read_sinogram("scatter.hs")[0], said()
+    sums, multiple = record["sums"], record["multiple_scatter"]
+    # Multiple scatter is rarer; here it is a tenth or so of the single.
+    assert 0.05 < multiple["to_single"] < 0.15
+    assert sums["single"] == pytest.approx(single.sum(dtype=float), rel=0.003)
+    assert sums["multiple"] == pytest.approx(multiple["to_single"] * sums["single"], rel=0.05)
+    assert sums["scatter"] == pytest.approx(total.sum(dtype=float))
+    assert (total >= single * (1 - 1e-6)).all()
+    out = " ".join(capsys.readouterr().out.split())
+    assert "scattered once" in out and "Monte Carlo simulation of the same object" in out
 
 
 def test_the_json_says_how(scan):
@@ -142,7 +164,7 @@ def test_the_json_says_how(scan):
     record = said()
     assert record["command"] == (
         "countless scatter scan.hs --image image.nii.gz --mu-map mu.nii.gz --output scatter.hs "
-        "--efficiency m.hs --randoms randoms.hs --device cpu"
+        "--efficiency m.hs --randoms randoms.hs --no-multiple --device cpu"
     )
     assert (record["unit"], record["sampling"]["point_mm"]) == ("counts", 20)
     assert {entry["path"] for entry in record["inputs"]} == {
