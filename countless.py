@@ -38,6 +38,7 @@ app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the 
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")
 benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")
 benchmark.command("benchmarks.whole:recon", help="Time a whole reconstruction; measure memory.")
+benchmark.command("benchmarks.corrections:corrections", help="Measure errors of corrections.")
 app.command(benchmark)
 
 

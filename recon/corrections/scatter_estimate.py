@@ -29,8 +29,8 @@ class ScatterEstimate:
         single_counts, multiple_counts: how much of it scattered once, and more often.
         multiple: MultipleScatter; None where it is left out.
         scale: ScatterScale.
-        tails: (views, radial, planes) bool: the bins that can count and whose lines miss the
-            object; the scale is fitted there.
+        tails: bool of layout.shape: the bins that can count, but no trues of the object; the scale
+            is fitted there.
     """
 
     scatter: np.ndarray
@@ -65,7 +65,7 @@ def estimate_scatter(
         mu_grid: its Grid.
         layout: SinogramLayout.
         multiple: whether multiple scatter is simulated, too.
-        scale: "tails" or "absolute": fitted where lines miss the object, or 1.
+        scale: "tails" or "absolute": fitted where no true coincidence can be, or 1.
         sampling: ScatterSampling.
         threads: CPU threads; the result does not depend on it.
     Returns:
@@ -89,8 +89,10 @@ def estimate_scatter(
     expected = backend.to_device(pairs.to_bins(coarse, layout, threads), "cpu")
     del coarse
     expected *= factors[:, :, None] if expected.ndim > factors.ndim else factors
-    mask = tails(mu_per_cm, mu_grid, layout)
-    mask &= (factors.max(axis=2) if factors.ndim == 4 else factors) > 0
+    mask = tails(mu_per_cm, mu_grid, layout, threads=threads)
+    live = factors > 0
+    mask &= live[:, :, None] if mask.ndim > live.ndim else live
+    del live
     fitted = (
         scatter_scale(prompts, expected, background, mask)
         if scale == "tails" else _absolute(layout.planes)

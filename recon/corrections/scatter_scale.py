@@ -57,7 +57,7 @@ class ScatterScale:
     note: str
 
 
-def tails(mu_per_cm, grid, layout, *, margin_mm=15.0, most_mm=0.002, threshold_per_cm=0.01,
+def tails(mu_per_cm, grid, layout, *, margin_mm=15.0, most_mm=0.1, threshold_per_cm=0.01,
           threads=None):
     """Which bins no true coincidence can be in, for the object is too far from them.
 
@@ -193,6 +193,7 @@ def _misfit(prompts, scatter, background, mask, planes):
     """Chi square per line of response, each summed over its time of flight and all planes."""
     counted, expected = np.zeros((2, *mask.shape[:2]))
     axes = tuple(range(1, mask.ndim - 1))
+    planes = planes.astype(np.float32)
     for view, tail in enumerate(mask):
         mean = backend.to_device(scatter[view], "cpu") * planes
         tail = tail & (mean > 0)
