@@ -39,6 +39,7 @@ benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON a
 benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")
 benchmark.command("benchmarks.whole:recon", help="Time a whole reconstruction; measure memory.")
 benchmark.command("benchmarks.corrections:corrections", help="Measure errors of corrections.")
+benchmark.command("benchmarks.scatter_fraction:scatter_fraction", help="Compare scatter fractions.")
 app.command(benchmark)
 
 

@@ -64,9 +64,7 @@ def corrections(
         "bias": "mean of the realisations", "spread": "their standard deviation",
         "rms": "root of the mean square of the realisations",
     }
-    results["wrong"] = {
-        "mu_factor": corrections_truth.MU_FACTOR, "mu_shift_mm": corrections_truth.MU_SHIFT_MM
-    }
+    results["mu_map_factor"] = corrections_truth.MU_FACTOR
     results["cases"] = []
     print(HEADER, flush=True)
     runs = len(problems) * len(PROMPTS) * realisations + len(problems)
@@ -92,7 +90,7 @@ def _cases(problem, seed, realisations, bar):
     known = {
         "scatter_fraction": truth.scatter_fraction,
         "multiple_to_single": truth.multiple_to_single,
-        "bins": problem.layout.shape,
+        "bins": problem.layout.shape, "mu_map_shift_mm": problem.mu_shift_mm,
     }
 
     def solve(prompts, rng):

@@ -64,6 +64,7 @@ def errors(problem, truth, reference, *, prompts, rng, threads=None):
         estimate = estimate_scatter(
             counted, factors, randoms, image, grid, mu, grid, layout,
             sampling=problem.sampling, threads=threads,
+            multiple=estimate.multiple if estimate else True,
         )
         background = randoms + estimate.scatter
     image = _image(problem, truth, counted, factors, background, PASSES[2], threads)

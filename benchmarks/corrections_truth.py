@@ -23,7 +23,7 @@ from sim.phantoms import END, Organ, Phantom, torso
 from sim.shapes import Cylinder
 
 RANDOMS = 0.3  # of the prompts
-MU_FACTOR, MU_SHIFT_MM = 1.03, (3.0, -2.0, 0.0)  # how the mu map that estimators get is wrong
+MU_FACTOR = 1.03  # how the mu map that estimators get is wrong; it is shifted, too
 TIMING_SIGMAS = 5.0
 BATCH = 250_000
 
@@ -41,6 +41,7 @@ class Problem:
         fine: ScatterSampling of the true single scatter.
         sampling: ScatterSampling of the estimates.
         subsets: of OSEM.
+        mu_shift_mm: how far the mu map that estimators get lies from the object.
     """
 
     phantom: Phantom
@@ -52,6 +53,7 @@ class Problem:
     fine: ScatterSampling
     sampling: ScatterSampling
     subsets: int
+    mu_shift_mm: tuple[float, float, float]
 
     @property
     def delayed_layout(self):
@@ -100,8 +102,8 @@ def problem(scanner, name, tof):
     """The Problem of a scanner ('demo' or 'tiny') and an object ('torso' or 'arms').
 
     The demo scanner has every 3 ring differences and 2 views summed, and time-of-flight bins of
-    300 ps. Its torso has air about it; with arms and blankets around it, 'arms', every line of the
-    field of view meets something. For tests, the tiny scanner has cylinders of water instead.
+    300 ps. Its torso has air about it; with arms at its sides and a light shell around it, 'arms',
+    every line of the field of view meets something. For tests, the tiny scanner has cylinders of water instead.
 
     Raises:
         ValueError: there is none.
@@ -115,13 +117,14 @@ def problem(scanner, name, tof):
             truth_grid=Grid.centred(shape=(200, 200, 64), voxel_mm=(3.125, 3.125, 3.125)),
             grid=Grid.centred(shape=(100, 100, 32), voxel_mm=(6.25, 6.25, 6.25)),
             region=((-110.0, 20.0, 55.0), 22.0),
-            photon_pairs=20_000_000,
+            photon_pairs=10_000_000,
             fine=ScatterSampling(
-                point_mm=14.0, crystals=96, ring_mm=12.5, step_mm=3.0, seed=1,
+                point_mm=16.0, crystals=80, ring_mm=12.5, step_mm=3.0, seed=1,
                 tof_sigmas=TIMING_SIGMAS,
             ),
-            sampling=ScatterSampling(point_mm=30.0),
+            sampling=ScatterSampling(point_mm=30.0, crystals=48, ring_mm=30.0),
             subsets=8,
+            mu_shift_mm=(3.0, -2.0, 0.0),
         )
     if scanner == "tiny":
         solid = Cylinder(centre_mm=(0, 0, 0), radii_mm=(*(2 * [40.0 if name == "torso" else 95.0]),
@@ -137,6 +140,7 @@ def problem(scanner, name, tof):
             fine=ScatterSampling(point_mm=12.0, ring_mm=8.0, seed=1, tof_sigmas=TIMING_SIGMAS),
             sampling=ScatterSampling(),
             subsets=4,
+            mu_shift_mm=(0.75, -0.5, 0.0),
         )
     raise ValueError(f"--scanner takes demo or tiny, got {scanner!r}")
 
@@ -166,7 +170,7 @@ def simulate(problem, seed):
     at_random = expected_randoms(singles, layout)
     delayeds = expected_randoms(singles, problem.delayed_layout)
     share = np.float32(RANDOMS / _sum(at_random))
-    shift = np.add(problem.grid.origin_mm, np.negative(MU_SHIFT_MM))
+    shift = np.subtract(problem.grid.origin_mm, problem.mu_shift_mm)
     wrong = problem.phantom.mu_per_cm(replace(problem.grid, origin_mm=tuple(shift)))
     wrong *= np.float32(MU_FACTOR)
     attenuation = np.ones(layout.without_tof().shape, np.float32)
@@ -179,13 +183,14 @@ def simulate(problem, seed):
 
 
 def _with_arms(phantom):
-    """A torso with arms at its sides, wrapped in something light as wide as the field of view."""
+    """A torso with arms at its sides, in a shell of something light as wide as the field of view."""
     def cylinder(name, x, radii, activity, mu):
         solid = Cylinder(centre_mm=(x, 20.0 if x else 0.0, 0.0), radii_mm=(*radii, END))
         return Organ(name=name, solid=solid, activity=activity, mu_per_cm=mu)
 
     around = (
-        cylinder("blankets", 0.0, (305.0, 305.0), 0.2, 0.02),
+        cylinder("shell", 0.0, (305.0, 305.0), 0.2, 0.02),
+        cylinder("air", 0.0, (290.0, 290.0), 0.0, 0.0),
         cylinder("arm", -242.0, (45.0, 55.0), 3.5, 0.098),
         cylinder("arm", 242.0, (45.0, 55.0), 3.5, 0.098),
     )

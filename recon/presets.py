@@ -16,7 +16,8 @@ PRESETS = {
     "mMR": Scanner(
         name="Siemens mMR",
         rings=64, crystals=504, radius_mm=328.0, depth_mm=7.0, ring_spacing_mm=4.0625,
-        crystal_mm=(4.0, 4.0, 20.0), block_crystals=(9, 8), virtual_crystals=(0,),
+        crystal_mm=(4.0, 4.0, 20.0), scintillator="LSO",
+        block_crystals=(9, 8), virtual_crystals=(0,),
         radial_bins=344, radial_bin_mm=2.08626,
         energy_resolution=0.145, energy_window_kev=(430.0, 610.0), coincidence_window_ps=5860.0,
     ),
@@ -28,7 +29,8 @@ PRESETS = {
     "Vision 600": Scanner(
         name="Siemens VISION 600",
         rings=80, crystals=798, radius_mm=410.0, depth_mm=7.0, ring_spacing_mm=3.2875,
-        crystal_mm=(3.2, 3.2, 20.0), block_crystals=(21, 10), virtual_crystals=(0,),
+        crystal_mm=(3.2, 3.2, 20.0), scintillator="LSO",
+        block_crystals=(21, 10), virtual_crystals=(0,),
         radial_bins=520, radial_bin_mm=1.6,
         energy_resolution=0.09, energy_window_kev=(435.0, 585.0), coincidence_window_ps=4700.0,
         timing_resolution_ps=214.0, tof_bins=264, tof_bin_ps=17.875,
@@ -41,7 +43,7 @@ PRESETS = {
     "Discovery MI": Scanner(
         name="GE Discovery MI 4 rings",
         rings=36, crystals=544, radius_mm=371.1, depth_mm=9.4, ring_spacing_mm=5.52296,
-        tilt_deg=-4.399, crystal_mm=(3.95, 5.3, 25.0), block_crystals=(4, 9),
+        tilt_deg=-4.399, crystal_mm=(3.95, 5.3, 25.0), scintillator="LSO", block_crystals=(4, 9),
         radial_bins=415, radial_bin_mm=2.206,
         energy_resolution=0.094, energy_window_kev=(425.0, 650.0), coincidence_window_ps=4900.0,
         timing_resolution_ps=375.4, tof_bins=377, tof_bin_ps=13.0,
@@ -52,7 +54,7 @@ PRESETS = {
     "HR+": Scanner(
         name="ECAT HR+",
         rings=32, crystals=576, radius_mm=412.0, depth_mm=7.0, ring_spacing_mm=4.85,
-        crystal_mm=(4.05, 4.39, 30.0), block_crystals=(8, 8),
+        crystal_mm=(4.05, 4.39, 30.0), scintillator="BGO", block_crystals=(8, 8),
         radial_bins=288, radial_bin_mm=2.25,
         energy_window_kev=(350.0, 650.0), coincidence_window_ps=12000.0,
     ),
@@ -66,7 +68,7 @@ PRESETS = {
     "uEXPLORER": Scanner(
         name="uEXPLORER",
         rings=672, crystals=840, radius_mm=393.0, depth_mm=7.0, ring_spacing_mm=2.887,
-        crystal_mm=(2.76, 2.76, 18.1), block_crystals=(7, 6),
+        crystal_mm=(2.76, 2.76, 18.1), scintillator="LSO", block_crystals=(7, 6),
         radial_bins=549, radial_bin_mm=1.444,
         energy_resolution=0.117, energy_window_kev=(430.0, 650.0), coincidence_window_ps=6900.0,
         timing_resolution_ps=505.0, tof_bins=177, tof_bin_ps=39.0625,

@@ -21,6 +21,7 @@ class Scanner:
         ring_spacing_mm: between ring centres.
         tilt_deg: angle of crystal 0 from the vertical (STIR's view offset).
         crystal_mm: sides of one crystal (transaxial, axial, radial).
+        scintillator: "LSO" (any lutetium silicate) or "BGO"; None where it is not known.
         block_crystals: crystals of a block (transaxial, axial), virtual ones included.
         virtual_crystals: positions in a block, transaxially, that hold no crystal.
         virtual_rings: positions in a block, axially, that hold no crystal.
@@ -45,6 +46,7 @@ class Scanner:
     radial_bins: int
     tilt_deg: float = 0.0
     crystal_mm: tuple[float, float, float] | None = None
+    scintillator: str | None = None
     block_crystals: tuple[int, int] = (1, 1)
     virtual_crystals: tuple[int, ...] = ()
     virtual_rings: tuple[int, ...] = ()
@@ -151,6 +153,6 @@ _POSITIVE_IF_KNOWN = ("radial_bin_mm", "energy_resolution", "coincidence_window_
 _KINDS = {
     "rings": int, "crystals": int, "radial_bins": int, "tof_bins": int, "radius_mm": float,
     "depth_mm": float, "ring_spacing_mm": float, "tilt_deg": float, "crystal_mm": float,
-    "block_crystals": int, "virtual_crystals": int, "virtual_rings": int,
+    "scintillator": str, "block_crystals": int, "virtual_crystals": int, "virtual_rings": int,
     "energy_window_kev": float, **dict.fromkeys(_POSITIVE_IF_KNOWN, float),
 }

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from recon import backend, text
 from recon.agreement import check_per_cm, check_position
 from recon.command_line import command_line
-from recon.corrections.compton import angle_table
+from recon.corrections.energy_window import check_energies
 from recon.corrections.scatter_estimate import USUAL, estimate_scatter
 from recon.io import (
     FileError,
@@ -75,7 +75,7 @@ def scatter(
     layout = measurement.layout
     inputs = (*measurement.paths, image, mu_map)
     _check_outputs(settings, layout, inputs)
-    angle_table(1, layout.scanner)  # refuses a scanner that does not state its energies
+    check_energies(layout.scanner)
     activity, mu = _read_images(measurement, image, mu_map)
     device, reason = backend.find_device(device)
     notes = list(_notes(settings, measurement))

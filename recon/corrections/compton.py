@@ -1,13 +1,11 @@
-"""Compton scatter of 511 keV photons, and which of them a scanner's energy window keeps."""
+"""Compton scatter of photons of up to 511 keV by free electrons.
 
-import math
+Klein & Nishina, Z. Phys. 52, 1929; lengths in classical electron radii.
+"""
 
 import numpy as np
 
-from recon.layout import FWHM_PER_SIGMA
-
 ELECTRON_KEV = 511.0
-# Klein & Nishina, Z. Phys. 52, 1929; lengths in classical electron radii.
 
 
 def scattered_kev(cosine):
@@ -34,50 +32,43 @@ def scatter_density(cosine):
     return differential / total_cross_section(ELECTRON_KEV)
 
 
-def detection_efficiency(kev, resolution, window_kev):
-    """Part of the photons of this energy that a window keeps.
+def draw_scatter(kev, rng):
+    """Draws how photons scatter (Butcher & Messel, Nucl. Phys. 20, 1960).
 
     Args:
-        kev: energy of the photon.
-        resolution: FWHM at 511 keV as a fraction of it; the width grows as the root of the energy.
-        window_kev: (low, high).
-    """
-    kev = np.asarray(kev, np.float64)
-    width = math.sqrt(2) * resolution * np.sqrt(kev * ELECTRON_KEV) / FWHM_PER_SIGMA
-    low, high = ((edge - kev) / width for edge in window_kev)
-    return (_erf(high) - _erf(low)) / 2
-
-
-def angle_table(count, scanner):
-    """What depends on the scatter angle alone, at equally spaced cosines from -1 to 1.
-
-    Args:
-        count: intervals.
-        scanner: Scanner with energy_resolution and energy_window_kev.
+        kev: energies of the photons, (n,).
+        rng: numpy.random.Generator.
     Returns:
-        float32 (count + 1, 2): chance per steradian times the efficiency of detection over that at
-        511 keV; attenuation of what is left over that at 511 keV, less one.
-    Raises:
-        ValueError: the scanner does not say how it measures energy.
+        Energy left as a fraction, and cosine of the angle, each (n,).
     """
-    check_energies(scanner)
-    resolution, window = scanner.energy_resolution, scanner.energy_window_kev
-    cosine = np.linspace(-1, 1, count + 1)
-    kev = scattered_kev(cosine)
-    kept = detection_efficiency(kev, resolution, window)
-    kept /= detection_efficiency(ELECTRON_KEV, resolution, window)
-    excess = total_cross_section(kev) / total_cross_section(ELECTRON_KEV) - 1
-    return np.stack([scatter_density(cosine) * kept, excess], axis=-1).astype(np.float32)
+    kappa = kev / ELECTRON_KEV
+    least = 1 / (1 + 2 * kappa)
+    ratio, sine2 = np.ones_like(kappa), np.zeros_like(kappa)
+    left = np.arange(len(kappa))
+    while len(left):
+        low = least[left]
+        log, square = -np.log(low), (1 - low**2) / 2
+        u = rng.random((3, len(left)))
+        reciprocal = u[0] * (log + square) < log
+        e = np.where(reciprocal, np.exp(-log * u[1]), np.sqrt(low**2 + (1 - low**2) * u[1]))
+        t = (1 - e) / (kappa[left] * e)  # 1 - cosine
+        sine2[left] = t * (2 - t)
+        ratio[left] = e
+        left = left[u[2] > 1 - e * sine2[left] / (1 + e**2)]
+    return ratio, 1 - (1 - ratio) / (kappa * ratio)
 
 
-def check_energies(scanner):
-    """Raises ValueError where a scanner does not say how it measures energy."""
-    resolution, window = scanner.energy_resolution, scanner.energy_window_kev
-    if resolution is None or window is None:
-        raise ValueError(
-            f"scatter takes a scanner with energy_resolution and energy_window_kev, got "
-            f"{scanner.name!r} with {resolution} and {window}; set them with dataclasses.replace"
-        )
-
-
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+def turned(direction, cosine, turn):
+    """Unit vectors (n, 3) at an angle of this cosine to a direction, turned about it."""
+    x, y, z = direction.T
+    sine = np.sqrt(np.maximum(1 - cosine**2, 0))
+    a, b = sine * np.cos(turn), sine * np.sin(turn)
+    # An orthonormal basis without a square root or a pole: Duff et al., JCGT 6(1), 2017.
+    sign = np.copysign(1.0, z)
+    p = -1 / (sign + z)
+    q = x * y * p
+    return np.stack([
+        a * (1 + sign * x * x * p) + b * q + cosine * x,
+        a * sign * q + b * (sign + y * y * p) + cosine * y,
+        -a * sign * x - b * y + cosine * z,
+    ], axis=-1)

@@ -8,11 +8,10 @@ scatter simulation; coherent and photoelectric interactions, polarisation, posit
 angle between the photons are left out. Detectors are the surface of a cylinder, which detects a
 photon that reaches it with the efficiency of its energy window.
 
-Woodcock tracking: Woodcock et al., ANL-7050, 1965; angles: Butcher & Messel, Nucl. Phys. 20, 1960;
-of PET from its own images: Levin, Dahlbom & Hoffman, IEEE TNS 42(4), 1995.
+Woodcock tracking: Woodcock et al., ANL-7050, 1965; scatter of a scan simulated from its own image:
+Levin, Dahlbom & Hoffman, IEEE TNS 42(4), 1995.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +20,11 @@ from recon import backend
 from recon.corrections.attenuation import PER_MM
 from recon.corrections.compton import (
     ELECTRON_KEV,
-    check_energies,
-    detection_efficiency,
+    draw_scatter,
     total_cross_section,
+    turned,
 )
+from recon.corrections.energy_window import relative_efficiency
 
 FACING = 0.95  # of the detectors' radius: nothing beside or behind a detector scatters into it
 _FAINT = 1e-4  # photons that are detected with less than this efficiency are given up
@@ -70,7 +70,6 @@ class PhotonSource:
     """
 
     def __init__(self, activity, grid, mu_per_cm, mu_grid, scanner):
-        check_energies(scanner)
         radius = scanner.effective_radius_mm
         self.scanner, self.grid = scanner, grid
         emits = np.maximum(backend.to_device(activity, "cpu"), 0) * grid.cylinder(FACING * radius)
@@ -88,10 +87,7 @@ class PhotonSource:
         self._low = np.minimum(ends[0][0], ends[1][0])
         self._high = np.maximum(ends[0][1], ends[1][1])
         self._kev = np.linspace(1.0, ELECTRON_KEV, _TABLE)
-        kept = detection_efficiency(
-            self._kev, scanner.energy_resolution, scanner.energy_window_kev
-        )
-        self._kept = kept / kept[-1]
+        self._kept = relative_efficiency(self._kev, scanner)
         self._excess = total_cross_section(self._kev) / total_cross_section(ELECTRON_KEV)
         self._least_kev = self._kev[np.argmax(self._kept > _FAINT)]
 
@@ -151,8 +147,8 @@ class PhotonSource:
             flying, place = flying[inside], place[inside]
             real = rng.random(len(flying)) * self._most < self._mu_at(place)
             hit, place = flying[real], place[real]
-            ratio, cosine = _klein_nishina(kev[hit], rng)
-            along[hit] = _turned(along[hit], cosine, 2 * np.pi * rng.random(len(hit)))
+            ratio, cosine = draw_scatter(kev[hit], rng)
+            along[hit] = turned(along[hit], cosine, 2 * np.pi * rng.random(len(hit)))
             flown[hit] += gone[hit]
             kev[hit] *= ratio
             start[hit], gone[hit] = place, 0.0
@@ -172,41 +168,6 @@ class PhotonSource:
         inside = ((index >= 0) & (index < grid.shape)).all(axis=1)
         index = np.where(inside[:, None], index, 0)
         return np.where(inside, self._mu[tuple(index.T)], 0.0)
-
-
-def _klein_nishina(kev, rng):
-    """Energy left, as a fraction, and cosine of the angle, of photons that scatter."""
-    kappa = kev / ELECTRON_KEV
-    least = 1 / (1 + 2 * kappa)
-    ratio, sine2 = np.ones_like(kappa), np.zeros_like(kappa)
-    left = np.arange(len(kappa))
-    while len(left):
-        low = least[left]
-        log, square = -np.log(low), (1 - low**2) / 2
-        u = rng.random((3, len(left)))
-        reciprocal = u[0] * (log + square) < log
-        e = np.where(reciprocal, np.exp(-log * u[1]), np.sqrt(low**2 + (1 - low**2) * u[1]))
-        t = (1 - e) / (kappa[left] * e)  # 1 - cosine
-        sine2[left] = t * (2 - t)
-        ratio[left] = e
-        left = left[u[2] > 1 - e * sine2[left] / (1 + e**2)]
-    return ratio, 1 - (1 - ratio) / (kappa * ratio)
-
-
-def _turned(direction, cosine, turn):
-    """Unit vectors at an angle of this cosine to a direction, turned about it."""
-    x, y, z = direction.T
-    sine = np.sqrt(np.maximum(1 - cosine**2, 0))
-    a, b = sine * np.cos(turn), sine * np.sin(turn)
-    # An orthonormal basis without a square root or a pole: Duff et al., JCGT 6(1), 2017.
-    sign = np.copysign(1.0, z)
-    p = -1 / (sign + z)
-    q = x * y * p
-    return np.stack([
-        a * (1 + sign * x * x * p) + b * q + cosine * x,
-        a * sign * q + b * (sign + y * y * p) + cosine * y,
-        -a * sign * x - b * y + cosine * z,
-    ], axis=-1)
 
 
 def _to_cylinder(place, direction, radius_mm):

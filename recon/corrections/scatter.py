@@ -31,7 +31,7 @@ import numpy as np
 
 from recon import backend
 from recon.corrections.attenuation import PER_MM
-from recon.corrections.compton import angle_table
+from recon.corrections.energy_window import angle_table
 from recon.corrections.scatter_pairs import CoarsePairs
 from recon.corrections.scatter_points import scatter_points
 from recon.grid import Grid

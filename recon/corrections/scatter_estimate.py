@@ -2,6 +2,12 @@
 
 Single scatter is simulated for each line, multiple scatter is made from it by what a Monte Carlo
 simulation of the same object says, and the tails of the scan scale their sum.
+
+Before the tails are looked at, the scale is taken for the one at which the image's trues and its
+scatter add up to the prompts less randoms. An image made without scatter correction is too bright
+by its scatter; simulated from it, scatter is as much too much, and the next image too dark. So a
+chain without tails would swing about the truth, the more the more scatter there is (40 % after two
+rounds where scatter is half the trues); the ratio of scatter to trues is right from the first on.
 """
 
 import math
@@ -10,10 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from recon import backend
+from recon.corrections.attenuation import PER_MM
 from recon.corrections.multiple_scatter import MultipleScatter, multiple_scatter
 from recon.corrections.scatter import ScatterSampling, coarse_single_scatter
 from recon.corrections.scatter_scale import ScatterScale, scatter_scale, tails
 from recon.corrections.scatter_widening import single_share, widened
+from recon.projectors import SinogramProjector
 
 SCALES = ("tails", "absolute")
 USUAL = ScatterSampling()
@@ -29,6 +37,7 @@ class ScatterEstimate:
         single_counts, multiple_counts: how much of it scattered once, and more often.
         multiple: MultipleScatter; None where it is left out.
         scale: ScatterScale.
+        balance: the scale that was expected before the tails were looked at.
         tails: bool of layout.shape: the bins that can count, but no trues of the object; the scale
             is fitted there.
     """
@@ -39,6 +48,7 @@ class ScatterEstimate:
     multiple_counts: float
     multiple: MultipleScatter | None
     scale: ScatterScale
+    balance: float
     tails: np.ndarray
 
     @property
@@ -81,7 +91,9 @@ def estimate_scatter(
     coarse, pairs = coarse_single_scatter(*images, layout, sampling=sampling, threads=threads)
     found, share = None, np.ones(layout.radial_bins)
     if multiple:
-        found = multiple_scatter(*images, layout, seed=sampling.seed or 0)
+        found = multiple
+        if not isinstance(multiple, MultipleScatter):
+            found = multiple_scatter(*images, layout, seed=sampling.seed or 0)
         wide = widened(coarse, pairs, found)
         share = single_share(coarse, wide, pairs)
         coarse += wide
@@ -93,18 +105,44 @@ def estimate_scatter(
     live = factors > 0
     mask &= live[:, :, None] if mask.ndim > live.ndim else live
     del live
-    fitted = (
-        scatter_scale(prompts, expected, background, mask)
-        if scale == "tails" else _absolute(layout.planes)
-    )
+    balance = 1.0
+    if scale == "tails":
+        balance = _balance(prompts, factors, background, expected, images, layout)
+        fitted = scatter_scale(prompts, expected, background, mask, likely=balance)
+    else:
+        fitted = _absolute(layout.planes)
     counts = np.zeros(layout.radial_bins)
     for view in expected:
         view *= fitted.planes.astype(np.float32)
         counts += view.sum(axis=tuple(range(1, view.ndim)), dtype=np.float64)
     return ScatterEstimate(
         scatter=expected, single_share=share, single_counts=float(counts @ share),
-        multiple_counts=float(counts @ (1 - share)), multiple=found, scale=fitted, tails=mask,
+        multiple_counts=float(counts @ (1 - share)), multiple=found, scale=fitted,
+        balance=balance, tails=mask,
     )
+
+
+def _balance(prompts, factors, background, scatter, images, layout):
+    """The scale at which trues and scatter of an image add up to the prompts less randoms.
+
+    1 where there are no more prompts than randoms.
+    """
+    activity, grid, mu_per_cm, mu_grid = images
+    xp = backend.array_module(activity)
+    flat, mu_per_mm = layout.without_tof(), mu_per_cm * xp.float32(PER_MM)
+    emitting, absorbing = (SinogramProjector(flat, its) for its in (grid, mu_grid))
+    net = explained = 0.0
+    for view, m in enumerate(factors):
+        part = slice(view, view + 1)
+        trues = emitting.subset(part)(activity) * xp.exp(-absorbing.subset(part)(mu_per_mm))
+        trues = backend.to_device(trues, "cpu")[0]
+        trues *= m if m.ndim == 2 else m.mean(axis=1)
+        explained += float(trues.sum(dtype=np.float64) + scatter[view].sum(dtype=np.float64))
+        live = (m > 0) if m.ndim == prompts.ndim - 1 else (m > 0)[:, None]
+        net += float(prompts[view].sum(where=live, dtype=np.float64))
+        if background is not None:
+            net -= float(background[view].sum(where=live, dtype=np.float64))
+    return net / explained if net > 0 and explained > 0 else 1.0
 
 
 def _absolute(planes):

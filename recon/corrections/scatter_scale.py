@@ -4,10 +4,9 @@ Such tails are bins whose lines miss the object and, with time of flight, those 
 on lines through it: few patients leave none. They count scatter and randoms only. There the prompts
 are Poisson with mean a_p s + b: s the simulated scatter times all multiplicative factors but
 attenuation (data stay as they were counted), b the randoms, a_p the scale of plane p. The scales
-are the most probable ones under a_p ~ N(a, (spread a)^2) and a ~ N(1, PRIOR^2): with many counts
-each plane finds its own, with few they share one, and with none at all a stays 1, the absolute
-scale of the simulation. Nothing is divided by counts, so that a plane without any is no special
-case.
+are the most probable ones under a_p ~ N(a, (spread a)^2) and a ~ N(A, (A PRIOR)^2), A the likely
+one: with many counts each plane finds its own, with few they share one, and with none at all a
+stays A. Nothing is divided by counts, so that a plane without any is no special case.
 
 A tail holds at most 0.002 mm of the object, widened by 15 mm, as timed with an error that is cut
 off at 5 standard deviations. That puts it 15 mm and about 3.4 standard deviations of the timing
@@ -24,7 +23,7 @@ from recon import backend
 from recon.grid import Grid
 from recon.projectors import SinogramProjector
 
-PRIOR = 0.5  # standard deviation of the scan's scale about 1, before its tails are looked at
+PRIOR = 0.5  # relative standard deviation of the likely scale, before the tails are looked at
 LEAST = 0.05  # no scale is below
 TIMING_SIGMAS = 5.0  # beyond them is nothing; the projector's weights are good to 4e-7
 _COARSE_MM = 5.0  # voxels of the surroundings, that are projected fast
@@ -106,7 +105,7 @@ def _surroundings(object_, grid, margin_mm):
     return coarse, Grid(shape=coarse.shape, voxel_mm=voxel_mm, origin_mm=origin)
 
 
-def scatter_scale(prompts, scatter, background, mask, *, spread=0.05):
+def scatter_scale(prompts, scatter, background, mask, *, likely=1.0, spread=0.05):
     """Fits the scales of a scan's planes to its tails (this module's docstring has the model).
 
     Args:
@@ -114,6 +113,7 @@ def scatter_scale(prompts, scatter, background, mask, *, spread=0.05):
         scatter: expected scatter before scaling, of the same shape, in counts.
         background: expected randoms, of the same shape, or None.
         mask: bool, of the same shape: `tails`, less bins that count nothing (gaps).
+        likely: the scan's scale before its tails are looked at, 1 for the simulation's own.
         spread: how much the planes' scales may differ, as a fraction.
     Returns:
         ScatterScale.
@@ -125,8 +125,8 @@ def scatter_scale(prompts, scatter, background, mask, *, spread=0.05):
         )
     y, s, b = _alike(prompts, scatter, background, mask)
     used = s > 0
-    planes = np.ones(s.shape[1])
-    scan = 1.0
+    planes = np.full(s.shape[1], likely)
+    scan, known = likely, 1 / (PRIOR * likely) ** 2
     for _ in range(_STEPS):
         # Fisher scoring: unlike Newton's, its curvature does not vanish where nothing was counted.
         mean = np.where(used, s * planes + b, 1.0)  # above 0 where used; elsewhere all are 0
@@ -135,8 +135,8 @@ def scatter_scale(prompts, scatter, background, mask, *, spread=0.05):
         alone = planes + np.divide(slope, information, np.zeros_like(slope), where=information > 0)
         variance = (spread * scan) ** 2
         precision = information / (1 + information * variance)
-        total = precision.sum() + 1 / PRIOR**2
-        scan = max(LEAST, ((precision * alone).sum() + 1 / PRIOR**2) / total)
+        total = precision.sum() + known
+        scan = max(LEAST, ((precision * alone).sum() + likely * known) / total)
         before = planes
         planes = (information * alone + scan / variance) / (information + 1 / variance)
         planes = np.clip(planes, np.maximum(LEAST, before / 2), before * 2)
@@ -150,15 +150,16 @@ def scatter_scale(prompts, scatter, background, mask, *, spread=0.05):
         scan=float(scan), scan_sd=scan_sd, planes=planes, planes_sd=planes_sd,
         tail_counts=float(y.sum()), tail_scatter=float(s.sum()),
         misfit=_misfit(prompts, scatter, background, mask, planes),
-        note=_note(scan, scan_sd, y.sum()),
+        note=_note(scan, scan_sd, y.sum(), likely),
     )
 
 
-def _note(scan, sd, counts):
-    if sd > 0.9 * PRIOR:
+def _note(scan, sd, counts, likely):
+    if sd > 0.9 * PRIOR * likely:
         return (
             "the tails hold too few counts to tell the scale of scatter (the object or its arms "
             "may fill the field of view): the simulation's absolute scale is used"
+            f", {likely:.3f} of the image's own"
             + (f", moved by them to {scan:.3f} ± {sd:.3f}" if counts else "")
         )
     return f"scatter scaled by {scan:.3f} ± {sd:.3f} from {counts:.0f} prompts in the tails"

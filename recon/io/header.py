@@ -59,8 +59,8 @@ distance between blocks in transaxial direction (cm)
 start vertical bed position (mm); start horizontal bed position (mm)
 end horizontal bed position (mm); end vertical bed position (mm)
 image data type description; index nesting level; number of image data types; end of interfile
-%crystal size (mm); %virtual crystals; %virtual rings; %coincidence window (ps); %unit
-%view mashing
+%crystal size (mm); %scintillator; %virtual crystals; %virtual rings; %coincidence window (ps)
+%unit; %view mashing
 """
 KNOWN_KEYS = frozenset(key.strip() for key in re.split(r"[;\n]", _KNOWN) if key.strip())
 

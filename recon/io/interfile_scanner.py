@@ -1,7 +1,8 @@
 """A Scanner as keys of a STIR Interfile header, both ways.
 
 Countless's own keys begin with `%`, as those that Siemens adds do; STIR passes over them with a
-warning. They hold what STIR knows only by the scanner's name: virtual crystals, crystal size.
+warning. They hold what STIR knows only by the scanner's name: virtual crystals, crystals' size and
+scintillator.
 """
 
 import math
@@ -107,6 +108,7 @@ def _fields(header, required):
         fields[field] = value if known else None
     for field, key in _LISTS.items():
         fields[field] = header.numbers(key, None)
+    fields["scintillator"] = header.text("%scintillator", "") or None
     block = [header.integer(key, 0) for key in _BLOCK]
     fields["block_crystals"] = tuple(block) if min(block) > 0 else None
     tof_bins = header.integer("maximum number of (unmashed) tof time bins", 0)
@@ -149,6 +151,7 @@ def scanner_lines(scanner):
         "Number of detector layers": 1,
         "Scanner geometry (BlocksOnCylindrical/Cylindrical/Generic)": "Cylindrical",
         "%crystal size (mm)": scanner.crystal_mm and braces(scanner.crystal_mm),
+        "%scintillator": scanner.scintillator,
         "%virtual crystals": braces(scanner.virtual_crystals),
         "%virtual rings": braces(scanner.virtual_rings),
         "%coincidence window (ps)": scanner.coincidence_window_ps,

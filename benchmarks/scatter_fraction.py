@@ -1,0 +1,181 @@
+"""`countless benchmark scatter-fraction`: the NEMA scatter fraction of the preset scanners."""
+
+import shlex
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+
+from benchmarks import machine, nema_scatter
+from recon import Scanner, SinogramLayout, backend
+from recon.corrections.attenuation import attenuate
+from recon.corrections.multiple_scatter import multiple_scatter
+from recon.corrections.photon_transport import PhotonSource
+from recon.corrections.scatter import ScatterSampling, coarse_single_scatter
+from recon.corrections.scatter_widening import widened
+from recon.io.files import check_writable
+from recon.io.provenance import write_json
+from recon.projectors import SinogramProjector
+
+Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative_iterable=())]
+
+# Scatter fractions in per cent, as measured at or below the peak of the noise-equivalent count
+# rate: what could be read at its source or where another quotes it.
+HSU = "Hsu et al., J Nucl Med 58(9), 2017"
+SITES = "the comparison of sites in EJNMMI Phys 7, 2020, doi 10.1186/s40658-020-0271-x"
+QUADRA = "Prenosil et al., J Nucl Med 63(3), 2022"
+PUBLISHED = {
+    "mMR": (
+        (37.9, f"Delso et al., J Nucl Med 52(12), 2011, as {HSU} quotes it"),
+        (37.0, "Karlberg et al., EJNMMI Phys 3:5, 2016"),
+        (36.0, "Fürst et al., J Nucl Med 52 (suppl. 1), 2011"),
+    ),
+    "Vision 600": (),
+    "Vision Quadra": ((37.0, f"{QUADRA}, ring differences up to 322"),),
+    "Discovery MI": (
+        (40.6, HSU), (40.5, SITES), (40.8, f"Uppsala, in {SITES}"), (42.1, f"Tokyo, in {SITES}"),
+    ),
+    "uEXPLORER": (),
+}
+TOLERANCE = 2.0  # percentage points, added to either end of the published range
+LEFT_OUT = (
+    "the bed, covers and end shields, which scatter too, pile-up at high count rates and coherent "
+    "scatter: each would add to the scatter that is counted"
+)
+_RING_MM, _RINGS, _VIEWS = 8.0, 48, 24
+
+
+def scatter_fraction(
+    *,
+    scanner: Names = tuple(PUBLISHED),
+    pairs: int = 2_000_000,
+    output: Path | None = None,
+):
+    """Simulate the NEMA NU 2 scatter phantom and compare scatter fractions with measured ones.
+
+    Single and total scatter fraction are found from sinograms of trues and scatter as NEMA NU 2
+    does from measured ones; the same from photon pairs of the Monte Carlo simulation beside them.
+
+    Args:
+        scanner: Presets, and Vision Quadra (the Vision 600, four times as long).
+        pairs: Photon pairs that the Monte Carlo simulation draws.
+        output: JSON file to write.
+    Returns:
+        What the JSON file holds, a dict.
+    """
+    scanners = [(name, _scanner(name)) for name in scanner]
+    if pairs < 1:
+        raise ValueError(f"--pairs takes a number from 1, got {pairs}")
+    if output is not None:
+        check_writable(output)
+    results = machine.origin(shlex.join(["countless", *sys.argv[1:]]))
+    results["machine"] = machine.describe("cpu", backend.default_threads())
+    results |= {"unit": "percent", "tolerance": TOLERANCE, "left_out": LEFT_OUT, "rows": []}
+    print(f"{'':14} {'single':>7} {'total':>7} {'Monte Carlo':>13}   published")
+    for name, its in scanners:
+        row = {"scanner": name} | measure(its, pairs) | _compared(name)
+        row["within"] = _within(row)
+        results["rows"].append(row)
+        print(_line(row), flush=True)
+    print(f"\nnot in the simulation: {LEFT_OUT}")
+    if output is not None:
+        write_json(output, results)
+    return results
+
+
+def measure(scanner, pairs):
+    """Scatter fractions of a scanner in per cent, a dict; `pairs` photon pairs are drawn."""
+    began = time.perf_counter()
+    layout = _layout(scanner)
+    line, grid = nema_scatter.line()
+    soft = nema_scatter.line(nema_scatter.SOFT_MM)
+    phantom = nema_scatter.cylinder()
+    geometry = _geometry(layout)
+    trues = geometry.copy()
+    attenuate(trues, *phantom, layout)
+    trues *= SinogramProjector(layout, grid)(line)
+    sampling = ScatterSampling(crystals=48, ring_mm=max(20.0, layout.scanner.ring_spacing_mm))
+    coarse, coarse_pairs = coarse_single_scatter(*soft, *phantom, layout, sampling=sampling)
+    multiple = multiple_scatter(line, grid, *phantom, layout, most=pairs, precision=0)
+    single = trues + geometry * coarse_pairs.to_bins(coarse, layout)
+    coarse += widened(coarse, coarse_pairs, multiple)
+    total = trues + geometry * coarse_pairs.to_bins(coarse, layout)
+    found = {
+        kind: 100 * float(nema_scatter.fraction(nema_scatter.rebinned(sinogram, layout), layout))
+        for kind, sinogram in (("single", single), ("total", total))
+    }
+    source = PhotonSource(line, grid, *phantom, scanner)
+    drawn, drawn_sd = nema_scatter.fraction_of_pairs(source, layout, pairs)
+    return found | {
+        "monte_carlo": 100 * drawn, "monte_carlo_sd": 100 * drawn_sd,
+        "multiple_scatter": asdict(multiple), "seconds": time.perf_counter() - began,
+    }
+
+
+def _scanner(name):
+    if name == "Vision Quadra":
+        # 106 cm: the Vision 600 has an eighth of 32 rings of blocks less gaps, evenly spread.
+        return replace(Scanner.preset("Vision 600"), name=name, rings=320)
+    scanner = Scanner.preset(name)
+    if scanner.energy_resolution is None:
+        raise ValueError(
+            f"scatter-fraction takes scanners with energy_resolution, got {name!r}, whose is not "
+            f"known; {', '.join(PUBLISHED)} have one"
+        )
+    return scanner
+
+
+def _layout(scanner):
+    """Arc-corrected bins of the scanner in fewer rings and views: the phantom is smooth in both."""
+    length = scanner.rings * scanner.ring_spacing_mm
+    rings = max(1, min(_RINGS, round(length / _RING_MM), scanner.rings))
+    coarse = replace(scanner, rings=rings, ring_spacing_mm=length / rings)
+    half = scanner.crystals // 2
+    bins = 2 * round(240 / scanner.radial_bin_mm) + 1
+    widest = 0.9 * scanner.effective_radius_mm
+    return SinogramLayout.of(
+        coarse, radial_bins=min(bins, 2 * int(widest / scanner.radial_bin_mm) + 1),
+        radial_mm=scanner.radial_bin_mm, view_mashing=max(1, half // _VIEWS),
+    )
+
+
+def _geometry(layout):
+    """What each bin counts of a line of unit activity, but for a constant, float32 layout.shape.
+
+    cosA cosB / r^2 of its pairs of detectors, and how many of those a mm across the scanner has.
+    """
+    half = layout.rays()[..., 3, None]
+    apart = np.repeat(layout.segment_table()[:, 2], [s.planes for s in layout.segments])
+    radius = layout.scanner.effective_radius_mm
+    return (half**3 * radius / (half**2 + (apart / 2) ** 2) ** 2).astype(np.float32)
+
+
+def _compared(name):
+    values = [value for value, _ in PUBLISHED.get(name, ())]
+    return {
+        "published": [{"value": value, "source": source}
+                      for value, source in PUBLISHED.get(name, ())],
+        "published_range": [min(values), max(values)] if values else None,
+    }
+
+
+def _within(row):
+    """Whether the total lies within the published range and its tolerance; None without one."""
+    if row["published_range"] is None:
+        return None
+    low, high = row["published_range"]
+    return bool(low - TOLERANCE <= row["total"] <= high + TOLERANCE)
+
+
+def _line(row):
+    words = "no value that could be checked"
+    if row["published_range"]:
+        low, high = row["published_range"]
+        words = f"{low:.1f}" if low == high else f"{low:.1f} to {high:.1f}"
+        words += f", {'within' if row['within'] else 'not within'} {TOLERANCE:g} points of it"
+    drawn = f"{row['monte_carlo']:.1f} ± {row['monte_carlo_sd']:.1f}"
+    return f"{row['scanner']:14} {row['single']:6.1f}% {row['total']:6.1f}% {drawn:>12}%   {words}"

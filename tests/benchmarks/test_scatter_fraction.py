@@ -1,0 +1,66 @@
+"""The NEMA scatter fraction: its analysis by hand, and a tiny scanner's."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import nema_scatter
+from benchmarks.scatter_fraction import PUBLISHED, _within, scatter_fraction
+from recon import Scanner, SinogramLayout
+
+LAYOUT = SinogramLayout.of(
+    Scanner.preset("demo"), radial_bins=101, radial_mm=4.0, view_mashing=16, max_ring_difference=1
+)
+
+
+def test_a_peak_on_a_flat_background_gives_the_backgrounds_part():
+    slices = np.ones((8, 101, 3))
+    middle = np.arange(8) * 3 + 38  # a source off the axis wanders
+    slices[np.arange(8), middle] += 20
+    s = LAYOUT.rays()[0, :, 2]
+    flat = (np.abs(s) <= 120).sum()
+    assert flat == 61
+    expected = flat / (flat + 20)
+    assert nema_scatter.fraction(slices, LAYOUT) == pytest.approx(expected)
+
+
+def test_the_counts_of_a_slice_are_all_planes_of_its_z():
+    sinogram = np.ones(LAYOUT.shape, np.float32)
+    slices = nema_scatter.rebinned(sinogram, LAYOUT)
+    # 16 rings: 31 slices; even ones hold one direct plane, odd ones two with a difference of 1.
+    assert slices.shape == (8, 101, 31)
+    assert (slices[0, 0] == [1 + index % 2 for index in range(31)]).all()
+
+
+def test_polyethylene_attenuates_as_tables_say():
+    # Its mass attenuation is 0.0986 cm2/g at 511 keV, of which coherent scatter is 0.0002.
+    assert nema_scatter.mu_per_cm() == pytest.approx(0.96 * 0.0984, rel=2e-3)
+    mu, grid = nema_scatter.cylinder()
+    area = mu[..., 0].sum() / nema_scatter.mu_per_cm() * grid.voxel_mm[0] ** 2
+    assert area == pytest.approx(np.pi * 101.5**2, rel=2e-3)
+    assert grid.shape[2] * grid.voxel_mm[2] == 700
+
+
+def test_a_tiny_run_agrees_with_the_simulation_of_photon_pairs(tmp_path):
+    path = tmp_path / "fraction.json"
+    scatter_fraction(scanner=("demo",), pairs=250_000, output=path)
+    (row,) = json.loads(path.read_text())["rows"]
+    assert 20 < row["single"] < row["total"] < 50
+    assert row["monte_carlo_sd"] < 2
+    assert abs(row["total"] - row["monte_carlo"]) < 3 * row["monte_carlo_sd"]
+    assert (row["published_range"], row["within"]) == (None, None)
+
+
+def test_a_total_within_the_tolerance_of_the_published_is_within():
+    row = {"published_range": [36.0, 37.9], "total": 34.1}
+    assert _within(row) and not _within(row | {"total": 33.9})
+
+
+def test_every_published_value_names_its_source():
+    assert all(len(source) > 8 for values in PUBLISHED.values() for _, source in values)
+
+
+def test_a_scanner_whose_resolution_is_not_known_is_refused():
+    with pytest.raises(ValueError, match=r"energy_resolution, got 'HR\+'"):
+        scatter_fraction(scanner=("HR+",))

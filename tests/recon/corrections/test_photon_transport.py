@@ -1,0 +1,148 @@
+"""Photon pairs through objects: the exponential law, conservation, and another simulation."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recon import Grid, Scanner
+from recon.corrections.compton import draw_scatter, scatter_density, turned
+from recon.corrections.photon_transport import PhotonSource
+from tests.recon.monte_carlo import scatter_to_trues
+
+# Long, and open to all energies: what is emitted is detected.
+OPEN = Scanner(
+    name="open", rings=1000, crystals=64, radius_mm=400, depth_mm=6, ring_spacing_mm=1000,
+    radial_bins=45, energy_resolution=1e-6, energy_window_kev=(0, 1000),
+)
+RING = replace(OPEN, rings=6, ring_spacing_mm=21, energy_resolution=0.15,
+               energy_window_kev=(425, 650))
+WATER = 0.096
+
+
+def cylinder(radius_mm=100.0, half_mm=60.0, voxel_mm=2.5):
+    """Ones in a centred cylinder, and its Grid."""
+    n = 2 * int(radius_mm / voxel_mm) + 2
+    grid = Grid.centred(shape=(n, n, 2 * int(half_mm / voxel_mm)), voxel_mm=(voxel_mm,) * 3)
+    return np.broadcast_to(grid.cylinder(radius_mm), grid.shape).astype(np.float32), grid
+
+
+def point():
+    """A small voxel at the centre, and its Grid."""
+    return np.ones((1, 1, 1), np.float32), Grid.centred(shape=(1, 1, 1), voxel_mm=(1e-3,) * 3)
+
+
+def box(mu_per_cm, side_mm=50.0):
+    """A cube of one voxel, and its Grid."""
+    grid = Grid.centred(shape=(1, 1, 1), voxel_mm=(side_mm,) * 3)
+    return np.full((1, 1, 1), mu_per_cm, np.float32), grid
+
+
+def draw(source, count=200_000, seed=1):
+    return source.pairs(count, np.random.default_rng(seed))
+
+
+def test_without_an_object_no_photon_scatters_and_lines_pass_through_the_source():
+    pairs = draw(PhotonSource(*point(), *box(0.0), RING), 50_000)
+    solid = 63 / math.hypot(63, 406)  # the part of all directions that the ring covers
+    assert len(pairs.weight) == pytest.approx(50_000 * solid, rel=0.04)
+    assert not pairs.scatters.any() and (pairs.weight == 1).all()
+    assert np.abs(pairs.radial_mm).max() < 0.01 and np.abs(pairs.along_mm).max() < 0.01
+    across = np.linalg.norm(pairs.first[:, :2] - pairs.second[:, :2], axis=1)
+    np.testing.assert_allclose(across, 812, atol=0.01)
+
+
+def test_pairs_pass_unscattered_by_the_exponential_law():
+    # From the middle of a long thin rod along the axis outwards: both photons cross its radius.
+    rod = Grid.centred(shape=(201, 201, 1), voxel_mm=(1, 1, 1e7))
+    inside = np.broadcast_to(rod.cylinder(100.5), rod.shape).astype(np.float32)
+    source = PhotonSource(*point(), np.float32(0.05) * inside, rod, OPEN)
+    pairs = draw(source)
+    sine = 812 / np.linalg.norm(pairs.first - pairs.second, axis=1)
+    flat = (pairs.scatters == 0) & (sine > 0.99)
+    emitted = 200_000 * math.sqrt(1 - 0.99**2)
+    mean = 0.5 * (1 + 1 / 0.99)  # of 1 / sine, near enough
+    expected = emitted * math.exp(-0.005 * 2 * 100.5 * mean)
+    assert flat.sum() == pytest.approx(expected, abs=4 * math.sqrt(expected))
+
+
+def test_every_pair_is_detected_by_a_detector_of_all_energies():
+    water, grid = cylinder(half_mm=50)
+    pairs = draw(PhotonSource(water, grid, np.float32(WATER) * water, grid, OPEN), 50_000)
+    # Below about 1 keV nothing is followed; most photons stay far above.
+    assert len(pairs.weight) > 0.99 * 50_000
+    assert pairs.scatters.max() >= 6
+
+
+def test_single_scatter_over_trues_is_that_of_another_simulation():
+    water, grid = cylinder()
+    source = PhotonSource(water, grid, np.float32(WATER) * water, grid, RING)
+    pairs = [draw(source, 250_000, seed) for seed in range(4)]
+    kind = np.concatenate([p.scatters for p in pairs])
+    weight = np.concatenate([p.weight for p in pairs])
+    counts = [weight[kind == n].sum() for n in (0, 1)]
+    sd = [math.sqrt((weight[kind == n] ** 2).sum()) for n in (0, 1)]
+    ratio = counts[1] / counts[0]
+    expected, error = scatter_to_trues(
+        radius_mm=100, half_mm=60, mu_per_mm=WATER / 10, detector_radius_mm=406,
+        half_length_mm=3 * 21, resolution=0.15, window=(425, 650), pairs=500_000, seed=1,
+    )
+    own = ratio * math.hypot(sd[0] / counts[0], sd[1] / counts[1])
+    assert own < 0.02 * ratio
+    assert ratio == pytest.approx(expected, abs=3 * math.hypot(own, error))
+
+
+def test_time_of_flight_puts_a_source_off_the_middle_where_it_is():
+    ones, grid = point()
+    grid = Grid.centred(shape=(1, 1, 1), voxel_mm=(1e-3,) * 3, centre_mm=(0, 60, 0))
+    pairs = draw(PhotonSource(ones, grid, *box(0.0), RING), 20_000)
+    middle = (pairs.first + pairs.second) / 2
+    towards = pairs.first - pairs.second
+    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+    place = middle + pairs.along_mm[:, None] * towards
+    np.testing.assert_allclose(place, np.broadcast_to([0, 60, 0], place.shape), atol=0.01)
+
+
+def test_radial_distance_is_the_same_from_either_end():
+    water, grid = cylinder(voxel_mm=5)
+    pairs = draw(PhotonSource(water, grid, np.float32(WATER) * water, grid, RING), 20_000)
+    other = replace(pairs, first=pairs.second, second=pairs.first)
+    np.testing.assert_allclose(pairs.radial_mm, other.radial_mm, atol=1e-9)
+    assert abs(pairs.radial_mm.mean()) < 4 * pairs.radial_mm.std() / math.sqrt(len(pairs.weight))
+
+
+def test_the_same_seed_draws_the_same_pairs():
+    water, grid = cylinder(voxel_mm=5)
+    source = PhotonSource(water, grid, np.float32(WATER) * water, grid, RING)
+    one, two, other = (draw(source, 1000, seed) for seed in (1, 1, 2))
+    assert (one.first == two.first).all() and (one.weight == two.weight).all()
+    assert len(one.first) != len(other.first) or (one.first != other.first).any()
+
+
+def test_scatter_angles_are_those_of_klein_and_nishina():
+    rng = np.random.default_rng(2)
+    ratio, cosine = draw_scatter(np.full(200_000, 511.0), rng)
+    np.testing.assert_allclose(ratio, 1 / (2 - cosine))
+    edges = np.linspace(-1, 1, 21)
+    found = np.histogram(cosine, edges)[0]
+    fine = np.linspace(-1, 1, 20_001)
+    middle = (fine[1:] + fine[:-1]) / 2
+    expected = np.add.reduceat(scatter_density(middle), np.arange(0, 20_000, 1000)) * 1e-4
+    expected *= 2 * np.pi * 200_000
+    assert ((found - expected) ** 2 / expected).sum() < 45  # chi square of 20 bins, 0.1 %
+
+
+def test_a_turned_direction_makes_the_angle_and_stays_of_unit_length(rng):
+    direction = rng.standard_normal((1000, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    cosine = rng.uniform(-1, 1, 1000)
+    found = turned(direction, cosine, rng.uniform(0, 7, 1000))
+    np.testing.assert_allclose((found * direction).sum(1), cosine, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
+
+
+def test_an_image_without_activity_is_refused():
+    ones, grid = point()
+    with pytest.raises(ValueError, match="takes an image with activity within the detectors"):
+        PhotonSource(0 * ones, grid, *box(0.1), RING)
