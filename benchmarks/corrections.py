@@ -7,8 +7,10 @@ standard deviation, RMS both together. The scale's error is that of all scatter:
 scatter counts / true total scatter counts - 1.
 """
 
+import json
 import shlex
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -44,7 +46,8 @@ def corrections(
         scanner: Problems to solve: demo, or tiny for a quick look.
         realisations: Noisy scans of each problem at each number of prompts.
         seed: Of crystal efficiencies, photon transport and noise.
-        output: JSON file to write.
+        output: JSON file to write, after each problem; one that a broken-off run of the same
+            settings and commit left behind is gone on with.
     Returns:
         What the JSON file holds, a dict.
     """
@@ -56,6 +59,7 @@ def corrections(
     }
     if output is not None:
         check_writable(output)
+    began = time.monotonic()
     results = machine.origin(shlex.join(["countless", *sys.argv[1:]]))
     results["machine"] = machine.describe("cpu", backend.default_threads())
     results |= {"scanner": scanner, "realisations": realisations, "seed": seed}
@@ -65,22 +69,35 @@ def corrections(
         "rms": "root of the mean square of the realisations",
     }
     results["mu_map_factor"] = corrections_truth.MU_FACTOR
-    results["cases"] = []
-    print(HEADER, flush=True)
-    runs = len(problems) * len(PROMPTS) * realisations + len(problems)
+    results["cases"], results["seconds"] = [], 0.0
+    if output is not None and output.exists():
+        _go_on(results, output)
+    done = {(case["object"], case["tof"]) for case in results["cases"]}
+    print("\n".join([HEADER, *map(line, results["cases"])]), flush=True)
+    left = {key: problem for key, problem in problems.items() if key not in done}
+    runs, before = len(left) * (len(PROMPTS) * realisations + 1), results["seconds"]
     with tqdm(total=runs, unit="scan", file=sys.stderr, dynamic_ncols=True) as bar:
-        for (name, tof), problem in problems.items():
+        for (name, tof), problem in left.items():
             bar.set_description(f"{name}, {'TOF' if tof else 'no TOF'}")
             for case in _cases(problem, seed, realisations, bar):
                 case = {"object": name, "tof": tof} | case
                 results["cases"].append(case)
-                bar.clear()
-                print(line(case), flush=True)
-    results["seconds"] = bar.format_dict["elapsed"]
+                with bar.external_write_mode(sys.stderr):
+                    print(line(case), flush=True)
+            results["seconds"] = before + time.monotonic() - began
+            if output is not None:
+                write_json(output, results)
     print(f"\n{notes(results)}")
-    if output is not None:
-        write_json(output, results)
     return results
+
+
+def _go_on(results, output):
+    """Takes over the cases of an earlier run of the same settings and commit."""
+    with open(output, encoding="utf-8") as file:
+        before = json.load(file)
+    same = ("commit", "version", "scanner", "realisations", "seed")
+    if all(before.get(name) == results[name] for name in same):
+        results["cases"], results["seconds"] = before["cases"], before["seconds"]
 
 
 def _cases(problem, seed, realisations, bar):

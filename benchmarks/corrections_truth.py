@@ -101,7 +101,7 @@ class Truth:
 def problem(scanner, name, tof):
     """The Problem of a scanner ('demo' or 'tiny') and an object ('torso' or 'arms').
 
-    The demo scanner has every 3 ring differences and 2 views summed, and time-of-flight bins of
+    The demo scanner has every 3 ring differences and 4 views summed, and time-of-flight bins of
     300 ps. Its torso has air about it; with arms at its sides and a light shell around it, 'arms',
     every line of the field of view meets something. For tests, the tiny scanner has cylinders of water instead.
 
@@ -112,14 +112,14 @@ def problem(scanner, name, tof):
         return Problem(
             phantom=torso(1) if name == "torso" else _with_arms(torso(1)),
             layout=SinogramLayout.of(
-                Scanner.preset("demo"), span=3, view_mashing=2, tof_mashing=3 * tof
+                Scanner.preset("demo"), span=3, view_mashing=4, tof_mashing=3 * tof
             ),
             truth_grid=Grid.centred(shape=(200, 200, 64), voxel_mm=(3.125, 3.125, 3.125)),
             grid=Grid.centred(shape=(100, 100, 32), voxel_mm=(6.25, 6.25, 6.25)),
             region=((-110.0, 20.0, 55.0), 22.0),
             photon_pairs=10_000_000,
             fine=ScatterSampling(
-                point_mm=16.0, crystals=80, ring_mm=12.5, step_mm=3.0, seed=1,
+                point_mm=20.0, crystals=64, ring_mm=12.5, step_mm=3.0, seed=1,
                 tof_sigmas=TIMING_SIGMAS,
             ),
             sampling=ScatterSampling(point_mm=30.0, crystals=48, ring_mm=30.0),

@@ -107,7 +107,7 @@ def estimate_scatter(
     del live
     balance = 1.0
     if scale == "tails":
-        balance = _balance(prompts, factors, background, expected, images, layout)
+        balance = _balance(prompts, factors, background, expected, images, layout, threads)
         fitted = scatter_scale(prompts, expected, background, mask, likely=balance)
     else:
         fitted = _absolute(layout.planes)
@@ -122,23 +122,27 @@ def estimate_scatter(
     )
 
 
-def _balance(prompts, factors, background, scatter, images, layout):
+def _balance(prompts, factors, background, scatter, images, layout, threads):
     """The scale at which trues and scatter of an image add up to the prompts less randoms.
 
     1 where there are no more prompts than randoms.
     """
     activity, grid, mu_per_cm, mu_grid = images
     xp = backend.array_module(activity)
-    flat, mu_per_mm = layout.without_tof(), mu_per_cm * xp.float32(PER_MM)
-    emitting, absorbing = (SinogramProjector(flat, its) for its in (grid, mu_grid))
+    mu_per_mm = mu_per_cm * xp.float32(PER_MM)
+    emitting = SinogramProjector(layout, grid, threads=threads)
+    absorbing = SinogramProjector(layout.without_tof(), mu_grid, threads=threads)
     net = explained = 0.0
     for view, m in enumerate(factors):
         part = slice(view, view + 1)
-        trues = emitting.subset(part)(activity) * xp.exp(-absorbing.subset(part)(mu_per_mm))
-        trues = backend.to_device(trues, "cpu")[0]
-        trues *= m if m.ndim == 2 else m.mean(axis=1)
+        survival = xp.exp(-absorbing.subset(part)(mu_per_mm))[0]
+        trues = emitting.subset(part)(activity)[0]
+        trues *= survival[:, None] if layout.tof else survival
+        trues = backend.to_device(trues, "cpu")
+        m = m if m.ndim == trues.ndim else m[:, None]
+        trues *= m
         explained += float(trues.sum(dtype=np.float64) + scatter[view].sum(dtype=np.float64))
-        live = (m > 0) if m.ndim == prompts.ndim - 1 else (m > 0)[:, None]
+        live = m > 0
         net += float(prompts[view].sum(where=live, dtype=np.float64))
         if background is not None:
             net -= float(background[view].sum(where=live, dtype=np.float64))
