@@ -163,15 +163,15 @@ def notes(results):
     few = [case for case in results["cases"] if case["prompts"] == min(PROMPTS)]
     fitted = [case for case in few if case["tof"] or case["object"] != OBJECTS[1]]
     scatter = [case["summary"]["scatter"] for case in fitted]
-    bias = max((abs(s["bias"]) for s in scatter))
+    bias = max(abs(s["bias"]) for s in scatter)
     rms = max(s["rms"] for s in scatter)
     met = "met" if bias <= BIAS and rms <= RMS else "NOT met"
     return (
-        "All in %, mean ± standard deviation over the scans. randoms, scatter: total counts over\n"
-        "the true ones, less 1; RMS: of the scatter's; planes: the same of each plane; sd told:\n"
+        "All in %, mean ± standard deviation of the scans. randoms, scatter: counts over the\n"
+        "true ones, less 1; RMS: of the scatter's; planes: the same of each plane; sd told:\n"
         "what the estimate says of its scale; image: a uniform region against the noise-free image\n"
         "with the true background. 'arms' has no tails without time of flight.\n"
         f"Asked for at {min(PROMPTS):.0e} prompts, given tails: bias at most {BIAS:.0%} (found "
-        f"{bias:.1%}), RMS at most {RMS:.0%} (found {rms:.1%}): {met}. "
+        f"{bias:.1%}), RMS at most {RMS:.0%} (found {rms:.1%}): {met}.\n"
         f"{results['seconds'] / 60:.0f} min."
     )

@@ -1,4 +1,4 @@
-"""Every estimate of a noisy scan, as the chain of `countless recon` makes them, and their errors."""
+"""Estimates of a noisy scan, as the chain of `countless recon` makes them, and their errors."""
 
 from dataclasses import dataclass
 

@@ -103,7 +103,8 @@ def problem(scanner, name, tof):
 
     The demo scanner has every 3 ring differences and 4 views summed, and time-of-flight bins of
     300 ps. Its torso has air about it; with arms at its sides and a light shell around it, 'arms',
-    every line of the field of view meets something. For tests, the tiny scanner has cylinders of water instead.
+    every line of the field of view meets something. For tests, the tiny scanner has cylinders of
+    water instead.
 
     Raises:
         ValueError: there is none.
@@ -183,7 +184,7 @@ def simulate(problem, seed):
 
 
 def _with_arms(phantom):
-    """A torso with arms at its sides, in a shell of something light as wide as the field of view."""
+    """A torso with arms at its sides, in a light shell as wide as the field of view."""
     def cylinder(name, x, radii, activity, mu):
         solid = Cylinder(centre_mm=(x, 20.0 if x else 0.0, 0.0), radii_mm=(*radii, END))
         return Organ(name=name, solid=solid, activity=activity, mu_per_cm=mu)
