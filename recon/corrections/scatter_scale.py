@@ -8,10 +8,15 @@ are the most probable ones under a_p ~ N(a, (spread a)^2) and a ~ N(A, (A PRIOR)
 one: with many counts each plane finds its own, with few they share one, and with none at all a
 stays A. Nothing is divided by counts, so that a plane without any is no special case.
 
-A tail holds at most 0.002 mm of the object, widened by 15 mm, as timed with an error that is cut
-off at 5 standard deviations. That puts it 15 mm and about 3.4 standard deviations of the timing
-from what emits: the 15 mm are for the positron's range, the crystals' width and a mu map that lies
-some mm beside, the rest for timing. MEASURED
+A tail holds at most 0.1 mm of the object, widened by 15 mm, as timed with an error that is cut off
+at 5 standard deviations. The 15 mm are for the positron's range, the crystals' width and a mu map
+that lies some mm beside; the rest puts a tail about 2.3 standard deviations of the timing farther
+from what emits. Measured on the demo scanner (400 ps, bins of 45 mm), trues in the tails raise the
+scale of a torso by 1e-6 and of one with arms by 2e-4, and with a mu map 5 mm beside in x and y by
+5e-6 and 2e-4. A scan of 1.2e6 trues and scattered and 8e5 randoms tells the scale to 1.7 % without
+time of flight and to 1.1 % with it (with arms 3.2 % and 1.9 %). Most of that comes from lines that
+miss the object, on which scatter lies near it and randoms everywhere: little scatter is timed to
+far before and behind the object on lines through it, but it is all there is where no line misses.
 """
 
 from dataclasses import dataclass
@@ -159,7 +164,7 @@ def _note(scan, sd, counts, likely):
         return (
             "the tails hold too few counts to tell the scale of scatter (the object or its arms "
             "may fill the field of view): the simulation's absolute scale is used"
-            f", {likely:.3f} of the image's own"
+            f", {likely:.3f}"
             + (f", moved by them to {scan:.3f} ± {sd:.3f}" if counts else "")
         )
     return f"scatter scaled by {scan:.3f} ± {sd:.3f} from {counts:.0f} prompts in the tails"
