@@ -1,19 +1,23 @@
 """The command `countless recon`: one function is its schema, help, YAML and command line."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from recon import backend, text
+from recon.chain import OFF, Raw, prepare
 from recon.command_line import command_line
 from recon.field_of_view import image_grid
-from recon.io import provenance, write_image
+from recon.io import FileError, check_output, check_picture, provenance, write_image
+from recon.io.image import is_interfile
+from recon.io.provenance import sidecar_path
 from recon.measurement import Measurement
 from recon.plan import Plan, divisor_nearest
+from recon.quantity import COUNTS, activity_record, calibration_of, factor_of
 from recon.reconstruction import counts_of, reconstruct
 
 
@@ -25,9 +29,15 @@ def _whole(_, tokens):
         raise ValueError(f"takes a whole number, got {tokens[0].value}") from None
 
 
+LISTS, CORRECTIONS, IMAGE = (Group(name, sort_key=key) for key, name in enumerate(
+    ("List mode", "Corrections", "Image and algorithm")
+))
 WHOLE = Parameter(converter=_whole)
+Listed = Annotated[int | None, WHOLE, Parameter(group=LISTS)]
+Correction = Annotated[Path | None, Parameter(group=CORRECTIONS)]
 OneOrThree = Annotated[
-    tuple[float, ...] | None, Parameter(consume_multiple=(1, 3), negative_iterable=())
+    tuple[float, ...] | None,
+    Parameter(consume_multiple=(1, 3), negative_iterable=(), group=IMAGE),
 ]
 Three = Annotated[tuple[float, float, float] | None, Parameter(negative_iterable=())]
 
@@ -36,38 +46,79 @@ def recon(
     scan: Path,
     *,
     output: Annotated[Path, Parameter(alias="-o")],
-    mu_map: Path | None = None,
-    efficiency: Path | None = None,
-    correction: Path | None = None,
-    background: Path | None = None,
-    additive: Path | None = None,
-    subsets: Annotated[int | None, WHOLE] = None,
-    iterations: Annotated[int, WHOLE] = 3,
+    span: Listed = None,
+    max_ring_difference: Listed = None,
+    tof_mashing: Listed = None,
+    seconds: Annotated[
+        tuple[float, float] | None, Parameter(negative_iterable=(), group=LISTS)
+    ] = None,
+    norm: Correction = None,
+    efficiency: Correction = None,
+    correction: Correction = None,
+    ct: Correction = None,
+    kvp: Annotated[float | None, Parameter(group=CORRECTIONS)] = None,
+    scanner_centre_mm: Annotated[Three, Parameter(group=CORRECTIONS)] = None,
+    mu_map: Correction = None,
+    randoms: Annotated[str | None, Parameter(group=CORRECTIONS)] = None,
+    delayed: Correction = None,
+    scatter: Annotated[str, Parameter(group=CORRECTIONS)] = OFF,
+    scatter_rounds: Annotated[int, WHOLE, Parameter(group=CORRECTIONS)] = 2,
+    background: Correction = None,
+    additive: Correction = None,
+    calibration_factor: Annotated[float | Path | None, Parameter(group=CORRECTIONS)] = None,
+    isotope: Annotated[str | None, Parameter(group=CORRECTIONS)] = None,
+    subsets: Annotated[int | None, WHOLE, Parameter(group=IMAGE)] = None,
+    iterations: Annotated[int, WHOLE, Parameter(group=IMAGE)] = 3,
     psf_mm: OneOrThree = None,
     post_filter_mm: OneOrThree = None,
-    start: Path | None = None,
-    tof: bool = True,
-    voxel_mm: Three = None,
-    grid_like: Path | None = None,
-    lor_angles: Literal["crystals", "stir"] = "crystals",
-    subset_order: Literal["spread", "sequential"] = "spread",
+    start: Annotated[Path | None, Parameter(group=IMAGE)] = None,
+    tof: Annotated[bool, Parameter(group=IMAGE)] = True,
+    voxel_mm: Annotated[Three, Parameter(group=IMAGE)] = None,
+    grid_like: Annotated[Path | None, Parameter(group=IMAGE)] = None,
+    lor_angles: Annotated[Literal["crystals", "stir"], Parameter(group=IMAGE)] = "crystals",
+    subset_order: Annotated[
+        Literal["spread", "sequential"], Parameter(group=IMAGE)
+    ] = "spread",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     save_every: Annotated[int | None, WHOLE] = None,
+    work: Path | None = None,
     preview: Path | None = None,
+    quality: Path | None = None,
     config: Path | None = None,
 ):
-    """Reconstruct a sinogram by OSEM, with the model y = m (A x) + b.
+    """Reconstruct a scan by OSEM, with the model y = m (A x) + b.
+
+    From a sinogram, or from list mode. What is missing of m and b is made first, by the commands
+    histogram, norm, mu-map, randoms and scatter, and kept in a work folder: it is made again only
+    when something changed. With scatter the image is reconstructed several times.
 
     Args:
-        scan: Prompts as counted, a STIR Interfile header (.hs).
+        scan: Prompts as counted, a STIR Interfile header (.hs), or list mode.
         output: Image to write (.nii.gz, .nii or .hv), with a .json beside it that says how.
-        mu_map: Attenuation in 1/cm (.hv, .nii, .nii.gz), applied as a factor.
+        span: Ring differences per segment of the sinogram that the list is counted into.
+        max_ring_difference: The largest that counts, by default the list's.
+        tof_mashing: Time-of-flight bins of the list that are summed into one.
+        seconds: From when to when events count; by default all.
+        norm: Component normalization to expand to the scan's bins (`countless norm`).
         efficiency: Sinogram that multiplies expected counts, m; it holds the number of crystal
             pairs per bin, too. `%unit := X` in its header says that m turns an image in X into
             counts, so the image is in X; else it is in counts/mm.
         correction: Its inverse, as STIR writes it; infinite or 1e20 in gaps.
-        background: Sinogram of expected randoms and scatter in counts, b.
+        ct: CT to turn into a mu map (`countless mu-map`): folder of a DICOM series, or image in HU.
+        kvp: Its tube voltage, where it does not say so itself.
+        scanner_centre_mm: Where the scanner's centre lies in the CT's world (right, anterior,
+            superior).
+        mu_map: Attenuation in 1/cm (.hv, .nii, .nii.gz), applied as a factor.
+        randoms: 'delayed' or 'singles', from which `countless randoms` estimates them, or a
+            sinogram of expected randoms.
+        delayed: Sinogram of delayed coincidences, for --randoms delayed and a scan that is no list.
+        scatter: 'on' to estimate it (`countless scatter`), 'off', or a sinogram of it.
+        scatter_rounds: Estimates of scatter, each from the image that the one before corrected.
+        background: Sinogram of expected randoms and scatter together, b, in place of both.
         additive: The same divided by all factors, as STIR writes it: b = additive × m.
+        calibration_factor: C, which makes the image's unit Bq/mL: a number, or the file that
+            `countless calibrate` wrote.
+        isotope: Such as F-18, where the scan does not say its own.
         subsets: Of the views, view k, k + subsets, …; by default the divisor of the number of
             views nearest 21.
         iterations: Passes over all subsets.
@@ -81,40 +132,53 @@ def recon(
         subset_order: 'spread' keeps successive subsets far apart in angle.
         device: Where to compute; 'auto' is the GPU where there is one.
         save_every: Keep the image of every so many passes, as image.pass2.nii.gz.
+        work: Folder for what is made on the way; by default image.work beside the output.
         preview: Picture to draw of the image (.png, .pdf, .svg, .jpg).
+        quality: Page to draw of what was counted, estimated and reconstructed (the same); by
+            default quality.png in the work folder, where there is one.
         config: YAML file of these settings by name; flags go over it.
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
-    measurement = Measurement(
-        scan=scan,
-        efficiency=efficiency,
-        correction=correction,
-        background=background,
-        additive=additive,
-        mu_map=mu_map,
-        tof=tof,
-        interleaved=lor_angles == "crystals",
+    is_interfile(output)  # refuses a name that is no image's
+    raw = Raw(
+        **{field.name: settings[field.name] for field in fields(Raw) if field.name != "work"},
+        work=work or sidecar_path(output).with_suffix(".work"),
     )
-    layout, position = measurement.layout, measurement.info["patient_position"]
-    grid, frame = image_grid(layout, position, voxel_mm=voxel_mm, grid_like=grid_like)
+    factor = calibration_factor if isinstance(calibration_factor, Path) else None
+    given = (*raw.paths, *filter(None, (additive, start, grid_like, factor, config)))
+    check_output(output, given)
+    for flag, path in (("--preview", preview), ("--quality", quality)):
+        if path:
+            check_picture(path, flag, given)
     device, reason = backend.find_device(device)
-    plan = Plan(
-        measurement=measurement,
-        output=output,
-        grid=grid,
-        frame=frame,
-        start=start,
-        subsets=divisor_nearest(layout.views) if subsets is None else subsets,
-        iterations=iterations,
-        order=subset_order,
-        psf_mm=_three("psf_mm", psf_mm),
-        post_filter_mm=_three("post_filter_mm", post_filter_mm),
-        save_every=save_every,
-        preview=preview,
-        device=device,
-        device_reason=reason,
-        inputs=(*measurement.paths, *filter(None, (start, grid_like, config))),
-    )
+
+    def planned(**known):
+        measurement = Measurement(**known, tof=tof, interleaved=lor_angles == "crystals")
+        layout, position = measurement.layout, measurement.info["patient_position"]
+        grid, frame = image_grid(layout, position, voxel_mm=voxel_mm, grid_like=grid_like)
+        return Plan(
+            measurement=measurement,
+            output=output,
+            grid=grid,
+            frame=frame,
+            start=start,
+            subsets=divisor_nearest(layout.views) if subsets is None else subsets,
+            iterations=iterations,
+            order=subset_order,
+            psf_mm=_three("psf_mm", psf_mm),
+            post_filter_mm=_three("post_filter_mm", post_filter_mm),
+            save_every=save_every,
+            preview=preview,
+            quality=quality or (raw.work / "quality.png" if raw.steps else None),
+            calibration=_calibration(measurement, calibration_factor, isotope),
+            device=device,
+            device_reason=reason,
+            inputs=tuple(dict.fromkeys([*measurement.paths, *given])),
+        )
+
+    # What cannot be is refused as soon as the sinogram is there, before the long steps.
+    files = prepare(raw, check=lambda scan: planned(scan=scan))
+    plan = planned(**vars(files), additive=additive)
     print(plan, flush=True)
     _run(plan, settings)
 
@@ -122,7 +186,7 @@ def recon(
 def _run(plan, settings):
     """Loads the data, reconstructs and writes what the plan says."""
     data = plan.measurement.load(plan.device)
-    counts, unit = counts_of(*data), plan.measurement.unit
+    counts, unit, calibration = counts_of(*data), plan.unit, plan.calibration
     print(text.table(counts.rows()), flush=True)
     record = provenance(
         command=command_line(recon, settings),
@@ -137,23 +201,53 @@ def _run(plan, settings):
         tof_sigmas=plan.projector.tof_sigmas if plan.measurement.layout.tof else None,
         grid=asdict(plan.grid),
         device=f"{plan.device} ({plan.device_reason})",
-    )
+    ) | (activity_record(calibration) if calibration else {})
     log, began = [], time.perf_counter()
     for number, image in reconstruct(plan, *data):
         image = backend.to_device(image, "cpu")
+        shown = calibration(image) if calibration else image
         seconds = round(time.perf_counter() - began, 3)
-        sums = {"sum": float(image.sum(dtype=float)), "maximum": float(image.max())}
+        sums = {"sum": float(shown.sum(dtype=float)), "maximum": float(shown.max())}
         log.append({"pass": number, "seconds": seconds, **sums})
         if number in plan.kept_passes:
             done = {"algorithm": plan.algorithm(number), "pass": number, "passes": log}
             more = {"frame": plan.frame, "info": plan.measurement.info, "sidecar": record | done}
-            write_image(plan.image_path(number), image, plan.grid, unit=unit, **more)
+            write_image(plan.image_path(number), shown, plan.grid, unit=unit, **more)
     print(text.table([("written", f"{plan.output} after {seconds:.1f} s, in {unit}")]))
+    title = f"{plan.output.name}   {plan.algorithm()}"
     if plan.preview:
         from recon.preview import draw
 
-        title = f"{plan.output.name}   {plan.algorithm()}"
-        draw(image, plan.grid, plan.preview, title=title, unit=unit)
+        draw(shown, plan.grid, plan.preview, title=title, unit=unit)
+    if plan.quality:
+        from recon.quality import Quality, draw
+
+        draw(Quality.of(plan, image, *data), plan.quality, title=title)
+        print(text.table([("quality", plan.quality)]))
+
+
+def _calibration(measurement, factor, isotope):
+    """The Calibration of a scan's image, None without a factor.
+
+    Raises:
+        FileError, ValueError: a fact is missing, or the factors make another unit.
+    """
+    if factor is None:
+        if isotope:
+            raise ValueError("--isotope takes --calibration-factor beside it; give it, or neither")
+        return None
+    scan, info = measurement.scan, measurement.info
+    if measurement.unit != COUNTS:
+        raise FileError(
+            f"the factors of {scan} make an image in {measurement.unit} already; leave out "
+            "--calibration-factor"
+        )
+    if "duration_s" not in info:
+        raise FileError(
+            f"{scan} does not say how long its frame took; reconstruct without "
+            "--calibration-factor, and give it to `countless quantify` with --duration-s"
+        )
+    return calibration_of(info, scan, factor_of(factor), isotope=isotope)
 
 
 def _three(name, values):

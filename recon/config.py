@@ -59,8 +59,10 @@ def read_settings(path, known, switches=()):
     if len(root.value) != len(settings):
         raise FileError(f"{path} has a setting twice; keep one of each")
     found = {}
-    for (node, _), value in zip(root.value, settings.values(), strict=True):
+    for (node, said), value in zip(root.value, settings.values(), strict=True):
         name, where = _plain(node.value), f"{path}, line {node.start_mark.line + 1}"
+        if name not in switches and said.value in ("on", "off"):
+            value = said.value  # YAML takes these words for true and false
         # cyclopts would take `no_x: true` for `x: true`.
         if isinstance(value, bool) and name.removeprefix("no_") in switches:
             value = value != name.startswith("no_")

@@ -63,6 +63,11 @@ class HeadCurve:
         ]
         return np.arange(steps + 1) * width, *counts
 
+    def record(self, stop_ms):
+        """The binned curve as a dict, for the sidecar of what was counted."""
+        names = ("edges_ms", "prompts", "delayeds")
+        return dict(zip(names, self.binned(stop_ms), strict=True)) | {"stop_ms": stop_ms}
+
 
 def draw(curve, path, *, stop_ms, frames_ms=(), title=""):
     """Draws events per second against time.
@@ -76,13 +81,26 @@ def draw(curve, path, *, stop_ms, frames_ms=(), title=""):
     """
     from matplotlib.figure import Figure
 
-    edges_ms, *counts = curve.binned(stop_ms)
-    # The last step may go past the end; its rate is of the time there was.
-    width_s = np.diff(np.minimum(edges_ms, stop_ms)) / 1000
     figure = Figure(figsize=(8, 4), dpi=150, layout="constrained")
     ax = figure.subplots()
-    for count, name, colour in zip(
-        counts, ("prompts", "delayeds"), ("tab:blue", "tab:orange"), strict=True
+    plot(ax, *curve.binned(stop_ms), stop_ms=stop_ms, frames_ms=frames_ms)
+    ax.set_title(title, fontsize=11)
+    with replacing(path) as name:
+        figure.savefig(name)
+
+
+def plot(ax, edges_ms, prompts, delayeds, *, stop_ms, frames_ms=()):
+    """Draws events per second against time into Matplotlib's Axes.
+
+    Args:
+        ax: Axes.
+        edges_ms, prompts, delayeds: of `HeadCurve.binned`.
+        stop_ms, frames_ms: as for `draw`.
+    """
+    # The last step may go past the end; its rate is of the time there was.
+    width_s = np.diff(np.minimum(edges_ms, stop_ms)) / 1000
+    for count, name, colour in (
+        (prompts, "prompts", "tab:blue"), (delayeds, "delayeds", "tab:orange")
     ):
         rate = count / width_s / 1000
         ax.stairs(rate, edges_ms / 1000, baseline=None, label=name, color=colour, linewidth=1.2)
@@ -92,8 +110,5 @@ def draw(curve, path, *, stop_ms, frames_ms=(), title=""):
     ax.set_ylim(bottom=0)
     ax.set_xlabel("time since the list began (s)")
     ax.set_ylabel("events per second (thousands)")
-    ax.set_title(title, fontsize=11)
     ax.legend(frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
-    with replacing(path) as name:
-        figure.savefig(name)

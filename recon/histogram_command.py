@@ -168,6 +168,7 @@ class Job:
             "words": asdict(self.events.tally),
             "mean_singles_per_second_by_block": singles if (singles == singles).any() else None,
             "notes": self.events.notes,
+            "head_curve": counted.curve.record(stop_ms),
         }
         sinograms = (counted.prompts, counted.delayeds)
         for base, array, kind in zip((self.output, self.delayed_out), sinograms,

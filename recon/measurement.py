@@ -11,6 +11,7 @@ from recon import backend
 from recon.agreement import check_layout, check_per_cm, check_position
 from recon.corrections.attenuation import attenuate
 from recon.io import FileError, check_counts, like, read_image, read_layout, read_sinogram
+from recon.io.provenance import read_sidecar
 
 GAP = 1e20  # what STIR writes as the correction of bins between detectors
 UNIT = "counts/mm"
@@ -25,7 +26,7 @@ class Measurement:
         scan: prompts, as counted.
         efficiency: what multiplies expected counts.
         correction: its inverse, as STIR writes it; infinite or 1e20 and more in gaps.
-        background: expected counts of randoms and scatter.
+        background: expected counts of randoms and scatter, files that are summed.
         additive: the same divided by all multiplicative factors, as STIR writes it.
         mu_map: image of attenuation coefficients in 1/cm.
         tof: keep time of flight where the scan has it; else its bins are summed.
@@ -38,7 +39,7 @@ class Measurement:
     scan: Path
     efficiency: Path | None = None
     correction: Path | None = None
-    background: Path | None = None
+    background: tuple[Path, ...] = ()
     additive: Path | None = None
     mu_map: Path | None = None
     tof: bool = True
@@ -55,9 +56,10 @@ class Measurement:
                 "--additive takes --correction or --efficiency beside it, for the background is "
                 "the additive term times the efficiency; give one, or --background in counts"
             )
-        for path, what in ((self._multiplicative, "factors"), (self._added, "background")):
-            if path:
-                check_layout(path, what, self.scan, tof=self.tof)
+        if self._multiplicative:
+            check_layout(self._multiplicative, "factors", self.scan, tof=self.tof)
+        for path in self._added:
+            check_layout(path, "background", self.scan, tof=self.tof)
         if self.mu_map:
             check_position(self.mu_map, self.info["patient_position"], self.scan)
             check_per_cm(self.mu_map)
@@ -68,12 +70,12 @@ class Measurement:
 
     @property
     def _added(self):
-        return self.background or self.additive
+        return (self.additive,) if self.additive else self.background
 
     @property
     def paths(self):
         """All files that are read."""
-        named = (self.scan, self._multiplicative, self._added, self.mu_map)
+        named = (self.scan, self._multiplicative, *self._added, self.mu_map)
         return [path for path in named if path]
 
     @cached_property
@@ -96,7 +98,7 @@ class Measurement:
         return self.stored_layout if self.tof else self.stored_layout.without_tof()
 
     def sizes(self):
-        """How many float32 prompts, factors and background take, and what summing TOF takes."""
+        """How many float32 prompts, factors and background take, and what reading them takes."""
         stored, flat = (
             math.prod(layout.shape)
             for layout in (self.stored_layout, self.stored_layout.without_tof())
@@ -107,7 +109,7 @@ class Measurement:
             bins,
             bins if with_tof else flat,
             bins if self._added else 0,
-            stored if stored != bins else 0,
+            stored if stored != bins or len(self._added) > 1 else 0,
         ]
 
     def factor_names(self):
@@ -137,7 +139,7 @@ class Measurement:
         """What the background b is, as words."""
         if self.additive:
             return f"{self.additive} × factors"
-        return str(self.background or "none")
+        return " + ".join(map(str, self.background)) or "none"
 
     def notes(self):
         """What was assumed, and what may be wrong without anything showing it; sentences."""
@@ -159,7 +161,7 @@ class Measurement:
                     "STIR's simulations count each bin once, however many pairs it has: for "
                     "--lor-angles stir give --efficiency of ones"
                 )
-        elif self.mu_map:
+        elif self.mu_map and read_sidecar(self._multiplicative).get("attenuation") is not False:
             yield (
                 f"{self._multiplicative} must not hold attenuation: --mu-map applies it, and with "
                 "both it would be applied twice"
@@ -188,8 +190,12 @@ class Measurement:
             mu, grid = self._read_mu_map()
             attenuate(factors, backend.to_device(mu, device), grid, self.layout)
         background = None
-        if self._added:
-            background = backend.to_device(self._read(self._added, "background"), device)
+        for path in self._added:
+            part = backend.to_device(self._read(path, "background"), device)
+            if background is None:
+                background = part
+            else:
+                background += part
         if self.additive:
             tof = background.ndim > factors.ndim
             background *= factors[:, :, None] if tof else factors

@@ -8,11 +8,13 @@ from cyclopts import Parameter
 
 from recon import text
 from recon.command_line import command_line
-from recon.corrections.normalization import mmr_factors
+from recon.corrections.coincidences import real_crystals
+from recon.corrections.normalization import live_fractions, mmr_factors
 from recon.io import provenance, read_layout, write_sinogram
 from recon.io.header import read_header
 from recon.io.interfile_data import data_path
 from recon.io.siemens_norm import read_norm
+from recon.singles import block_singles, singles_file
 from recon.sinogram_output import check_sinogram_output
 
 
@@ -21,35 +23,49 @@ def norm(
     *,
     like: Path,
     output: Annotated[Path, Parameter(alias="-o")],
+    dead_time: bool = True,
 ):
     """Turn a component normalization into factors m, for `countless recon --efficiency`.
 
     They multiply expected counts, hold the number of crystal pairs of each bin, and are 0 in gaps.
-    Dead time is left out.
 
     Args:
         normalization: Siemens mMR's header of a component normalization (.n.hdr).
-        like: Sinogram whose bins to take (.hs); its data need not be there.
+        like: Sinogram whose bins to take (.hs); its data need not be there. The .json beside it,
+            where `countless histogram` wrote it, has the singles rates for dead time.
         output: Sinogram to write (.hs), with a .json beside it that says how.
+        dead_time: Hold the part of the time in which the scanner is live, where singles are known.
     """
     settings = dict(locals())
     components = read_norm(normalization)
     layout, info = read_layout(like)
     inputs = [normalization, data_path(read_header(normalization, complete=False))]
     check_sinogram_output(output, layout, [*inputs, like], arrays=2)
+    singles, why = None, "left out, as asked"
+    if dead_time:
+        singles, why = block_singles(like, info, layout.scanner)
+        inputs += [path for path in [singles_file(like, info)] if path.is_file()]
+    live = None
+    if singles is not None:
+        live = _live(components, singles)
+        why = (
+            f"{live['mean']:.4g} of singles pass on average, {live['least']:.4g} where it is "
+            f"least, at {singles.mean():.4g} singles/s per block; a pair passes the product of two"
+        )
     rows = [
         ("norm", f"{normalization}, {text.scanner(components.scanner)}"),
         ("layout", f"of {like}: {text.layout(layout)}"),
+        ("dead time", why if live else f"not in the factors: {why}"),
         *(("note", note) for note in components.notes),
     ]
     print(text.table(rows), flush=True)
-    factors = mmr_factors(components, layout)
-    live = factors[factors > 0]
+    factors = mmr_factors(components, layout, singles_per_s=singles)
+    counting = factors[factors > 0]
     found = {
-        "least": float(live.min(initial=np.inf)),
-        "mean": float(live.mean(dtype=np.float64)) if live.size else 0.0,
-        "most": float(live.max(initial=0)),
-        "gaps": factors.size - live.size,
+        "least": float(counting.min(initial=np.inf)),
+        "mean": float(counting.mean(dtype=np.float64)) if counting.size else 0.0,
+        "most": float(counting.max(initial=0)),
+        "gaps": factors.size - counting.size,
         "bins": factors.size,
     }
     record = provenance(
@@ -59,7 +75,10 @@ def norm(
         unit="1",
         quantity="factors m that multiply expected counts, summed over each bin's crystal pairs",
         factors=found,
-        dead_time=False,
+        dead_time=live is not None,
+        live_fractions=live,
+        dead_time_note=why,
+        attenuation=False,
         notes=components.notes,
     )
     # The scan's duration and corrections are not the factors'; a unit here would be the image's.
@@ -71,3 +90,9 @@ def norm(
         ("gaps", f"{found['gaps']:,} of {found['bins']:,} bins have no crystal pair: 0"),
         ("written", output),
     ]))
+
+
+def _live(components, singles):
+    """Which part of singles passes, over the crystals, a dict."""
+    values = live_fractions(components, singles)[real_crystals(components.scanner)]
+    return {"mean": float(values.mean(dtype=np.float64)), "least": float(values.min())}

@@ -12,11 +12,13 @@ from recon.agreement import check_position
 from recon.chunks import chunks
 from recon.field_of_view import check_sizes, radius_mm, same_place
 from recon.grid import Grid
-from recon.io import FileError, check_counts, check_output, check_picture, like, read_image
+from recon.io import FileError, check_counts, check_output, check_picture, like
 from recon.io.image import is_interfile
+from recon.io.provenance import read_sidecar
 from recon.measurement import Measurement
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
+from recon.quantity import ACTIVITY, activity_in
 
 SUBSETS = 21
 SENSITIVITY_BYTES = 2 * memory.GIB
@@ -35,7 +37,8 @@ class Plan:
         subsets, iterations, order: of OSEM; iterations are passes over all subsets.
         psf_mm, post_filter_mm: FWHM along x, y, z; 0 for none.
         save_every: passes between images that are kept; None for the last alone.
-        preview: picture to draw, or None.
+        preview, quality: pictures to draw, or None.
+        calibration: recon.corrections.calibration.Calibration that makes the image Bq/mL, or None.
         device, device_reason: 'cpu' or 'cuda', and why.
         inputs: all files that are read, which no output may replace.
     Raises:
@@ -54,6 +57,8 @@ class Plan:
     post_filter_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     save_every: int | None = None
     preview: Path | None = None
+    quality: Path | None = None
+    calibration: object = None
     device: str = "cpu"
     device_reason: str = ""
     inputs: tuple[Path, ...] = ()
@@ -117,8 +122,9 @@ class Plan:
             path = self.image_path(number)
             is_interfile(path)  # refuses a name that is no image's
             check_output(path, self.inputs)
-        if self.preview:
-            check_picture(self.preview, "--preview", self.inputs)
+        for flag, path in (("--preview", self.preview), ("--quality", self.quality)):
+            if path:
+                check_picture(path, flag, self.inputs)
 
     def _check_memory(self):
         free = memory.available(self.device)
@@ -152,6 +158,11 @@ class Plan:
                 f"memory, where {memory.in_gib(free)} are free; close other programs or use a "
                 "machine with more memory"
             )
+
+    @property
+    def unit(self):
+        """Unit of the image that is written."""
+        return ACTIVITY if self.calibration else self.measurement.unit
 
     @property
     def kept_passes(self):
@@ -219,7 +230,10 @@ class Plan:
         """First image (x, y, z), float32: that of `start`, or 1 in a cylinder and 0 outside it."""
         if self.start is None:
             return np.broadcast_to(self._seen, self.grid.shape).astype(np.float32)
-        image = read_image(self.start, self.grid.patient_position)[0]
+        unit, position = self.measurement.unit, self.grid.patient_position
+        image, _, note = activity_in(self.start, unit, position)
+        if note:
+            print(text.table([("note", note)]))
         check_counts(image, self.start, "activity", axes=("x", "y", "z"))
         if not image.any():
             raise FileError(
@@ -240,7 +254,7 @@ class Plan:
             yield "TOF", text.time_of_flight(layout)
         yield "factors", " × ".join(files.factor_names())
         yield "background", files.background_name()
-        yield "image", f"{self.output} in {files.unit}, {text.grid(self.grid)}"
+        yield "image", f"{self.output} in {self.unit}, {text.grid(self.grid)}"
         yield "position", text.position(self.grid.patient_position)
         passes = "1 pass" if self.iterations == 1 else f"{self.iterations} passes"
         yield (
@@ -266,6 +280,11 @@ class Plan:
 
     def _notes(self):
         yield from self.measurement.notes()
+        efficiency = self.measurement.efficiency
+        if self.calibration and not (efficiency and read_sidecar(efficiency).get("dead_time")):
+            yield (
+                "no factor is known to hold dead time: Bq/mL are too low by what the scanner missed"
+            )
         if self.frame is not None and is_interfile(self.output):
             yield (
                 f"{self.output} keeps the voxels of --grid-like but not its index order and "

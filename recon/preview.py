@@ -35,9 +35,7 @@ def draw(image, grid, path, *, title, unit):
     from matplotlib.figure import Figure
 
     image = backend.to_device(image, "cpu")
-    at = middle_of_activity(image)
-    limits = [_limits(grid, axis) for axis in range(3)]
-    sides = [high - low for low, high in limits]
+    sides = [high - low for low, high in grid.extent]
     widths, height = [sides[across] for _, across, _, _ in PANELS], max(sides[1], sides[2])
     in_per_mm = min(3 * _WIDTH_IN / sum(widths), _HEIGHT_IN / height)
     size = (
@@ -46,7 +44,23 @@ def draw(image, grid, path, *, title, unit):
     )
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     figure.suptitle(title, fontsize=11)
-    axes = figure.subplots(1, 3, width_ratios=widths)
+    draw_slices(figure, image, grid, unit=unit, in_per_mm=in_per_mm)
+    with replacing(path) as name:
+        figure.savefig(name)
+
+
+def draw_slices(figure, image, grid, *, unit, in_per_mm):
+    """Draws the three slices and their scale into a figure or a part of one.
+
+    Args:
+        figure: Matplotlib's Figure or SubFigure.
+        image, grid, unit: as for `draw`.
+        in_per_mm: how large, about: of a thin panel there are fewer letters.
+    """
+    at = middle_of_activity(image)
+    limits = [_limits(grid, axis) for axis in range(3)]
+    sides = [high - low for low, high in limits]
+    axes = figure.subplots(1, 3, width_ratios=[sides[across] for _, across, _, _ in PANELS])
     slices = [_slice(image, at, across, up) for _, across, up, _ in PANELS]
     values = np.concatenate([part.ravel() for part in slices])
     top = float(np.percentile(values, _BLACK)) or float(values.max()) or 1.0
@@ -57,8 +71,6 @@ def draw(image, grid, path, *, title, unit):
     bar = figure.colorbar(drawn, ax=axes, extend=beyond, shrink=0.9, aspect=30, pad=0.01)
     bar.set_label(unit, fontsize=9)
     bar.ax.tick_params(labelsize=8)
-    with replacing(path) as name:
-        figure.savefig(name)
 
 
 def middle_of_activity(image):

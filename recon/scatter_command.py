@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from recon import backend, text
+from recon import backend, quantity, text
 from recon.agreement import check_per_cm, check_position
 from recon.command_line import command_line
 from recon.corrections.energy_window import check_energies
@@ -58,7 +58,7 @@ def scatter(
     Args:
         scan: Prompts as counted, a STIR Interfile header (.hs).
         image: Activity (.nii.gz, .nii or .hv) that `countless recon` made of this scan with this
-            efficiency.
+            efficiency; in Bq/mL or SUV its .json says how to go back to counts.
         mu_map: Attenuation at 511 keV in 1/cm (.hv, .nii, .nii.gz), bed and all.
         output: Sinogram to write (.hs), with a .json beside it that says how.
         efficiency: Sinogram m that multiplies expected counts, without attenuation; as for `recon`.
@@ -71,7 +71,8 @@ def scatter(
         picture: Picture to draw of counts and scatter across the scanner (.png, .pdf, .svg, .jpg).
     """
     settings = dict(locals())
-    measurement = Measurement(scan=scan, efficiency=efficiency, background=randoms)
+    measurement = Measurement(scan=scan, efficiency=efficiency,
+                              background=(randoms,) if randoms else ())
     layout = measurement.layout
     inputs = (*measurement.paths, image, mu_map)
     _check_outputs(settings, layout, inputs)
@@ -118,6 +119,7 @@ def scatter(
         model=model,
         scatter_scale={"from": scale} | asdict(found),
         sums=asdict(sums) | {"scatter": sums.scatter, "scatter_fraction": sums.fraction},
+        profile=asdict(profile),
         sampling=asdict(USUAL),
         multiple_scatter=asdict(estimate.multiple) if estimate.multiple else None,
         device=f"{device} ({reason})",
@@ -210,15 +212,12 @@ def _read_images(measurement, image, mu_map):
     found = []
     for path, what in ((image, "activities"), (mu_map, "attenuation in 1/cm")):
         check_position(path, position, scan)
-        array, grid, info = read_image(path, position)
+        if path == image:
+            array, grid, _ = quantity.activity_in(path, measurement.unit, position)
+        else:
+            array, grid, _ = read_image(path, position)
         check_counts(array, path, what, axes=("x", "y", "z"))
         found.append((array, grid))
-        if path == image and info.get("unit", measurement.unit) != measurement.unit:
-            raise FileError(
-                f"{image} is in {info['unit']}, where the factors make counts of "
-                f"{measurement.unit}; give the image that countless recon made with this "
-                "--efficiency"
-            )
     if not found[0][0].any():
         raise FileError(f"{image} is 0 everywhere, so nothing scatters; give the scan's image")
     ends = (grid.extent for _, grid in found)
@@ -239,7 +238,7 @@ def _notes(settings, measurement):
     ).notes()
     if not measurement.background and settings["scale"] == "tails":
         yield "without --randoms all that the tails count is taken for scatter"
-    used = {entry.get("sha256") for entry in read_sidecar(image).get("inputs", [])}
+    used = quantity.hashes(read_sidecar(image))
     for path in filter(None, (scan, measurement.efficiency)):
         if used and sha256(files_read(path)[-1]) not in used:
             yield (

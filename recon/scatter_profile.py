@@ -68,7 +68,19 @@ def draw(profile, path, *, title=""):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 6), dpi=150, layout="constrained")
-    above, below = figure.subplots(2, sharex=True)
+    figure.suptitle(title, fontsize=11)
+    plot(*figure.subplots(2, sharex=True), profile)
+    with replacing(path) as name:
+        figure.savefig(name)
+
+
+def plot(above, below, profile):
+    """Draws the profile into two of Matplotlib's Axes: over all lines, and in the tails alone.
+
+    Args:
+        above, below: Axes.
+        profile: ScatterProfile.
+    """
     data, tail_data = (
         (prompts - randoms) / 1000
         for prompts, randoms in ((profile.prompts, profile.randoms),
@@ -80,7 +92,7 @@ def draw(profile, path, *, title=""):
     above.plot(profile.mm, profile.scatter / 1000, label="scatter", linewidth=1.5)
     if (profile.single < profile.scatter).any():
         above.plot(profile.mm, profile.single / 1000, "--", label="single scatter", linewidth=1.2)
-    above.set_title(title, fontsize=11)
+    above.set_title("all lines", fontsize=10)
     above.set_ylim(bottom=min(0, data.min()))
     used = profile.tail_share > 0
     if used.any():
@@ -99,5 +111,3 @@ def draw(profile, path, *, title=""):
         ax.spines[["top", "right"]].set_visible(False)
         if ax.get_legend_handles_labels()[0]:
             ax.legend(frameon=False, fontsize=8)
-    with replacing(path) as name:
-        figure.savefig(name)

@@ -4,17 +4,11 @@ import math
 
 from recon import memory
 from recon.io import FileError, check_output
+from recon.io.interfile_data import study_of
+
+__all__ = ["check_sinogram_output", "study_of"]
 
 _PROGRAM = 300 << 20  # bytes: Python, its libraries and what a step takes
-
-_STUDY = (
-    "patient_position", "isotope", "half_life_s", "branching_ratio", "duration_s", "start_s",
-)
-
-
-def study_of(info):
-    """What an estimate has in common with the scan it is of, from the scan's header; a dict."""
-    return {name: info[name] for name in _STUDY if name in info}
 
 
 def check_sinogram_output(path, layout, inputs, *, arrays):

@@ -17,9 +17,9 @@ ENDS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 _NAMED = 12  # as wide as the longest name in a table, and a space
 
 
-def table(rows):
-    """Rows (name, text) as lines of text, wrapped to the terminal's width."""
-    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
+def table(rows, width=None):
+    """Rows (name, text) as lines of text, wrapped to a width, by default the terminal's."""
+    width = width or max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
     return "\n".join(
         textwrap.fill(
             f"{name:<{_NAMED}}{text}",

@@ -30,7 +30,11 @@ def test_version_is_the_packages(capsys):
     assert capsys.readouterr().out.strip() == __version__
 
 
-@pytest.mark.parametrize("command", [["recon"], ["info"], ["demo"], ["benchmark", "projector"]])
+@pytest.mark.parametrize(
+    "command",
+    [["recon"], ["info"], ["demo"], ["quantify"], ["calibrate"], ["efficiencies"],
+     ["benchmark", "projector"]],
+)
 def test_every_command_can_be_loaded_and_has_help(command, capsys):
     assert countless.main([*command, "--help"]) == 0
     assert "Usage: countless" in capsys.readouterr().out

@@ -24,6 +24,7 @@ RECON_LEVELS = (
     ("listmode",),
     ("acquisition",),
     ("algorithms", "corrections"),
+    ("quantity",),
     ("learned",),
 )
 

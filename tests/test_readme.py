@@ -1,18 +1,23 @@
-"""What the README shows works: its Python runs, its commands parse, its links lead somewhere."""
+"""What the README shows works: its Python and its commands run, its links lead somewhere."""
 
 import re
 import shlex
+import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import countless
-from recon import Scanner, SinogramLayout
-from recon.io import read_image, write_sinogram
+from recon import Grid, Scanner, SinogramLayout, SinogramProjector
+from recon.io import read_image, write_image, write_sinogram
+from tests.recon.io.test_dicom import write_slice
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+OUTPUTS = ("-o", "--delayed-out", "--curve", "--picture", "--preview")
+HEAD_SLICES = 66
 
 
 def blocks(language):
@@ -42,10 +47,76 @@ def test_python_of_the_readme_writes_an_image(scan, code):
     assert info["unit"] == "counts/mm"
 
 
-@pytest.mark.parametrize("words", [w for w in commands() if w[0] == "countless"], ids=shlex.join)
-def test_a_command_of_the_readme_is_one(words):
+@pytest.fixture(scope="module")
+def files(reference, tmp_path_factory):
+    """A folder with the files that the README's commands name and do not make themselves."""
+    folder = tmp_path_factory.mktemp("readme")
+    brain, thorax = reference / "mmr_brain_0.6s", reference / "stir" / "thorax"
+    shutil.copy(brain / "PET_ACQ_small.l.hdr.STIR", folder / "list.l.hdr")
+    for path in (brain / "small_listmode_file.l", reference / "mmr_norm" / "norm.n.hdr",
+                 reference / "mmr_norm" / "norm.n"):
+        shutil.copy(path, folder)
+    for name in ("prompts", "mult", "additive"):
+        for suffix in (".hs", ".s"):
+            shutil.copy(thorax / f"{name}{suffix}", folder)
+    (folder / "ct").mkdir()
+    for number in range(HEAD_SLICES):
+        write_head_slice(folder / "ct", number)
+    write_phantom(folder)
+    yield folder
+    for path in folder.rglob("*.s"):  # 290 MB each
+        path.unlink()
+
+
+def write_head_slice(folder, number, rows=64, mm=4.0):
+    """A slice of a CT of water in the outline of the list's head, as long as the scanner."""
+    x, y = np.meshgrid(*(np.arange(rows) * mm - (rows - 1) / 2 * mm,) * 2)
+    water = (x / 75) ** 2 + ((y - 15) / 100) ** 2 <= 1
+    z = mm * (number - (HEAD_SLICES - 1) / 2)
+    top = z > 55  # of the head
+    stored = np.where(water & ~top, 512, 12).astype(np.uint16)  # 2 × 512 − 1024 is water's 0 HU
+    corner = (x[0, 0], y[0, 0], z)
+    write_slice(folder / f"{number}.dcm", stored, corner, PixelSpacing=[mm, mm],
+                Rows=rows, Columns=rows)
+
+
+def write_phantom(folder):
+    """A phantom's scan, its activity and its mu map, of a small scanner."""
+    layout = SinogramLayout.of(Scanner.preset("tiny"))
+    grid = Grid.centred(shape=(41, 41, 11), voxel_mm=(4, 4, 4))
+    activity = np.where(grid.cylinder(70.0), np.float32(1), np.float32(0)) * np.ones(grid.shape)
+    activity = activity.astype(np.float32)
+    lines = SinogramProjector(layout, grid)(activity)
+    crystals, rings = layout.pair_counts()
+    expected = crystals * rings * lines * np.exp(-0.0096 * lines)
+    prompts = np.random.default_rng(3).poisson(5 * expected).astype(np.float32)
+    write_sinogram(folder / "phantom.hs", prompts, layout, {"patient_position": "HFS"})
+    write_image(folder / "phantom.nii.gz", activity, grid, unit="Bq/mL")
+    write_image(folder / "phantom-mu.nii.gz", np.float32(0.096) * activity, grid, unit="1/cm")
+
+
+@pytest.mark.parametrize(
+    "words", [w for w in commands() if w[0] == "countless" and w[1] != "benchmark"], ids=shlex.join
+)
+def test_a_command_of_the_readme_runs(files, monkeypatch, words):
+    monkeypatch.chdir(files)
+    assert countless.main(words[1:]) == 0
+    outputs = [word for flag, word in pairwise(words) if flag in OUTPUTS]
+    assert all((files / output).stat().st_size > 0 for output in outputs)
+
+
+@pytest.mark.parametrize(
+    "words", [w for w in commands() if w[:2] == ["countless", "benchmark"]], ids=shlex.join
+)
+def test_a_benchmark_of_the_readme_is_one(words):
     command, *_ = countless.app.parse_args(words[1:], exit_on_error=False, print_error=False)
-    assert command.__name__.replace("_", "-") == words[1]
+    assert command.__name__.replace("_", "-") == words[2]
+
+
+def test_every_command_has_an_example_in_the_readme():
+    shown = {words[1] for words in commands() if words[0] == "countless"}
+    known = {name for name in countless.app if not name.startswith("-")}
+    assert known - {"demo"} <= shown | {"benchmark"}  # `make demo` runs it
 
 
 @pytest.mark.parametrize("words", [w for w in commands() if w[0] == "make"], ids=shlex.join)

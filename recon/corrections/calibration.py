@@ -48,7 +48,8 @@ class Isotope:
 
 # Half-lives and summed positron intensities: ENSDF, Brookhaven's evaluated nuclear structure data
 # file, as archived in paceENSDF 0.6.3. Y-90 has pairs instead of beta plus: Selwyn et al., Appl.
-# Radiat. Isot. 65, 318-327, 2007.
+# Radiat. Isot. 65, 318-327, 2007. Ge-68 of phantoms emits Ga-68's positrons, at its own half-life
+# of 270.95 d: Audi et al., Nucl. Phys. A 729, 2003.
 ISOTOPES = {
     name: Isotope(name=name, half_life_s=half_life_s, positron_fraction=fraction)
     for name, half_life_s, fraction in (
@@ -58,6 +59,7 @@ ISOTOPES = {
         ("F-18", 6586.2, 0.9673),
         ("Cu-64", 45722.16, 0.1749),
         ("Ga-68", 4062.6, 0.8891),
+        ("Ge-68", 270.95 * 86400, 0.8891),
         ("Rb-82", 75.45, 0.9500),
         ("Zr-89", 282276.0, 0.2274),
         ("Y-90", 230580.0, 31.86e-6),
@@ -66,7 +68,8 @@ ISOTOPES = {
 }
 _ELEMENTS = {
     "carbon": "C", "nitrogen": "N", "oxygen": "O", "fluorine": "F", "copper": "Cu",
-    "gallium": "Ga", "rubidium": "Rb", "zirconium": "Zr", "yttrium": "Y", "iodine": "I",
+    "gallium": "Ga", "germanium": "Ge", "rubidium": "Rb", "zirconium": "Zr", "yttrium": "Y",
+    "iodine": "I",
 }  # fmt: skip
 
 

@@ -35,12 +35,14 @@ class Fit:
         updates: how many were made.
         change: largest relative change of a value in the last one.
         converged: whether that is below the tolerance.
+        errors: `relative_errors` of the values, or None where they were not asked for.
     """
 
     values: np.ndarray
     updates: int
     change: float
     converged: bool
+    errors: np.ndarray | None = None
 
 
 def fit_crystals(
@@ -95,6 +97,38 @@ def fit_fan_sums(fans, layout, *, updates=500, tolerance=1e-6, watch=None):
             f"got {fans.shape}"
         )
     return _fit(lambda s: _divide(fans, s), pairs.partners, real, updates, tolerance, watch)
+
+
+def relative_errors(values, layout, *, expected=None, background=None):
+    """Statistical standard deviation of each fitted value as a fraction of it.
+
+    One over the root of the Fisher information on its logarithm,
+
+        sum over its pairs of (s_i s_j w)^2 / (expected counts of the bin);
+
+    the errors of the partners are left out: each pair has another, and together they average out.
+
+    Args:
+        values: s as `fit_crystals` found them, (rings, crystals).
+        layout, expected, background: what it found them with.
+    Returns:
+        float64 (rings, crystals); infinite where a crystal counts nothing.
+    """
+    pairs = Coincidences(layout)
+    values = np.asarray(values, np.float32)
+    information = np.zeros(values.shape)
+    for views in pairs.chunks():
+        mean, weight = pairs.sums(values, views), np.float32(1)
+        if expected is not None:
+            weight = np.broadcast_to(expected, pairs.layout.shape)[views]
+            mean *= weight
+        if background is not None:
+            mean += np.broadcast_to(background, pairs.layout.shape)[views]
+        square = np.broadcast_to(np.square(weight), mean.shape)
+        information += pairs.fans(_divide(square, mean), np.square(values), views)
+    information *= np.square(values, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        return 1 / np.sqrt(information)
 
 
 class _Sums:

@@ -17,6 +17,8 @@ Hogg et al., IEEE NSS Conf Rec 4, 2001, and Jacobson and Thielemans, IEEE NSS Co
 (maximum likelihood).
 """
 
+import math
+
 import numpy as np
 
 from recon.corrections.coincidences import Coincidences, real_crystals
@@ -111,7 +113,7 @@ def randoms_from_singles(singles_per_s, layout, duration_s, *, window_ps=None):
         singles_per_s: rate of each crystal in 1/s, constant over the duration, (rings, crystals);
             of blocks or buckets see `crystal_singles`.
         layout: SinogramLayout; time-of-flight bins get the part of the window that they cover.
-        duration_s: of the scan; singles that decay need the mean of their products' decay.
+        duration_s: of the scan, times `mean_of_squares` for singles that decay.
         window_ps: full width 2 tau of the coincidence window; default the scanner's.
     Returns:
         float32 (view, radial, [tof,] plane), expected counts.
@@ -131,6 +133,20 @@ def randoms_from_singles(singles_per_s, layout, duration_s, *, window_ps=None):
         covered = layout.tof_bins * layout.tof_mashing * layout.scanner.tof_bin_ps
         part = min(1.0, covered / window_ps)
     return randoms(singles_per_s, layout, scale=part * window_ps * 1e-12 * duration_s)
+
+
+def mean_of_squares(isotope, duration_s):
+    """The mean of a decaying activity's square over the square of its mean, at least 1.
+
+    (x / 2) / tanh(x / 2), x = ln 2 duration / half-life: randoms go with the square of the singles,
+    of which a scan's list tells the mean.
+
+    Args:
+        isotope: `recon.corrections.calibration.Isotope`, whose decay the singles follow.
+        duration_s: of the scan.
+    """
+    half = math.log(2) * duration_s / isotope.half_life_s / 2
+    return half / math.tanh(half) if half else 1.0
 
 
 def crystal_singles(group_rates, scanner, *, efficiencies=None):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from recon.io import interfile_image, nifti
 from recon.io.files import FileError
+from recon.io.interfile_data import study_of
 from recon.io.provenance import read_sidecar
 
 
@@ -14,15 +15,17 @@ def read_image(path, patient_position="HFS"):
         path: .hv, .nii or .nii.gz.
         patient_position: how the patient lay, for formats that do not say (NIfTI).
     Returns:
-        float32 array (x, y, z), its Grid, and info, a dict; `unit` in it where it is known.
+        float32 array (x, y, z), its Grid, and info, a dict: `unit` and facts of the study, as far
+        as the header or, for NIfTI, the .json beside it says them.
     Raises:
         FileError: the image is missing or cannot be used.
     """
     if is_interfile(path):
         return interfile_image.read_image(path)
     array, grid, _ = nifti.read_nifti(path, patient_position)
-    unit = read_sidecar(path).get("unit")
-    return array, grid, {"notes": []} | ({"unit": unit} if unit else {})
+    said = read_sidecar(path)
+    unit = {"unit": said["unit"]} if said.get("unit") else {}
+    return array, grid, study_of(said.get("study") or {}) | {"notes": []} | unit
 
 
 def write_image(path, array, grid, *, unit="", sidecar=None, frame=None, info=None):
@@ -35,11 +38,13 @@ def write_image(path, array, grid, *, unit="", sidecar=None, frame=None, info=No
         unit: of the numbers.
         sidecar: dict of `recon.io.provenance`; without it the .json holds version, unit and date.
         frame: of `like`, for the index order and affine of another image.
-        info: dict with facts of the study, which Interfile headers have keys for.
+        info: dict with facts of the study, for the .json and the header of an Interfile image.
     Raises:
         FileError: the place cannot be written, or the suffix is of no such format.
         ValueError: the array is not of the grid's shape.
     """
+    study = study_of(info or {})
+    sidecar = ({"study": study} if study else {}) | (sidecar or {})
     if not is_interfile(path):
         nifti.write_nifti(path, array, grid, unit=unit, sidecar=sidecar, frame=frame)
         return

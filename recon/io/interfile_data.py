@@ -24,6 +24,9 @@ _KINDS = {
         "a sinogram",
     ),
 }
+_STUDY = (
+    "patient_position", "isotope", "half_life_s", "branching_ratio", "duration_s", "start_s",
+)
 # What info calls it -> key.
 _TIMES = {
     "duration_s": "image duration (sec) [1]",
@@ -154,6 +157,11 @@ def study_info(header):
         "notes": notes,
     }
     return {key: value for key, value in info.items() if value is not None}
+
+
+def study_of(info):
+    """What an estimate or image has in common with the scan it is of, from the scan's info."""
+    return {name: info[name] for name in _STUDY if name in info}
 
 
 def header_text(info, data_name, kind, geometry):

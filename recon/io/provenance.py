@@ -94,7 +94,7 @@ def write_json(path, content):
     Raises:
         FileError: the place cannot be written.
     """
-    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False)
     with replacing(path) as name:
         name.write_text(text + "\n", encoding="utf-8")
 
@@ -130,12 +130,12 @@ def _now():
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _plain(value):
-    """Numbers, text, lists and dicts only, for JSON."""
+def plain(value):
+    """The value as JSON holds it: numbers, text, lists and dicts only; NaN and infinities null."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and value - value != 0:

@@ -213,10 +213,18 @@ def _study(header, scanner):
     info["patient_position"] = position
     window = [header.number(_WINDOW.format(end), None) for end in ("lower", "upper")]
     info["energy_window_kev"] = None if None in window else tuple(window)
+    info["singles_per_s"] = _singles(header)
     info["study_time"] = _time(header, "study")
     info["injection_time"] = _time(header, "tracer injection")
     info["originating_system"] = scanner.name
     return {key: value for key, value in info.items() if value is not None} | {"notes": notes}
+
+
+def _singles(header):
+    """Singles rate of each bucket, as headers of sinograms have it; None where one is missing."""
+    count = header.integer("%number of buckets", 0, least=0)
+    rates = [header.number(f"%bucket singles rate [{k}]", None) for k in range(1, count + 1)]
+    return rates if rates and None not in rates else None
 
 
 def _time(header, what):

@@ -50,8 +50,65 @@ def test_the_sidecar_says_how(folder):
     run()
     said = json.loads((folder / "m.json").read_text())
     assert said["command"] == "countless norm norm.n.hdr --like scan.hs --output m.hs"
-    assert [entry["path"] for entry in said["inputs"]] == ["norm.n.hdr", "norm.n"]
+    assert [entry["path"] for entry in said["inputs"]] == ["norm.n.hdr", "norm.n", "scan.json"]
     assert (said["unit"], said["dead_time"]) == ("1", False)
+    assert said["dead_time_note"].startswith("no singles rates are known")
+
+
+def with_singles(rates):
+    """Writes scan.hs as `countless histogram` does, with these singles beside it."""
+    said = {"mean_singles_per_second_by_block": rates}
+    write_sinogram("scan.hs", np.zeros(LAYOUT.shape, np.float32), LAYOUT, sidecar=said)
+
+
+def test_singles_beside_the_scan_make_its_dead_time(folder, capsys):
+    singles = [1e5] * 223 + [2e5]
+    with_singles(singles)
+    assert run() == 0
+    components = read_norm("norm.n.hdr")
+    np.testing.assert_array_equal(
+        read_sinogram("m.hs")[0],
+        mmr_factors(components, LAYOUT, singles_per_s=np.reshape(singles, (8, 28))),
+    )
+    said = json.loads((folder / "m.json").read_text())
+    # exp(-1.116e-6 x 1e5 / 2) = 0.9457 in all buckets but one, 0.8944 there: by hand.
+    assert said["dead_time"] is True
+    assert said["live_fractions"]["mean"] == pytest.approx(0.9455, abs=1e-4)
+    assert said["live_fractions"]["least"] == pytest.approx(0.8944, abs=1e-4)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "0.9455 of singles pass on average, 0.8944 where it is least" in printed
+
+
+def test_dead_time_can_be_left_out(folder, capsys):
+    with_singles([1e5] * 224)
+    assert countless.main(["norm", "norm.n.hdr", "--like", "scan.hs", "-o", "m.hs",
+                           "--no-dead-time"]) == 0
+    np.testing.assert_array_equal(
+        read_sinogram("m.hs")[0], mmr_factors(read_norm("norm.n.hdr"), LAYOUT)
+    )
+    assert json.loads((folder / "m.json").read_text())["dead_time_note"] == "left out, as asked"
+    assert "not in the factors: left out, as asked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rates", "why"),
+    [
+        (None, "the list held no singles in the scan's time"),
+        ([1e5] * 220 + [None] * 4, "the singles rates of 4 of 224 blocks are not known"),
+    ],
+)
+def test_without_all_singles_dead_time_is_left_out_and_said(folder, capsys, rates, why):
+    with_singles(rates)
+    assert run() == 0
+    assert why in " ".join(capsys.readouterr().out.split())
+    assert json.loads((folder / "m.json").read_text())["dead_time"] is False
+
+
+@pytest.mark.parametrize("rates", [[1e5] * 225, [-1.0] * 224, "many", [[1e5] * 28] * 8])
+def test_singles_that_are_not_the_scanners_are_refused(folder, capsys, rates):
+    with_singles(rates)
+    assert run() == 2
+    assert "scan.json has singles rates" in capsys.readouterr().err
 
 
 def other_scanner(folder):

@@ -87,7 +87,7 @@ def test_an_mmr_scan_of_span_11_with_all_its_files_fits_two_gib(reference, tmp_p
         measurement=Measurement(
             scan=template,
             efficiency=template,
-            background=template,
+            background=(template,),
             mu_map=reference / "mmr_nema_mu_map" / "mu_map.hv",
         ),
         output=tmp_path / "image.nii.gz",

@@ -7,10 +7,15 @@ import pytest
 
 import countless
 from recon import Scanner, SinogramLayout
-from recon.corrections.randoms import randoms, randoms_from_delayeds
+from recon.corrections.randoms import (
+    crystal_singles,
+    randoms,
+    randoms_from_delayeds,
+    randoms_from_singles,
+)
 from recon.histogram_command import histogram
 from recon.io import read_sinogram, write_sinogram
-from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, tag, written
+from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, singles, tag, written
 
 TINY = SinogramLayout.of(Scanner.preset("tiny"))
 STUDY = {"duration_s": 60.0, "patient_position": "FFS"}
@@ -113,6 +118,113 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(folder, capsys, value,
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
     assert sorted(folder.iterdir()) == before
+
+
+BLOCKS = [[1000.0 * (k % 3 + 1) for k in range(8)]]  # tiny has 1 block along and 8 around
+
+
+def counted(rates=BLOCKS[0], layout=TINY, **study):
+    """Writes scan.hs as `countless histogram` does, with its singles beside it."""
+    said = {"mean_singles_per_second_by_block": rates}
+    write_sinogram("scan.hs", np.zeros(layout.shape, np.float32), layout, STUDY | study,
+                   sidecar=said)
+
+
+def from_singles(*words, singles="scan.hs"):
+    return countless.main(["randoms", "--singles", singles, "-o", "r.hs", *map(str, words)])
+
+
+def test_singles_of_blocks_make_randoms(folder, capsys):
+    counted()
+    assert from_singles() == 0
+    found, layout, info = read_sinogram("r.hs")
+    expected = randoms_from_singles(crystal_singles(BLOCKS, TINY.scanner), TINY, 60)
+    assert (layout, info["duration_s"]) == (TINY, 60)
+    np.testing.assert_array_equal(found, expected)
+    # A pair of crystals of 1/20 of 1000 and 2000 per second in 60 s and 1 ns: 50 x 100 x 6e-8.
+    np.testing.assert_allclose(np.unique(found / (50 * 50 * 6e-8)).round(5), [1, 2, 3, 4, 6, 9])
+    said = json.loads((folder / "r.json").read_text())
+    assert said["singles_per_second"] == sum(BLOCKS[0])
+    assert (said["decay_factor"], said["coincidence_window_ps"]) == (1, 1000)
+    assert [entry["path"] for entry in said["inputs"]] == ["scan.json"]
+    out = " ".join(capsys.readouterr().out.split())
+    assert "of an unknown isotope: singles are taken as constant" in out
+    assert "15,000 per second in 8 blocks" in out
+
+
+def test_decay_raises_randoms_above_those_of_the_mean_singles(folder):
+    counted(isotope="O-15", duration_s=122.24)
+    assert from_singles("--window-ps", 500) == 0
+    # Over one half-life: mean of squares (1 - 1/4) / (2 ln 2), mean (1 - 1/2) / ln 2.
+    ratio = (0.75 / (2 * np.log(2))) / (0.5 / np.log(2)) ** 2
+    expected = randoms_from_singles(crystal_singles(BLOCKS, TINY.scanner), TINY, 122.24,
+                                    window_ps=500)
+    np.testing.assert_allclose(read_sinogram("r.hs")[0], expected * ratio, rtol=1e-5)
+
+
+def test_the_two_estimates_agree_on_a_simulated_scan(folder, rng):
+    counted(rates=[2e6] * 8)
+    mean = randoms_from_singles(crystal_singles([[2e6] * 8], TINY.scanner), TINY, 60)
+    write_sinogram("late.hs", rng.poisson(mean).astype(np.float32), TINY, STUDY)
+    assert from_singles() == 0
+    expected = read_sinogram("r.hs")[0]
+    assert run() == 0
+    total = mean.sum(dtype=float)
+    assert abs(read_sinogram("r.hs")[0].sum(dtype=float) - total) < 4 * np.sqrt(total)
+    np.testing.assert_allclose(read_sinogram("r.hs")[0], expected, rtol=0.05)
+
+
+def test_a_lists_singles_reach_the_randoms_and_gaps_stay_empty(folder, reference):
+    words = [tag(0), *(singles(block, 8000) for block in range(224)), tag(1000)]
+    written(folder / "scan.l.hdr", LIST_HEADER, data=as_bytes(words))
+    histogram(folder / "scan.l.hdr", output=folder / "scan.hs", span=3, max_ring_difference=1)
+    assert from_singles("--norm", reference / "mmr_norm" / "norm.n.hdr") == 0
+    found, layout, _ = read_sinogram("r.hs")
+    np.testing.assert_array_equal(found > 0, np.broadcast_to(layout.mask(), found.shape))
+    inputs = [entry["path"].rsplit("/")[-1]
+              for entry in json.loads((folder / "r.json").read_text())["inputs"]]
+    assert inputs == ["scan.json", "norm.n.hdr", "norm.n"]
+    # Efficiencies move singles within a bucket: 128 crystals have its 8000 on average.
+    pairs = np.multiply(*layout.pair_counts()).sum(dtype=float)
+    assert found.sum(dtype=float) == pytest.approx(
+        pairs * (8000 / 128) ** 2 * 5860e-12 * 1.001, rel=1e-3)
+
+
+def test_the_real_list_has_no_singles_and_says_so(folder, reference, capsys):
+    listed = reference / "mmr_brain_0.6s" / "PET_ACQ_small.l.hdr.STIR"
+    histogram(listed, output=folder / "scan.hs", span=1, max_ring_difference=0)
+    assert from_singles() == 2
+    assert "the list held no singles in the scan's time; use delayeds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "randoms take --delayed or --singles"),
+        (["--singles", "scan.hs", "--delayed", "late.hs"], "randoms take --delayed or --singles"),
+        (["--singles", "scan.hs", "--list", "scan.l.hdr"], "--list belongs to --delayed"),
+        (["--delayed", "late.hs", "--norm", "norm.n.hdr"], "--norm belongs to --singles"),
+        (["--delayed", "late.hs", "--window-ps", "1"], "--window-ps belongs to --singles"),
+        (["--singles", "scan.hs", "--window-ps", "-1"], "coincidence window"),
+        (["--singles", "late.hs"], "late.json beside the scan says them"),
+        (["--singles", "scan.hs", "-o", "scan.hs"], "would overwrite the input scan.hs"),
+    ],
+)
+def test_delayeds_or_singles_are_asked_for(folder, capsys, words, message):
+    counted()
+    (folder / "late.json").unlink()
+    before = sorted(folder.iterdir())
+    words = words if "-o" in words else [*words, "-o", "r.hs"]
+    assert countless.main(["randoms", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_normalization_of_another_scanner_is_refused(folder, reference, capsys):
+    counted()
+    assert from_singles("--norm", reference / "mmr_norm" / "norm.n.hdr") == 2
+    assert "is of Siemens mMR, the scan of tiny" in capsys.readouterr().err
 
 
 def test_arc_corrected_delayeds_are_refused(folder, capsys):

@@ -173,6 +173,15 @@ def test_the_json_says_how(scan):
     assert len(record["scatter_scale"]["planes"]) == TINY.planes
 
 
+def test_an_image_in_activity_scatters_as_its_counts(folder, scan):
+    assert run("--scale", "absolute") == 0
+    expected = read_sinogram("scatter.hs")[0]
+    assert countless.main(["quantify", "image.nii.gz", "-o", "bq.nii.gz", "--calibration-factor",
+                           "7e4", "--isotope", "F-18", "--duration-s", "60"]) == 0
+    assert run("--scale", "absolute", "--image", "bq.nii.gz") == 0
+    np.testing.assert_allclose(read_sinogram("scatter.hs")[0], expected, rtol=1e-5)
+
+
 def test_a_picture_is_drawn_and_no_input_is_changed(folder, scan):
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert run("--randoms", "randoms.hs", "--picture", "p.png") == 0

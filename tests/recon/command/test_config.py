@@ -75,7 +75,7 @@ def test_a_short_flag_is_no_setting_and_is_named_with_its_line(run, scan):
     (scan / "run.yaml").write_text("subsets: 8\no: x.nii\n")
     result = run("recon", scan / "prompts.hs", "-o", scan / "x.nii", "--config", scan / "run.yaml")
     assert result.code == 2
-    assert "run.yaml, line 2: unknown setting `o`; known are scan, output, mu_map" in result.err
+    assert "run.yaml, line 2: unknown setting `o`; known are scan, output, span" in result.err
 
 
 @pytest.mark.parametrize("setting", ["iterations: 1.5", "subsets: 4.4", "save_every: 1.5"])

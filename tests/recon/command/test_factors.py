@@ -132,7 +132,7 @@ def tof(scan):
 
 
 def test_no_tof_sums_prompts_and_background(scan, tof):
-    measurement = Measurement(scan=scan / "prompts.hs", background=scan / "b.hs", tof=False)
+    measurement = Measurement(scan=scan / "prompts.hs", background=(scan / "b.hs",), tof=False)
     prompts, _, background = measurement.load()
     assert measurement.layout.shape == LAYOUT.shape
     assert np.array_equal(prompts, tof.sum(axis=2))

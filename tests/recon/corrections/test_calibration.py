@@ -32,7 +32,7 @@ def test_an_isotope_that_is_not_in_the_table_is_refused(name):
 
 
 def test_all_isotopes_in_use_are_there():
-    expected = "F-18 C-11 O-15 N-13 Ga-68 Cu-64 Zr-89 Rb-82 Y-90 I-124"
+    expected = "F-18 C-11 O-15 N-13 Ga-68 Ge-68 Cu-64 Zr-89 Rb-82 Y-90 I-124"
     assert set(ISOTOPES) == set(expected.split())
 
 

@@ -10,6 +10,7 @@ from recon.corrections.normalization import (
     efficiency_factors,
     live_fractions,
     mmr_factors,
+    singles_efficiencies,
 )
 from recon.io.siemens_norm import read_norm
 from sim import acquire
@@ -213,3 +214,18 @@ def test_efficiencies_average_1_over_crystals_that_count(rng):
     np.testing.assert_array_equal(fit.values == 0, truth == 0)
     assert fit.values[truth > 0].mean() == pytest.approx(1)
     np.testing.assert_allclose(fit.values, truth / truth[truth > 0].mean(), rtol=1e-4)
+
+
+def test_places_in_a_block_come_back_from_an_interference_that_is_their_product(components):
+    place = np.array([0, 0.9, 1.1, 1, 1.05, 1, 1, 1.05, 0.9], np.float32)
+    layout = SinogramLayout.of(MMR, max_ring_difference=0)
+    interference = np.ones((344, 9), np.float32)
+    radial = np.arange(344)
+    for view in range(9):
+        ends = place[layout.crystal_pairs()[0, view] % 9]
+        # A level for each radial bin, and any value where an end is in a gap.
+        interference[:, view] = np.where(ends.all(axis=1), ends.prod(axis=1), 7) * (1 + radial / 99)
+    ideal = replace(components, interference=interference, efficiencies=np.full((64, 504), 2.0))
+    found = singles_efficiencies(ideal)
+    expected = np.broadcast_to(place[np.arange(504) % 9], found.shape)
+    np.testing.assert_allclose(found / found.max(), expected / expected.max(), rtol=1e-5)

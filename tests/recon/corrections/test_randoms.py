@@ -6,6 +6,7 @@ import pytest
 from recon import Scanner, SinogramLayout
 from recon.corrections.coincidences import Coincidences, real_crystals
 from recon.corrections.fan_sums import fit_fan_sums
+from recon.corrections.normalization import singles_efficiencies
 from recon.corrections.randoms import (
     crystal_singles,
     randoms,
@@ -13,6 +14,8 @@ from recon.corrections.randoms import (
     randoms_from_singles,
     singles_from_delayeds,
 )
+from recon.io.siemens import read_list_mode
+from recon.io.siemens_norm import read_norm
 from tests.recon.reference_pairs import bin_efficiencies
 
 TINY, DEMO, MMR = (Scanner.preset(name) for name in ("tiny", "demo", "mMR"))
@@ -241,3 +244,43 @@ def test_delayeds_of_the_real_scan_keep_their_number_and_touch_no_gap(reference)
     found = randoms(fit.values, target)
     assert found.sum(dtype=float) == pytest.approx(35320, rel=1e-4)
     np.testing.assert_array_equal(found.any(axis=2), target.mask()[:, :, 0])
+
+
+def test_singles_of_buckets_give_the_real_scans_randoms(reference):
+    """Its list is shorter than the 2 s after which the mMR tells singles: they are from delayeds.
+
+    S = s / sqrt(2 tau T) of each crystal, summed to buckets as the list would tell them.
+    """
+    layout = SinogramLayout.of(MMR, max_ring_difference=60)
+    pairs, fans = Coincidences(layout), np.zeros((64, 504))
+    events = read_list_mode(reference / "mmr_brain_0.6s" / "PET_ACQ_small.l.hdr.STIR")
+    for chunk in events.chunks():
+        late = chunk.select(chunk.delayed)
+        fans += pairs.fan_sums_of_events(late.ring1, late.crystal1, late.ring2, late.crystal2)
+    live_s = MMR.coincidence_window_ps * 1e-12 * events.end_ms / 1000
+    fit = fit_fan_sums(fans, layout, tolerance=1e-4)
+    buckets = (fit.values / np.sqrt(live_s)).reshape(8, 8, 28, 18).sum(axis=(1, 3))
+    assert 4e6 < buckets.sum() < 7e6  # 5.4 million per second
+    singles = crystal_singles(buckets, MMR)
+    expected = singles * pairs.partners(singles) * live_s
+    assert expected.sum() / 2 == pytest.approx(35_320, rel=2e-3)
+    sums = [each.reshape(8, 8, 28, 18).sum(axis=(1, 3)) for each in (fans, expected)]
+    np.testing.assert_allclose(sums[1], sums[0], rtol=0.01)
+    # Within a bucket singles are not even: less is counted at the edges of a block, as a
+    # normalization of another day says.
+    norm = read_norm(reference / "mmr_norm" / "norm.n.hdr")
+    spread = crystal_singles(buckets, MMR, efficiencies=singles_efficiencies(norm))
+    spread = spread * pairs.partners(spread) * live_s
+    places = [each.reshape(-1, 9)[:, 1:].sum(axis=0) for each in (fans, expected, spread)]
+    ratios = places[0] / places[1], places[0] / places[2]
+    assert ratios[0][[0, 7]].max() < 0.92
+    np.testing.assert_allclose(ratios[1], 1, atol=0.04)
+    assert _deviance(fans, expected) - _deviance(fans, spread) > 200  # 226
+
+
+def _deviance(counts, expected):
+    """Twice the log likelihood that a perfect model of Poisson counts would have more."""
+    real = expected > 0
+    counts, expected = counts[real], expected[real] * counts.sum() / expected[real].sum()
+    logs = np.log(np.where(counts > 0, counts, 1) / expected)
+    return 2 * float(np.sum(counts * logs - (counts - expected)))

@@ -53,6 +53,13 @@ def test_a_list_is_of_the_mmr_with_span_1(list_header):
     assert [s.max_ring_difference for s in events.layout.segments[:4]] == [0, -1, 1, -2]
 
 
+def test_a_sinograms_header_gives_the_singles_of_its_buckets(sinogram_header):
+    rates = {"%bucket singles rate[1]": 24_000, "%bucket singles rate[2]": 16_008}
+    info = read_sinogram(sinogram_header({"%number of buckets": 2, **rates}))[3]
+    assert info["singles_per_s"] == [24_000, 16_008]
+    assert "singles_per_s" not in read_sinogram(sinogram_header({"%number of buckets": 2}))[3]
+
+
 def test_stray_carriage_returns_change_nothing(list_header):
     path = list_header()
     expected = read_list_mode(path).info

@@ -1,0 +1,18 @@
+"""Progress bars, to stderr, for what takes longer than a second."""
+
+import contextlib
+import sys
+
+from tqdm import tqdm
+
+
+@contextlib.contextmanager
+def updates():
+    """A bar of a fit's updates; gives the function to call after each with its largest change."""
+    with tqdm(unit=" updates", delay=1, file=sys.stderr, dynamic_ncols=True) as bar:
+
+        def watch(change):
+            bar.set_postfix_str(f"largest change {change:.1e}", refresh=False)
+            bar.update()
+
+        yield watch

@@ -1,0 +1,152 @@
+"""The whole chain as one command: what it makes, what it makes again, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from recon.io import read_image, read_sinogram, write_image, write_sinogram
+from recon.io.provenance import read_sidecar
+from tests.recon.command.conftest import GRID, LAYOUT, STUDY
+
+DELAYEDS = ("--randoms", "delayed", "--delayed", "delayed.hs")
+CHAIN = (*DELAYEDS, "--efficiency", "efficiency.hs",
+         "--mu-map", "mu.hv", "--scatter", "on", "--scatter-rounds", 1, "--subsets", 4,
+         "--iterations", 1, "--grid-like", "truth.hv")
+
+
+@pytest.fixture
+def folder(scan, monkeypatch):
+    """Folder with the scan of tests/recon/command and delayeds, in which the test runs."""
+    counts = np.random.default_rng(7).poisson(2, LAYOUT.shape).astype(np.float32)
+    write_sinogram(scan / "delayed.hs", counts, LAYOUT, STUDY)
+    water = np.where(GRID.cylinder(45.0), 0.096, 0) * np.ones(GRID.shape)
+    write_image(scan / "mu.hv", water.astype(np.float32), GRID, unit="1/cm")
+    monkeypatch.chdir(scan)
+    return scan
+
+
+@pytest.fixture
+def chain(run, folder):
+    """Runs the chain with more words, and gives what it printed."""
+
+    def chain(*words):
+        result = run("recon", "prompts.hs", "-o", "image.nii.gz", *CHAIN, *words)
+        assert result.code == 0, result.err
+        return result.out
+
+    return chain
+
+
+def test_the_chain_makes_what_the_commands_make_one_by_one(chain, run, folder):
+    chain()
+    common = ("--efficiency", "efficiency.hs", "--mu-map", "mu.hv")
+    for words in (
+        ("randoms", "--delayed", "delayed.hs", "-o", "r.hs"),
+        ("recon", "prompts.hs", "-o", "first.nii.gz", *common, "--randoms", "r.hs", "--subsets", 4,
+         "--iterations", 2, "--voxel-mm", 6, 6, LAYOUT.scanner.ring_spacing_mm),
+        ("scatter", "prompts.hs", "-o", "s.hs", *common, "--image", "first.nii.gz",
+         "--randoms", "r.hs"),
+        ("recon", "prompts.hs", "-o", "last.nii.gz", *common, "--randoms", "r.hs", "--scatter",
+         "s.hs", "--subsets", 4, "--iterations", 1, "--grid-like", "truth.hv"),
+    ):
+        result = run(*words)
+        assert result.code == 0, result.err
+    assert np.array_equal(read_image("image.nii.gz")[0], read_image("last.nii.gz")[0])
+    work = folder / "image.work"
+    assert np.array_equal(read_sinogram(work / "scatter1.hs")[0], read_sinogram("s.hs")[0])
+
+
+def test_randoms_and_scatter_are_summed_to_the_background(chain):
+    chain()
+    sums = [read_sinogram(f"image.work/{name}.hs")[0].sum(dtype=float)
+            for name in ("randoms", "scatter1")]
+    counts = read_sidecar("image.nii.gz")["counts"]
+    assert counts["background"] == pytest.approx(sum(sums), rel=1e-6)
+    assert min(sums) > 0
+
+
+def test_a_second_run_uses_all_that_was_made(chain, folder):
+    first = chain()
+    before = {path: path.stat().st_mtime_ns for path in (folder / "image.work").glob("*.s")}
+    image = read_image("image.nii.gz")[0]
+    again = chain()
+    assert (first.count("is used again"), again.count("is used again")) == (0, 3)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert np.array_equal(read_image("image.nii.gz")[0], image)
+
+
+def test_only_what_hangs_on_a_change_is_made_again(chain, folder):
+    chain()
+    delayed = read_sinogram("delayed.hs")[0]
+    write_sinogram(folder / "delayed.hs", delayed + 1, LAYOUT, STUDY)
+    assert chain().count("is used again") == 0  # randoms are in the images and the scatter
+    efficiency = read_sinogram("efficiency.hs")[0]
+    write_sinogram(folder / "efficiency.hs", efficiency / 2, LAYOUT, STUDY)
+    assert chain().count("is used again") == 1  # the randoms
+
+
+def test_an_output_that_was_lost_is_made_again(chain, folder):
+    chain()
+    (folder / "image.work" / "scatter1.s").unlink()
+    assert chain().count("is used again") == 2
+    assert (folder / "image.work" / "scatter1.s").is_file()
+
+
+def test_the_commands_are_shown_in_their_order(chain):
+    shown = [line.split("$ ")[1].split()[1] for line in chain().splitlines() if " $ " in line]
+    assert shown == ["randoms", "recon", "scatter"]
+
+
+def test_the_quality_page_is_drawn_in_the_work_folder_or_where_asked(chain, folder):
+    chain()
+    assert (folder / "image.work" / "quality.png").stat().st_size > 50_000
+    chain("--quality", "page.pdf")
+    assert (folder / "page.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_work_goes_where_asked(chain, folder):
+    chain("--work", "elsewhere")
+    assert (folder / "elsewhere" / "randoms.hs").is_file()
+    assert not (folder / "image.work").exists()
+
+
+def test_the_image_is_traced_to_all_that_was_given(chain):
+    chain()
+    names = {entry["path"].rsplit("/")[-1] for entry in read_sidecar("image.nii.gz")["inputs"]}
+    assert names >= {"prompts.s", "delayed.s", "efficiency.s", "mu.v", "randoms.s", "scatter1.s"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--randoms", "delayed"), "--randoms delayed takes list mode, or --delayed beside a"),
+        (("--randoms", "delayd"), "delayd cannot be read"),
+        (("--delayed", "delayed.hs"), "--delayed takes --randoms delayed beside it"),
+        (("--scatter", "on"), "--scatter on takes the mu map that scatters, got none; give"),
+        (("--scatter", "on", "--mu-map", "mu.hv", "--correction", "efficiency.hs"),
+         "--scatter on takes --efficiency or --norm, got --correction"),
+        (("--scatter", "on", "--mu-map", "mu.hv", "--scatter-rounds", 0),
+         "--scatter-rounds takes 1 or more, got 0"),
+        (("--norm", "n.hdr", "--efficiency", "efficiency.hs"), "are two ways to say the same"),
+        (("--ct", "ct.nii", "--mu-map", "mu.hv"), "--mu-map and --ct are two ways to say the same"),
+        (("--background", "b.hs", "--randoms", "r.hs"), "--background and --randoms are two"),
+        (("--span", 11), "--span is of list mode, and prompts.hs is a sinogram"),
+        (("--seconds", 0, 10), "--seconds is of list mode"),
+        (("--kvp", 120), "are of a CT; give --ct"),
+        (("--quality", "page.txt"), "--quality takes a name that ends in"),
+        ((*DELAYEDS, "--subsets", 5), "--subsets takes a divisor of the scan's 16 views, got 5"),
+        ((*DELAYEDS, "--work", "prompts.s"), "prompts.s cannot be made a folder (file exists)"),
+        ((*DELAYEDS, "--preview", "prompts.hs"), "--preview takes a name that ends in"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_work(run, folder, words, message):
+    result = run("recon", "prompts.hs", "-o", "image.nii.gz", *words)
+    assert result.code == 2
+    assert message in result.err
+    assert not list(folder.glob("*.work/*.s"))
+
+
+def test_on_and_off_are_words_in_a_file_of_settings(run, folder):
+    (folder / "run.yaml").write_text("scatter: off\nsubsets: 4\niterations: 1\n")
+    result = run("recon", "prompts.hs", "-o", "image.nii.gz", "--config", "run.yaml")
+    assert result.code == 0, result.err
+    assert read_sidecar("image.nii.gz")["configuration"]["scatter"] == "off"
