@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import corrections, corrections_truth
+from benchmarks import corrections, corrections_chain, corrections_truth
 from benchmarks.corrections_chain import errors, reference_mean
 
 
@@ -57,25 +57,34 @@ def test_bias_is_the_mean_spread_the_deviation_and_rms_both():
     assert found["rms"] == pytest.approx(0.2 / np.sqrt(2))
 
 
-def test_a_run_writes_every_case_prints_a_table_and_is_gone_on_with(tmp_path, monkeypatch, capsys):
+def test_a_run_writes_every_case_prints_a_table_and_is_gone_on_with(
+    torso, tmp_path, monkeypatch, capsys
+):
+    def drawn(*_, prompts, rng, threads):
+        values = dict.fromkeys(corrections_chain.Errors.__dataclass_fields__, 0.0)
+        scatter = 0.0 if rng is None else rng.normal()
+        return corrections_chain.Errors(**values | {"scatter": scatter})
+
     monkeypatch.setattr(corrections, "OBJECTS", ("torso",))
-    monkeypatch.setattr(corrections, "PROMPTS", (1e5,))
+    monkeypatch.setattr(corrections, "errors", drawn)
+    monkeypatch.setattr(corrections_truth, "simulate", lambda *_: torso[1])
+    monkeypatch.setattr(corrections, "reference_mean", lambda *_: 1.0)
     path = tmp_path / "corrections.json"
-    corrections.corrections(scanner="tiny", realisations=1, output=path)
+    corrections.corrections(scanner="tiny", realisations=2, output=path)
     result = json.loads(path.read_text())
     assert {"version", "commit", "date", "command", "machine", "seed", "formulas"} <= set(result)
-    assert [(case["tof"], case["prompts"]) for case in result["cases"]] == [(False, 1e5),
-                                                                            (True, 1e5)]
-    assert result["cases"][0]["summary"]["scatter"]["bias"] == pytest.approx(
-        result["cases"][0]["scans"]["scatter"][0]
-    )
-    assert "Asked for at 1e+05 prompts" in capsys.readouterr().out
+    cases = [(case["tof"], case["prompts"]) for case in result["cases"]]
+    assert cases == [(False, 1e8), (False, 2e6), (True, 1e8), (True, 2e6)]
+    scatter = result["cases"][1]["scans"]["scatter"]
+    assert len({*scatter, *result["cases"][0]["scans"]["scatter"]}) == 4  # noise of their own
+    assert result["cases"][1]["summary"]["scatter"]["bias"] == pytest.approx(np.mean(scatter))
+    assert "Asked for at 2e+06 prompts" in capsys.readouterr().out
 
     def never(*_):
         raise AssertionError("simulated again")
 
     monkeypatch.setattr(corrections_truth, "simulate", never)
-    again = corrections.corrections(scanner="tiny", realisations=1, output=path)
+    again = corrections.corrections(scanner="tiny", realisations=2, output=path)
     assert again["cases"] == result["cases"]
 
 
