@@ -28,8 +28,9 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command("recon.command:recon", help="Reconstruct a sinogram from a scanner's file to an image.")
-app.command("recon.info:info", help="Say what a sinogram or an image is.")
+app.command("recon.info:info", help="Say what files are, and whether they fit.")
 app.command("recon.histogram_command:histogram", help="Count list mode into sinograms.")
+app.command("recon.convert_command:convert", help="Bring a scan into or out of another format.")
 app.command("recon.mu_map_command:mu_map", name="mu-map", help="Turn a CT into a mu map.")
 app.command("recon.norm_command:norm", help="Turn a normalization into factors of a scan's bins.")
 app.command("recon.efficiencies_command:efficiencies", help="Estimate crystal efficiencies.")
@@ -44,6 +45,7 @@ benchmark.command("benchmarks.whole:recon", help="Time a whole reconstruction; m
 benchmark.command("benchmarks.corrections:corrections", help="Measure errors of corrections.")
 benchmark.command("benchmarks.scatter_fraction:scatter_fraction", help="Compare scatter fractions.")
 benchmark.command("benchmarks.lists:histogram", help="Time counting list mode; measure memory.")
+benchmark.command("benchmarks.petsird:petsird", help="Time reading PETSIRD list mode.")
 app.command(benchmark)
 
 

@@ -57,11 +57,14 @@ setup(
         "cuda12": ["cupy-cuda12x>=13.6"],
         "cuda13": ["cupy-cuda13x[ctk]>=14"],
         "dicom": ["pydicom>=3"],
+        # Its files say the exact version of its model, and another is refused.
+        "petsird": ["petsird>=0.12,<0.13"],
         # CuPy and NVRTC compile every kernel in the tests, on machines without a GPU as well.
         "dev": [
             "build>=1.2",
             "cupy-cuda13x>=14",
             "nvidia-cuda-nvrtc>=13,<14",
+            "petsird>=0.12,<0.13",
             "pydicom>=3",
             "pytest>=8.2",
             "pytest-xdist>=3.6",

@@ -1,11 +1,8 @@
 """`countless benchmark histogram`: speed and memory of counting a list into a sinogram."""
 
-import os
 import shlex
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -75,35 +72,19 @@ def _counted(folder, events, span, rng):
     scanner = Scanner.preset("mMR")
     listed = SinogramLayout.of(scanner, max_ring_difference=60)
     size = _write_list(folder, events, int(np.prod(listed.shape)), rng)
-    words = ("countless", "histogram", "scan.l.hdr", "-o", "scan.hs", "--span", str(span),
+    words = ("histogram", "scan.l.hdr", "-o", "scan.hs", "--span", str(span),
              "--delayed-out", "delayed.hs")
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", *words], cwd=folder, env=machine.environment(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
-    _, status, used = _wait(process)
-    seconds = time.perf_counter() - started
-    if status:
-        raise RuntimeError(f"`{shlex.join(words)}` ended with {status}; run it by hand to see why")
+    seconds, peak = machine.measured(words, folder)
     layout = SinogramLayout.of(scanner, span=span, max_ring_difference=60)
     return {
         "events": events,
         "bytes": size,
         "seconds": seconds,
-        "processor_seconds": used.ru_utime + used.ru_stime,
         "events_per_second": events / seconds,
-        "peak_bytes": 1024 * used.ru_maxrss,
+        "peak_bytes": peak,
         "sinogram_bytes": 2 * 4 * int(np.prod(layout.shape)),
-        "histogram_command": shlex.join(words),
+        "histogram_command": shlex.join(["countless", *words]),
     }
-
-
-def _wait(process):
-    """The process's own peak memory; getrusage would give that of the greatest child so far."""
-    found = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(found[1])
-    return found
 
 
 def _write_list(folder, events, bins, rng):

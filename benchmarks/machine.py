@@ -85,6 +85,44 @@ def environment():
     return os.environ | {"PYTHONPATH": path}
 
 
+_MEASURED = """
+import sys
+from pathlib import Path
+
+import countless
+
+code = countless.main(sys.argv[2:])
+status = Path("/proc/self/status").read_text().splitlines()
+peak = next(line for line in status if line.startswith("VmHWM"))
+Path(sys.argv[1]).write_text(peak.split()[1])
+sys.exit(code)
+"""
+
+
+def measured(words, folder):
+    """Runs `countless` with these words in a process of its own.
+
+    Its peak memory is asked of itself: what a parent learns of a child (getrusage) is at least as
+    much as the parent had when it started it.
+
+    Args:
+        words: of the command line, after `countless`.
+        folder: in which it runs.
+    Returns:
+        Seconds from start to end, and the peak memory in bytes.
+    Raises:
+        RuntimeError: it failed.
+    """
+    peak = Path(folder) / "peak"
+    command = [sys.executable, "-c", _MEASURED, str(peak), *words]
+    started = time.perf_counter()
+    code = subprocess.run(command, cwd=folder, env=environment()).returncode
+    seconds = time.perf_counter() - started
+    if code:
+        raise RuntimeError(f"countless {' '.join(words)} ended with exit code {code}; see above")
+    return seconds, 1024 * int(peak.read_text())
+
+
 def import_seconds(repeats=3):
     """Median seconds of `import recon` in a fresh process, NumPy's import included."""
     code = "import time; t = time.perf_counter(); import recon; print(time.perf_counter() - t)"

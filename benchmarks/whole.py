@@ -1,11 +1,8 @@
 """`countless benchmark recon`: time and peak memory of `countless recon` on a scan's files."""
 
-import resource
 import shlex
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -54,22 +51,16 @@ def recon(
         layout = SinogramLayout.of(scanner, span=span, max_ring_difference=max_ring_difference)
         results["bins"] = layout.shape
         _write_scan(folder, layout)
-        command = [
-            *("countless", "recon", "prompts.hs", "-o", "image.nii.gz", "--mu-map", "mu-map.hv"),
+        words = [
+            *("recon", "prompts.hs", "-o", "image.nii.gz", "--mu-map", "mu-map.hv"),
             *("--efficiency", "efficiency.hs", "--background", "background.hs"),
             *("--grid-like", "mu-map.hv", "--subsets", str(subsets)),
             *("--iterations", str(iterations)),
             *("--device", "cpu"),
         ]
-        started = time.perf_counter()
-        run = [sys.executable, "-m", *command]
-        subprocess.run(run, cwd=folder, check=True, env=machine.environment())
-        results["recon_command"] = shlex.join(command)
-        results["seconds"] = time.perf_counter() - started
-    # The scan was written in this process: the greatest child is the reconstruction.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    results["peak_bytes"] = 1024 * peak
-    print(f"{results['seconds']:.1f} s, at most {peak / 2**20:.2f} GiB of memory")
+        results["recon_command"] = shlex.join(["countless", *words])
+        results["seconds"], results["peak_bytes"] = machine.measured(words, folder)
+    print(f"{results['seconds']:.1f} s, at most {results['peak_bytes'] / 2**30:.2f} GiB of memory")
     if output is not None:
         write_json(output, results)
     return results

@@ -27,6 +27,7 @@ def calibrate(
     duration_s: float | None = None,
     start_s: Annotated[float | None, Parameter(allow_leading_hyphen=True)] = None,
     live_fraction: float = 1.0,
+    config: Path | None = None,
 ):
     """Find the calibration factor from a phantom's image, for `quantify --calibration-factor`.
 
@@ -45,13 +46,14 @@ def calibrate(
         start_s: When the frame begins, after the reference time; in place of the scan's own.
         live_fraction: Part of the frame in which the scanner could count; 1 where the efficiency
             holds the dead time, as `countless norm` makes it.
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     if (region_radius_mm is None) == (mask is None):
         raise ValueError("the region takes --region-radius-mm or --mask; give one of them")
     if output.suffix != ".json":
         raise FileError(f"--output takes a name that ends in .json, got {output}")
-    files = [image, *([mask] if mask else [])]
+    files = [image, *filter(None, (mask, config))]
     check_output(output, files)
     array, grid, info = read_image(image)
     unit = info.get("unit")

@@ -159,6 +159,7 @@ def prepare(raw, *, check):
     Raises:
         FileError, ValueError: as the commands that it runs.
     """
+    new = bool(raw.steps) and not raw.work.exists()
     if raw.steps:
         try:
             raw.work.mkdir(parents=True, exist_ok=True)
@@ -167,7 +168,11 @@ def prepare(raw, *, check):
                 f"{raw.work} cannot be made a folder ({reason.strerror.lower()}); give --work "
                 "another name"
             ) from reason
-    return _Chain(raw, check).files()
+    try:
+        return _Chain(raw, check).files()
+    finally:
+        if new and not any(raw.work.iterdir()):  # refused before anything was made
+            raw.work.rmdir()
 
 
 class _Chain:

@@ -93,7 +93,7 @@ def recon(
     when something changed. With scatter the image is reconstructed several times.
 
     Args:
-        scan: Prompts as counted, a STIR Interfile header (.hs), or list mode.
+        scan: Prompts as counted, a header of STIR (.hs) or Siemens (.s.hdr), or list mode.
         output: Image to write (.nii.gz, .nii or .hv), with a .json beside it that says how.
         span: Ring differences per segment of the sinogram that the list is counted into.
         max_ring_difference: The largest that counts, by default the list's.

@@ -43,6 +43,7 @@ def efficiencies(
     background: Path | None = None,
     like: Path | None = None,
     crystals_out: Path | None = None,
+    config: Path | None = None,
 ):
     """Estimate crystal efficiencies from a phantom's scan, for `countless recon --efficiency`.
 
@@ -58,13 +59,14 @@ def efficiencies(
         background: Sinogram of its expected randoms and scatter in counts (.hs).
         like: Sinogram whose bins to take (.hs), of the same scanner; by default the phantom's.
         crystals_out: Table to write of each crystal's efficiency and its statistical error (.csv).
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     scan = Measurement(scan=phantom, background=(background,) if background else (),
                        mu_map=mu_map, tof=False)
     layout, position = scan.layout, scan.info["patient_position"]
     target = read_layout(like)[0].without_tof() if like else layout
-    inputs = [*scan.paths, activity]
+    inputs = [*scan.paths, activity, *filter(None, [config])]
     _check(settings, layout, target, inputs)
     check_position(activity, position, phantom)
     print(text.table([

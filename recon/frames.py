@@ -10,7 +10,7 @@ def frames(events, start=None, stop=None, words=None):
     """The frames of a list, from what the user gave.
 
     Args:
-        events: recon.io.petlink.ListMode, or any with path, end_ms and last_ms.
+        events: a list of `recon.io.lists.open_list`.
         start, stop: seconds of one frame; None for the list's beginning and end.
         words: in place of them, words that are the times at which frames begin and the last one's
             end, or the one name of a text file of these.
@@ -32,7 +32,7 @@ def frames(events, start=None, stop=None, words=None):
     if outside or edges[0] >= end:
         raise FileError(
             f"{flag} takes times from 0 to {end:.10g} s, the end of {events.path.name}, got "
-            f"{(outside or edges)[0]:.10g} s"
+            f"{(outside or edges)[0]:.10g} s; give seconds within the list"
         )
     if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)):
         raise ValueError(

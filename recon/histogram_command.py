@@ -16,7 +16,7 @@ from recon.command_line import command_line
 from recon.events import Stream
 from recon.histogram import histogram as histogram_of
 from recon.io import FileError, check_output, check_picture, provenance, write_sinogram
-from recon.io.siemens import read_list_mode
+from recon.io.lists import open_list
 from recon.layout import SinogramLayout
 
 _PROGRAM = 300 << 20  # bytes: Python, its libraries, a chunk of events and the tables
@@ -33,13 +33,17 @@ def histogram(
     ] = None,
     span: Annotated[int, WHOLE] = 11,
     max_ring_difference: Annotated[int | None, WHOLE] = None,
+    tof_mashing: Annotated[int | None, WHOLE] = None,
+    tof: bool = True,
     delayed_out: Path | None = None,
     curve: Path | None = None,
+    config: Path | None = None,
 ):
     """Count a scan's list mode into a sinogram of prompts, and one of delayed coincidences.
 
     Args:
-        list_mode: Siemens mMR's header of a list-mode file (.hdr).
+        list_mode: Siemens mMR's header of a list-mode file (.hdr), a PETSIRD file (.petsird, .bin)
+            or a CASToR header (.cdh).
         output: Sinogram of prompts to write (.hs), with a .json beside it that says how; of several
             frames, scan.frame1.hs, scan.frame2.hs and on.
         start: First second that counts, by default that of the list's beginning, 0.
@@ -48,19 +52,24 @@ def histogram(
             file of them. In place of start and stop.
         span: Ring differences per segment, odd; 1 keeps every ring pair apart.
         max_ring_difference: The largest that counts, by default the list's.
+        tof_mashing: The list's time-of-flight bins summed into one, by default so many that one is
+            nearest to half the timing resolution.
+        tof: Whether to keep time of flight; --no-tof sums all its bins.
         delayed_out: Sinogram of delayed coincidences to write (.hs).
         curve: Picture to draw of events per second against time (.png, .pdf, .svg, .jpg).
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
-    events = read_list_mode(list_mode)
+    settings = {name: value for name, value in locals().items() if name != "config"}
+    events = open_list(list_mode)
+    layout = _layout(events, span, max_ring_difference)
     job = Job(
         events=events,
-        layout=_layout(events, span, max_ring_difference),
+        layout=_with_tof(layout, events.layout, tof, tof_mashing),
         frames_ms=time_frames.frames(events, start, stop, frames),
         output=output,
         delayed_out=delayed_out,
         curve=curve,
-        inputs=(list_mode, events.path),
+        inputs=(*events.inputs, *filter(None, [config])),
     )
     print(job, flush=True)
     record = provenance(
@@ -70,7 +79,7 @@ def histogram(
         unit="counts",
     )
     end_ms = job.frames_ms[-1][1]
-    curves, rows, stream = [], [], Stream(_watched(events.chunks(), end_ms))
+    curves, rows, stream = [], [], Stream(watched(events.chunks(), end_ms))
     for number, (start_ms, stop_ms) in enumerate(job.frames_ms, start=1):
         counted = histogram_of(stream.until(stop_ms), job.layout, start_ms=start_ms,
                                stop_ms=stop_ms, delayeds=delayed_out is not None)
@@ -92,7 +101,7 @@ class Job:
     """What will be counted and written, checked before the list is read.
 
     Attributes:
-        events: recon.io.petlink.ListMode.
+        events: a list of `recon.io.lists.open_list`.
         layout: SinogramLayout of the sinograms.
         frames_ms: (start, stop) of each frame.
         output, delayed_out, curve: files to write; None for those not asked for.
@@ -108,7 +117,7 @@ class Job:
     output: Path
     delayed_out: Path | None
     curve: Path | None
-    inputs: tuple
+    inputs: tuple[Path, ...]
 
     def __post_init__(self):
         if self.curve:
@@ -140,10 +149,11 @@ class Job:
         edges = f"{len(self.frames_ms)} frames, " if len(self.frames_ms) > 1 else ""
         (first, _), (_, last) = self.frames_ms[0], self.frames_ms[-1]
         return text.table([
-            ("list mode", f"{self.inputs[0]}, {self.events.words:,} words, "
+            ("list mode", f"{self.inputs[0]}, {self.events.size}, "
                           f"{self.events.end_ms / 1000:.10g} s"),
             ("scanner", text.scanner(self.layout.scanner)),
             ("layout", text.layout(self.layout)),
+            *_tof_rows(self.layout, self.events.layout),
             ("time", f"{edges}{first / 1000:.10g} to {last / 1000:.10g} s"),
             *(("note", note) for note in self.events.known_notes),
         ])
@@ -157,7 +167,6 @@ class Job:
         """Writes a frame's sinograms."""
         start_ms, stop_ms = self.frames_ms[number - 1]
         frame = {"start_s": start_ms / 1000, "duration_s": (stop_ms - start_ms) / 1000}
-        singles = self.events.singles.means(self.events.blocks, start_ms, stop_ms)
         known = {
             "prompts": counted.prompt_sum,
             "delayeds": counted.delayed_sum,
@@ -165,8 +174,7 @@ class Job:
             "frame": number,
             **frame,
             "study": {k: v for k, v in self.events.info.items() if k not in ("notes", *frame)},
-            "words": asdict(self.events.tally),
-            "mean_singles_per_second_by_block": singles if (singles == singles).any() else None,
+            **self.events.record(start_ms, stop_ms),
             "notes": self.events.notes,
             "head_curve": counted.curve.record(stop_ms),
         }
@@ -198,6 +206,10 @@ class Job:
 
 
 def _layout(events, span, max_ring_difference):
+    if span < 1 or span % 2 == 0:
+        raise ValueError(
+            f"--span takes an odd number (1 keeps every ring pair apart, 11 is usual), got {span}"
+        )
     listed = events.layout
     most = max(segment.max_ring_difference for segment in listed.segments)
     if max_ring_difference is None:
@@ -211,7 +223,40 @@ def _layout(events, span, max_ring_difference):
                              max_ring_difference=max_ring_difference)
 
 
-def _watched(chunks, stop_ms):
+def _with_tof(layout, listed, tof, tof_mashing):
+    """The layout with the list's time-of-flight bins mashed, as asked for."""
+    if not listed.tof or not tof:
+        if tof_mashing is not None:
+            raise ValueError(
+                "--tof-mashing takes a list with time of flight, got "
+                f"{'--no-tof' if listed.tof else 'one without'}; leave it out"
+            )
+        return layout
+    fine, scanner = listed.tof_bins, listed.scanner
+    # Others would cut bins of the list in two: both are symmetric about the line's middle.
+    bins = {m: fine // m - (fine // m * m - fine) % 2 for m in range(1, fine + 1)}
+    bins = {m: n for m, n in bins.items() if n > 0 and (n * m - fine) % 2 == 0}
+    if tof_mashing is None:
+        half = scanner.timing_resolution_ps / 2
+        tof_mashing = min(bins, key=lambda m: abs(m * scanner.tof_bin_ps - half))
+    if tof_mashing not in bins:
+        odd = " odd numbers" if fine % 2 else ""
+        raise ValueError(
+            f"--tof-mashing takes{odd} from 1 to {max(bins)} for the {fine} time-of-flight bins of "
+            f"the list, got {tof_mashing}"
+        )
+    return layout.with_(tof_mashing=tof_mashing, tof_bins=bins[tof_mashing])
+
+
+def _tof_rows(layout, listed):
+    if layout.tof:
+        unmashed = f"{layout.tof_mashing} of the list's {listed.tof_bins} bins to one"
+        yield "TOF", f"{text.time_of_flight(layout)}; {unmashed}"
+    elif listed.tof:
+        yield "TOF", f"the list's {listed.tof_bins} time-of-flight bins are summed"
+
+
+def watched(chunks, stop_ms):
     """The chunks, with a bar of how much of the scan's time has been read."""
     form = "{l_bar}{bar}| {n:.1f} of {total:.1f} s of the scan [{elapsed}<{remaining}]"
     total = stop_ms / 1000

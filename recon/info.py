@@ -1,98 +1,79 @@
-"""The command `countless info`: what a sinogram or an image is, from its header and its numbers."""
+"""The command `countless info`: what files are, whether they fit, and what to do next."""
 
 from pathlib import Path
 
-import numpy as np
-
 from recon import text
-from recon.io import FileError, like, read_image, read_layout, read_sinogram
-from recon.io.image import is_interfile
-from recon.io.provenance import read_sidecar
+from recon.doctor import image, raw, sinogram
+from recon.doctor.file import CT, IMAGE, LIST, NORM, SINOGRAM, File, kind_of
+from recon.doctor.fits import misfits
+from recon.io import FileError
+
+_EXAMINE = {
+    SINOGRAM: sinogram.examine,
+    IMAGE: image.examine,
+    LIST: raw.examine_list,
+    NORM: raw.examine_norm,
+    CT: raw.examine_ct,
+}
 
 
-def info(file: Path):
-    """Say what a sinogram (.hs) or an image (.hv, .nii, .nii.gz) is: its layout, counts, unit.
+def info(file: Path, *others: Path):
+    """Say what files are: layout, corrections, counts, unit; and whether they fit the first.
+
+    Of each it says what comes next. Of several it lists all that keeps one from being used with the
+    first, and ends with exit code 2 where there is something.
 
     Args:
-        file: Header of a sinogram or an image, or a NIfTI image.
+        file: Sinogram (.hs, .s.hdr), image (.hv, .nii, .nii.gz), list mode (.l.hdr, .petsird,
+            .cdh), normalization (.n.hdr), or the folder of a CT in DICOM.
+        others: Files to compare with it.
     """
-    if file.suffix == ".hs":
-        _sinogram(file)
-    elif file.name.endswith((".hv", ".nii", ".nii.gz")):
-        _image(file)
-    else:
-        raise FileError(f"info takes a file that ends in .hs, .hv, .nii or .nii.gz, got {file}")
+    if not others:
+        _examine(file)
+        return
+    found, wrong = [], {}
+    for path in (file, *others):
+        try:
+            found.append(_examine(path))
+        except FileError as reason:
+            _say([("misfit", str(reason))])
+            wrong[path] = True
+            found.append(None)
+        print()
+    _say([("first", file)])
+    for path, one in zip((file, *others), found, strict=True):
+        if one is not None:
+            wrong[path] = _compare(one, found[0], file)
+    bad = [str(path) for path, misfit in wrong.items() if misfit]
+    if bad:
+        raise FileError(
+            f"{text.plural(len(bad), 'file')} of {len(found)} cannot be used with the others: "
+            f"{', '.join(bad)}; what is wrong with each stands above"
+        )
 
 
-def _sinogram(path):
-    layout, study = read_layout(path)
-    number_type = text.number_type(study["number_type"])
-    rows = [
-        ("file", path),
-        ("type", f"sinogram ({study.get('pet_data_type', 'Emission')}), {number_type}"),
-        ("scanner", text.scanner(layout.scanner)),
-        ("layout", text.layout(layout)),
-    ]
-    if layout.tof:
-        rows.append(("TOF", text.time_of_flight(layout)))
-    rows += [
-        ("corrections", ", ".join(study["applied_corrections"]) or "none applied"),
-        ("position", text.position(study["patient_position"])),
-        *_study(study),
-    ]
-    if "unit" in study:
-        rows.append(("unit", f"{study['unit']}, of images that it turns into counts"))
-    # Told before the data are read: a template has none, and says so in an error.
-    print(text.table(rows))
-    print(text.table(_numbers(read_sinogram(path)[0])))
+def _examine(path):
+    """Says what a file is and returns its File."""
+    kind = kind_of(path)
+    _say([("file", path)])
+    return _EXAMINE[kind](path, _say)
 
 
-def _image(path):
-    grid, frame = like(path)
-    array, _, study = read_image(path)
-    sidecar = read_sidecar(path)
-    known = (study.get("unit"), sidecar.get("unit"))
-    rows = [
-        ("file", path),
-        ("type", f"image, {'Interfile' if is_interfile(path) else 'NIfTI'}"),
-        ("grid", text.grid(grid)),
-        ("orientation", text.orientation(grid.affine if frame is None else frame.affine)),
-        ("unit", next(filter(None, known), "not said")),
-    ]
-    if is_interfile(path):
-        rows.insert(4, ("position", text.position(study["patient_position"])))
-    rows += _study(study)
-    for name in ("quantity", "algorithm", "factors", "background", "command", "version", "date"):
-        value = sidecar.get(name)
-        if value:
-            rows.append((name, " × ".join(value) if isinstance(value, list) else value))
-    print(text.table([*rows, *_numbers(array)]))
+def _compare(file: File, first: File | None, name):
+    """Says whether a file fits the first, and returns whether it does not."""
+    found = list(file.misfits)
+    if first is not None and file is not first:
+        found += misfits(file, first)
+    what = file.role or file.kind
+    if file is not first and not found:
+        said = f"{file.path} ({what}) " + (f"fits {name}" if first else "is not compared")
+        _say([("fits", said)])
+    for misfit in found:
+        _say([("misfit", misfit)])
+    return bool(found)
 
 
-def _study(study):
-    """Rows of what a header says about the study."""
-    if "duration_s" in study:
-        yield "duration", f"{study['duration_s']:g} s"
-    if "isotope" in study:
-        yield "isotope", study["isotope"]
-    if "energy_window_kev" in study:
-        yield "energy", "{:g} to {:g} keV".format(*study["energy_window_kev"])
-    for note in study["notes"]:
-        yield "note", note
-
-
-def _numbers(array):
-    """Rows of what an array sums to, and of what should not be in it."""
-    total, negative, bad, least, most = 0.0, 0, 0, np.inf, -np.inf
-    for part in array:
-        finite = part[np.isfinite(part)]
-        bad += part.size - finite.size
-        if finite.size:
-            total += float(finite.sum(dtype=np.float64))
-            negative += int((finite < 0).sum())
-            least, most = min(least, float(finite.min())), max(most, float(finite.max()))
-    yield "sum", f"{text.number(total)} over {array.size:,} values"
-    if least <= most:
-        yield "range", f"{text.number(least)} to {text.number(most)}"
-    if negative or bad:
-        yield "note", f"{negative:,} values are negative, {bad:,} NaN or infinite"
+def _say(rows):
+    rows = list(rows)
+    if rows:
+        print(text.table(rows), flush=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from recon import backend
-from recon.agreement import check_layout, check_per_cm, check_position
+from recon.agreement import check_layout, check_per_cm, check_position, extent_misfits, refuse
 from recon.corrections.attenuation import attenuate
 from recon.io import FileError, check_counts, like, read_image, read_layout, read_sinogram
 from recon.io.provenance import read_sidecar
+from recon.plausibility import GAP, attenuation_misfits, factor_misfits
 
-GAP = 1e20  # what STIR writes as the correction of bins between detectors
 UNIT = "counts/mm"
 USUAL_PER_CM = (0.05, 0.5)  # largest attenuation at 511 keV, from a lung's to a dense metal's
 
@@ -56,6 +56,8 @@ class Measurement:
                 "--additive takes --correction or --efficiency beside it, for the background is "
                 "the additive term times the efficiency; give one, or --background in counts"
             )
+        if self.info.get("compressed"):  # before long steps, not when the data are read
+            raise FileError(f"{self.scan}, {self.info['compressed']}")
         if self._multiplicative:
             check_layout(self._multiplicative, "factors", self.scan, tof=self.tof)
         for path in self._added:
@@ -166,6 +168,9 @@ class Measurement:
                 f"{self._multiplicative} must not hold attenuation: --mu-map applies it, and with "
                 "both it would be applied twice"
             )
+        if self.mu_map:
+            place = (self.mu_map, self.mu_grid())
+            yield from extent_misfits(place, (self.scan, self.layout), "mu map")
         low, high = USUAL_PER_CM
         if self.mu_map and not low <= self._largest_mu <= high:
             yield (
@@ -207,9 +212,13 @@ class Measurement:
 
     def _factors(self):
         if self.efficiency:
-            return self._read(self.efficiency, "efficiencies")
+            factors = self._read(self.efficiency, "efficiencies")
+            refuse(factor_misfits(factors, self.layout, self.efficiency, "efficiency"))
+            return factors
         if self.correction:
-            return _inverse(self._read(self.correction, "corrections"), self.correction)
+            factors = self._read(self.correction, "corrections")
+            refuse(factor_misfits(factors, self.layout, self.correction, "correction"))
+            return _inverse(factors, self.correction)
         layout = self.layout.without_tof()
         if layout.radial_mm is not None:
             return np.broadcast_to(layout.multiplicity(), layout.shape).copy()
@@ -231,6 +240,7 @@ class Measurement:
 
     def _read_mu_map(self):
         mu, grid, _ = read_image(self.mu_map, self.info["patient_position"])
+        refuse(attenuation_misfits(mu, self.mu_map))
         check_counts(mu, self.mu_map, "attenuation in 1/cm", axes=("x", "y", "z"))
         return mu, grid
 
@@ -239,15 +249,31 @@ class Measurement:
         return float(self._read_mu_map()[0].max())
 
     def _read(self, path, what):
-        array, layout, _ = read_sinogram(path, interleaved=self.interleaved)
-        check_counts(array, path, what, infinite=what == "corrections")
-        if layout.segments != self.layout.segments:
-            first = dict(zip(layout.segments, layout.first_planes(), strict=True))
-            order = [first[s] + np.arange(s.planes) for s in self.layout.segments]
-            order = np.concatenate(order)
-            for part in array:  # a view at a time: no second array of the whole size
-                part[...] = part[..., order]
-        return array.sum(axis=2) if array.ndim > len(self.layout.shape) else array
+        return read_bins(path, what, self.layout, interleaved=self.interleaved)
+
+
+def read_bins(path, what, layout, *, interleaved=True):
+    """A sinogram's numbers in the bins of a layout that it fits (`recon.agreement`).
+
+    Args:
+        path: header, .hs.
+        what: the numbers are said to be; "corrections" may be infinite.
+        layout: SinogramLayout, whose segments may be in another order and which may be without
+            time of flight where the file has it.
+        interleaved: see SinogramLayout.
+    Returns:
+        float32 of layout.shape.
+    Raises:
+        FileError: the file cannot be read, or its numbers cannot be such.
+    """
+    array, stored, _ = read_sinogram(path, interleaved=interleaved)
+    check_counts(array, path, what, infinite=what == "corrections")
+    if stored.segments != layout.segments:
+        first = dict(zip(stored.segments, stored.first_planes(), strict=True))
+        order = np.concatenate([first[s] + np.arange(s.planes) for s in layout.segments])
+        for part in array:  # a view at a time: no second array of the whole size
+            part[...] = part[..., order]
+    return array.sum(axis=2) if array.ndim > len(layout.shape) else array
 
 
 def _inverse(correction, path):

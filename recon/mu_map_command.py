@@ -31,6 +31,7 @@ def mu_map(
     bed: Path | None = None,
     smooth_mm: float = 0.0,
     scanner_centre_mm: Three = (0.0, 0.0, 0.0),
+    config: Path | None = None,
 ):
     """Turn a CT into a mu map at 511 keV, in 1/cm.
 
@@ -44,11 +45,12 @@ def mu_map(
         smooth_mm: FWHM of a Gaussian, to match the PET's resolution.
         scanner_centre_mm: Where the scanner's centre lies in the CT's world (right, anterior,
             superior); that point becomes (0, 0, 0), which is where `recon` has it.
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     if not 0 <= smooth_mm < np.inf:
         raise ValueError(f"--smooth-mm takes a width of 0 mm or more, got {smooth_mm:g}")
-    check_output(output, [path for path in (ct, grid_like, bed) if path and path.is_file()])
+    check_output(output, [path for path in (ct, grid_like, bed, config) if path and path.is_file()])
     array, grid, info = _read(ct)
     kvp = _voltage(ct, info, kvp)
     notes = [*info["notes"], *clip_hounsfield(array, ct)]
@@ -72,7 +74,7 @@ def mu_map(
     record = provenance(
         command=command_line(mu_map, settings),
         configuration=settings,
-        inputs=[*info["files"], *filter(None, (grid_like, bed))],
+        inputs=[*info["files"], *filter(None, (grid_like, bed, config))],
         unit="1/cm",
         quantity="linear attenuation coefficient at 511 keV",
         kvp=kvp,
@@ -89,6 +91,10 @@ def _read(ct):
         from recon.io.dicom import read_ct
 
         return read_ct(ct)
+    if not ct.exists():
+        raise FileError(
+            f"{ct} is not there; give the folder of a DICOM series, or an image in HU"
+        )
     array, grid, info = read_image(ct)
     return array, grid, {"kvp": None, "series": ct.name, "files": [ct]} | info
 

@@ -6,13 +6,13 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
-from recon import text
+from recon import progress, text
 from recon.command_line import command_line
 from recon.corrections.coincidences import real_crystals
 from recon.corrections.normalization import live_fractions, mmr_factors
+from recon.corrections.petsird_efficiencies import petsird_factors, read_efficiencies
 from recon.io import provenance, read_layout, write_sinogram
-from recon.io.header import read_header
-from recon.io.interfile_data import data_path
+from recon.io.petsird import is_petsird
 from recon.io.siemens_norm import read_norm
 from recon.singles import block_singles, singles_file
 from recon.sinogram_output import check_sinogram_output
@@ -24,25 +24,30 @@ def norm(
     like: Path,
     output: Annotated[Path, Parameter(alias="-o")],
     dead_time: bool = True,
+    config: Path | None = None,
 ):
-    """Turn a component normalization into factors m, for `countless recon --efficiency`.
+    """Turn a normalization into factors m, for `countless recon --efficiency`.
 
     They multiply expected counts, hold the number of crystal pairs of each bin, and are 0 in gaps.
 
     Args:
-        normalization: Siemens mMR's header of a component normalization (.n.hdr).
-        like: Sinogram whose bins to take (.hs); its data need not be there. The .json beside it,
-            where `countless histogram` wrote it, has the singles rates for dead time.
+        normalization: Siemens mMR's header of a component normalization (.n.hdr), or a PETSIRD file
+            (.petsird, .bin), whose header holds the detection efficiencies.
+        like: Sinogram whose bins to take (.hs, .s.hdr); its data need not be there. The .json
+            beside it, where `countless histogram` wrote it, has the singles rates for dead time.
         output: Sinogram to write (.hs), with a .json beside it that says how.
         dead_time: Hold the part of the time in which the scanner is live, where singles are known.
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
-    components = read_norm(normalization)
+    settings = {name: value for name, value in locals().items() if name != "config"}
+    petsird = is_petsird(normalization)
+    components = read_efficiencies(normalization) if petsird else read_norm(normalization)
     layout, info = read_layout(like)
-    inputs = [normalization, data_path(read_header(normalization, complete=False))]
+    layout = layout.without_tof()
+    inputs = [normalization, *filter(None, [config])]
     check_sinogram_output(output, layout, [*inputs, like], arrays=2)
-    singles, why = None, "left out, as asked"
-    if dead_time:
+    singles, why = None, "PETSIRD's is not used" if petsird else "left out, as asked"
+    if dead_time and not petsird:
         singles, why = block_singles(like, info, layout.scanner)
         inputs += [path for path in [singles_file(like, info)] if path.is_file()]
     live = None
@@ -59,7 +64,11 @@ def norm(
         *(("note", note) for note in components.notes),
     ]
     print(text.table(rows), flush=True)
-    factors = mmr_factors(components, layout, singles_per_s=singles)
+    if petsird:
+        with progress.views(layout) as watch:
+            factors = petsird_factors(components, layout, watch=watch)
+    else:
+        factors = mmr_factors(components, layout, singles_per_s=singles)
     counting = factors[factors > 0]
     found = {
         "least": float(counting.min(initial=np.inf)),
@@ -79,6 +88,7 @@ def norm(
         live_fractions=live,
         dead_time_note=why,
         attenuation=False,
+        calibration_factor=components.calibration_factor if petsird else None,
         notes=components.notes,
     )
     # The scan's duration and corrections are not the factors'; a unit here would be the image's.

@@ -16,3 +16,11 @@ def updates():
             bar.update()
 
         yield watch
+
+
+@contextlib.contextmanager
+def views(layout):
+    """A bar of a sinogram's views; gives the function to call with how many more are done."""
+    with tqdm(total=layout.views, unit=" views", delay=1, file=sys.stderr,
+              dynamic_ncols=True) as bar:
+        yield bar.update

@@ -34,6 +34,7 @@ def quantify(
     reference_time: str | None = None,
     height_cm: float | None = None,
     sex: Literal["M", "F"] | None = None,
+    config: Path | None = None,
 ):
     """Turn an image in counts/mm into Bq/mL, or either of them into SUV.
 
@@ -59,9 +60,10 @@ def quantify(
         reference_time: The reference time, in the same way.
         height_cm: Of the patient, for 'lbm'.
         sex: Of the patient, for 'lbm'.
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
-    files = [path for path in (calibration_factor,) if isinstance(path, Path)]
+    settings = {name: value for name, value in locals().items() if name != "config"}
+    files = [path for path in (calibration_factor, config) if isinstance(path, Path)]
     is_interfile(output)  # refuses a name that is no image's
     check_output(output, [image, *files])
     said = read_sidecar(image)

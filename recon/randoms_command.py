@@ -7,6 +7,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from recon import progress, text
+from recon.agreement import refuse, role_misfits
 from recon.command_line import command_line
 from recon.corrections.coincidences import Coincidences
 from recon.corrections.fan_sums import fit_fan_sums
@@ -18,9 +19,7 @@ from recon.corrections.randoms import (
 )
 from recon.corrections.randoms import randoms as expected_randoms
 from recon.io import FileError, check_counts, provenance, read_layout, read_sinogram, write_sinogram
-from recon.io.header import read_header
-from recon.io.interfile_data import data_path
-from recon.io.siemens import read_list_mode
+from recon.io.lists import open_list
 from recon.io.siemens_norm import read_norm
 from recon.quantity import isotope_of
 from recon.singles import block_singles, singles_file
@@ -37,6 +36,7 @@ def randoms(
     singles: Path | None = None,
     norm: Path | None = None,
     window_ps: float | None = None,
+    config: Path | None = None,
 ):
     """Estimate a scan's randoms from its delayeds or singles, for `countless recon --background`.
 
@@ -46,7 +46,8 @@ def randoms(
     singles are spread evenly over its crystals.
 
     Args:
-        delayed: Sinogram of delayed coincidences as counted (.hs).
+        delayed: Sinogram of delayed coincidences as counted (.hs), or a scanner's sinogram that
+            holds them beside its prompts (.s.hdr).
         output: Sinogram to write (.hs), with a .json beside it that says how.
         list_mode: Header of the list that the delayeds were counted from (.hdr): it tells each
             one's crystals. Without it, a bin's counts are shared evenly among its crystal pairs,
@@ -56,8 +57,9 @@ def randoms(
         norm: Siemens mMR's component normalization (.n.hdr), by which a block's singles are spread:
             crystal efficiencies, and less at the block's edges.
         window_ps: Full width 2 tau of the coincidence window, in place of the scanner's.
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     if (delayed is None) == (singles is None):
         raise ValueError("randoms take --delayed or --singles; give one of them")
     for flag, value, other in (("--list", list_mode, delayed), ("--norm", norm, singles),
@@ -65,17 +67,16 @@ def randoms(
         if value is not None and other is None:
             raise ValueError(f"{flag} belongs to {'--singles' if delayed else '--delayed'}; leave "
                              "it out")
+    more = [config] if config else []
     if delayed:
-        _from_delayeds(settings, delayed, list_mode, output)
+        _from_delayeds(settings, delayed, list_mode, output, more)
     else:
-        _from_singles(settings, singles, norm, window_ps, output)
+        _from_singles(settings, singles, norm, window_ps, output, more)
 
 
-def _from_singles(settings, scan, norm, window_ps, output):
+def _from_singles(settings, scan, norm, window_ps, output, more):
     layout, info = read_layout(scan)
-    inputs = [singles_file(scan, info)]
-    if norm:
-        inputs += [norm, data_path(read_header(norm, complete=False))]
+    inputs = [singles_file(scan, info), *([norm] if norm else []), *more]
     check_sinogram_output(output, layout, [scan, *inputs[1:]], arrays=2)
     if "duration_s" not in info:
         raise FileError(f"{scan} does not say how long it took; histogram it again")
@@ -139,17 +140,19 @@ def _efficiencies(norm, scanner):
     return singles_efficiencies(components)
 
 
-def _from_delayeds(settings, delayed, list_mode, output):
+def _from_delayeds(settings, delayed, list_mode, output, more):
+    refuse(role_misfits(delayed, "delayeds"))
     layout, info = read_layout(delayed)
-    events = list_mode and read_list_mode(list_mode)
-    lists = [list_mode, events.path] if events else []
-    check_sinogram_output(output, layout, [delayed, *lists], arrays=2)
+    events = list_mode and open_list(list_mode)
+    lists = list(events.inputs) if events else []
+    inputs = [delayed, *lists, *more]
+    check_sinogram_output(output, layout, inputs, arrays=2)
     _check_scanner(events, layout, list_mode, delayed)
     print(text.table([
         ("delayeds", f"{delayed}, {text.layout(layout)}"),
         ("crystals", f"of the events of {list_mode}" if events else _SHARED),
     ]), flush=True)
-    counts = read_sinogram(delayed)[0]
+    counts = read_sinogram(delayed, dataset="delayeds")[0]
     check_counts(counts, delayed, "delayed coincidences")
     total = float(counts.sum(dtype=np.float64))
     if not total:
@@ -170,7 +173,7 @@ def _from_delayeds(settings, delayed, list_mode, output):
     record = provenance(
         command=command_line(randoms, settings),
         configuration=settings,
-        inputs=[delayed, *lists],
+        inputs=inputs,
         unit="counts",
         quantity="expected random coincidences",
         delayeds=total,

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from recon import backend, quantity, text
-from recon.agreement import check_per_cm, check_position
+from recon.agreement import check_per_cm, check_position, refuse
 from recon.command_line import command_line
 from recon.corrections.energy_window import check_energies
 from recon.corrections.scatter_estimate import USUAL, estimate_scatter
@@ -23,6 +23,7 @@ from recon.io import (
 )
 from recon.io.provenance import files_read, read_sidecar, sha256
 from recon.measurement import Measurement
+from recon.plausibility import attenuation_misfits
 from recon.reconstruction import counts_of
 from recon.scatter_profile import ScatterProfile, draw
 from recon.sinogram_output import check_sinogram_output, study_of
@@ -50,13 +51,14 @@ def scatter(
     multiple: bool = True,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     picture: Path | None = None,
+    config: Path | None = None,
 ):
     """Estimate a scan's scatter from its image and mu map, for `countless recon --background`.
 
     It has time of flight where the scan has it.
 
     Args:
-        scan: Prompts as counted, a STIR Interfile header (.hs).
+        scan: Prompts as counted, a header of STIR (.hs) or Siemens (.s.hdr).
         image: Activity (.nii.gz, .nii or .hv) that `countless recon` made of this scan with this
             efficiency; in Bq/mL or SUV its .json says how to go back to counts.
         mu_map: Attenuation at 511 keV in 1/cm (.hv, .nii, .nii.gz), bed and all.
@@ -70,12 +72,13 @@ def scatter(
         multiple: Whether photons that scatter more than once are simulated, too.
         device: Where to simulate; 'auto' is the GPU where there is one.
         picture: Picture to draw of counts and scatter across the scanner (.png, .pdf, .svg, .jpg).
+        config: YAML file of these settings by name; flags go over it.
     """
-    settings = dict(locals())
+    settings = {name: value for name, value in locals().items() if name != "config"}
     measurement = Measurement(scan=scan, efficiency=efficiency,
                               background=(randoms,) if randoms else ())
     layout = measurement.layout
-    inputs = (*measurement.paths, image, mu_map)
+    inputs = (*measurement.paths, image, mu_map, *filter(None, [config]))
     _check_outputs(settings, layout, inputs)
     check_energies(layout.scanner)
     activity, mu = _read_images(measurement, image, mu_map)
@@ -217,6 +220,7 @@ def _read_images(measurement, image, mu_map):
             array, grid, _ = quantity.activity_in(path, measurement.unit, position)
         else:
             array, grid, _ = read_image(path, position)
+            refuse(attenuation_misfits(array, path))
         check_counts(array, path, what, axes=("x", "y", "z"))
         found.append((array, grid))
     if not found[0][0].any():

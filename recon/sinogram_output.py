@@ -26,6 +26,18 @@ def check_sinogram_output(path, layout, inputs, *, arrays):
     if path.suffix != ".hs":
         raise FileError(f"a sinogram takes a name that ends in .hs, got {path}")
     check_output(path, inputs)
+    check_memory(layout, arrays)
+
+
+def check_memory(layout, arrays):
+    """Refuse what takes more memory than there is.
+
+    Args:
+        layout: SinogramLayout.
+        arrays: how many sinograms of the layout are in memory at once.
+    Raises:
+        ValueError: they do not fit.
+    """
     needed, free = 4 * arrays * math.prod(layout.shape) + _PROGRAM, memory.available("cpu")
     if needed > free:
         raise ValueError(

@@ -109,7 +109,8 @@ def number_type(name):
 
 def number(value):
     """A count or an activity with as many digits as help."""
-    return f"{value:,.0f}" if abs(value) >= 1e4 or value == int(value) else f"{value:.4g}"
+    whole = abs(value) >= 1e4 or value == np.round(value)
+    return f"{value:,.0f}" if whole else f"{value:.4g}"
 
 
 def plural(count, noun):

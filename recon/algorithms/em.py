@@ -2,7 +2,7 @@
 
 Shepp & Vardi, IEEE TMI 1(2), 1982; Hudson & Larkin, IEEE TMI 13(4), 1994. Zeros are defined:
 a voxel that a subset does not see keeps its value, and becomes 0 after the first pass if none sees
-it; a bin of which nothing is expected says nothing.
+it; a bin of which nothing is expected (below 1e-20 counts) says nothing.
 """
 
 import itertools

@@ -2,9 +2,10 @@
 
 from recon.io.files import FileError, check_counts
 from recon.io.image import like, read_image, write_image
-from recon.io.interfile import read_layout, read_sinogram, write_sinogram
+from recon.io.interfile import write_sinogram
 from recon.io.outputs import check_output, check_picture
 from recon.io.provenance import provenance, sidecar_path
+from recon.io.sinogram import read_layout, read_sinogram
 
 __all__ = [
     "FileError",

@@ -44,6 +44,12 @@ def read_ct(folder):
     if position not in PATIENT_AXES:
         notes.append(f"patient position {position or 'not said'}: taken as HFS, which places alike")
         position = "HFS"
+    promised = int(first.get("ImagesInAcquisition") or 0)
+    if promised > len(headers):
+        notes.append(
+            f"{len(headers)} of the {promised} slices that the headers speak of are there: some at "
+            "an end may be missing"
+        )
     shape = (int(first.Columns), int(first.Rows), len(headers))
     try:
         grid, order = Grid.from_affine(shape, _LPS_TO_RAS @ affine, position)

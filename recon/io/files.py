@@ -16,6 +16,8 @@ def opened(path, mode="rb", **options):
     """Open a file for reading, or say in one sentence why that fails."""
     try:
         return open(path, mode, **options)
+    except IsADirectoryError:
+        raise FileError(f"{path} is a folder; give the name of a file in it") from None
     except OSError as reason:
         raise FileError(
             f"{path} cannot be read ({_why(reason)}); check the name and the permissions"

@@ -81,11 +81,11 @@ def read_header(path, *, complete=True):
         if b"interfile" not in file.read(1024).lower():
             raise FileError(
                 f"{path} is not an Interfile header: `!INTERFILE :=` was expected at its "
-                "beginning; give the header (.hs or .hv), not the data file"
+                "beginning; give the header (.hs, .hv or .hdr), not the data file"
             )
         file.seek(0)
         text = file.read(1 << 22).decode("utf-8-sig", errors="replace")
-    header = Header(path)
+    header = Header(path, stirs=complete)
     ended = False
     lines = iter(enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1))
     for number, line in lines:
@@ -109,11 +109,15 @@ class Header(dict):
     """Keys of a header, in lower case and without `!`, each with (value, line number).
 
     An index is kept as in `matrix size [2]`; a key asked for with [1] may stand without an index.
+
+    Args:
+        path: of the header.
+        stirs: its keys are STIR's, so one that is nearly one of them is misspelt.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, *, stirs=True):
         super().__init__()
-        self.path = Path(path)
+        self.path, self._stirs = Path(path), stirs
 
     def find(self, key):
         """(value, line number) of a key that stands in the header with a value, else None."""
@@ -201,7 +205,8 @@ class Header(dict):
         return unknown
 
     def _missing(self, key):
-        self.unknown_keys()  # a misspelt key explains an absent one better
+        if self._stirs:
+            self.unknown_keys()  # a misspelt key explains an absent one better
         lines = max((line for _, line in self.values()), default=0)
         empty = self.get(key)
         where = f", line {empty[1]}: `{key}` has no value" if empty else f" lacks the key `{key}`"

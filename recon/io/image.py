@@ -78,4 +78,6 @@ def is_interfile(path):
     if name.endswith(".hv"):
         return True
     hint = "; give its header, .hv" if name.endswith(".v") else ""
+    if Path(path).is_dir():
+        hint = "; `countless mu-map` turns a folder of a CT into a mu map"
     raise FileError(f"an image takes a name that ends in .hv, .nii or .nii.gz, got {path}{hint}")

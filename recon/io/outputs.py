@@ -3,7 +3,14 @@
 from pathlib import Path
 
 from recon.io.files import FileError, check_writable
-from recon.io.provenance import HEADERS, files_read, has_sidecar, read_sidecar, sidecar_path
+from recon.io.provenance import (
+    HEADERS,
+    files_read,
+    has_sidecar,
+    read_json,
+    read_sidecar,
+    sidecar_path,
+)
 
 PICTURES = (".jpg", ".pdf", ".png", ".svg")
 
@@ -15,7 +22,8 @@ def check_output(path, inputs=()):
         path: what will be written; the data file and sidecar of a sinogram or image count too.
         inputs: paths that are read; their data files and sidecars count too.
     Raises:
-        FileError: no such folder, no permission, or one of the inputs would be overwritten.
+        FileError: no such folder, no permission, one of the inputs would be overwritten, or the
+            sidecar would replace that of another output.
     """
     path = Path(path)
     outputs = [path]
@@ -35,6 +43,18 @@ def check_output(path, inputs=()):
             raise FileError(
                 f"{path} would overwrite the input {lost[0]}{whose}; give the output another name"
             )
+    _check_sidecar(path)
+
+
+def _check_sidecar(path):
+    """Refuses a name whose .json tells of another output that is still there."""
+    said = read_json(sidecar_path(path)) if has_sidecar(path) else {}
+    other = path.with_name(str(said.get("file", path.name)))
+    if other.name != path.name and other.exists():
+        raise FileError(
+            f"{path} would replace {sidecar_path(path)}, which says how {other} was made; give the "
+            "output another name before its suffix, or remove the other"
+        )
 
 
 def check_picture(path, flag, inputs=()):

@@ -12,7 +12,7 @@ The list is read in pieces that stay in the processor's cache. np.fromfile takes
 np.memmap does, and a file that is cut short meanwhile ends early instead of killing the process.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
@@ -88,9 +88,11 @@ class ListMode:
         info: dict of facts of the study, as `recon.io.interfile_data.study_info` names them.
         notes: list of sentences on what was assumed or is missing.
         whole: whether all words that the scanner wrote are there.
+        inputs: files that are read, the data file by default.
     Attributes:
-        path, layout, words, blocks, info: as given.
+        path, layout, words, blocks, info, inputs: as given.
         scanner: the layout's.
+        size: how much there is, as text.
         known_notes: sentences on what was assumed or is missing.
         end_ms: when the list ends, a millisecond after its last time tag.
         last_ms: when a last frame may end: end_ms, or the scan's nominal duration where that is a
@@ -101,9 +103,10 @@ class ListMode:
     """
 
     def __init__(self, path, *, layout, words, blocks, singles_scale=1, info=None, notes=(),
-                 whole=True):
+                 whole=True, inputs=()):
         self.path, self.layout, self.scanner = path, layout, layout.scanner
         self.words, self.blocks, self._scale = words, blocks, singles_scale
+        self.inputs, self.size = tuple(inputs) or (path,), f"{words:,} words"
         self.info, self.known_notes = dict(info or {}), list(notes)
         self._crystals, self._rings = _tables(layout)
         self.tally, self._singles, self._time_ms = Tally(), [], 0
@@ -132,6 +135,18 @@ class ListMode:
         }
         counted = (f"in the list: {count:,} {text}" for text, count in odd.items() if count)
         return [*self.known_notes, *counted]
+
+    def record(self, start_ms, stop_ms):
+        """What the last reading counted, as far as it went, for the .json beside an output.
+
+        Args:
+            start_ms, stop_ms: time that the mean singles are of.
+        """
+        singles = self.singles.means(self.blocks, start_ms, stop_ms)
+        return {
+            "words": asdict(self.tally),
+            "mean_singles_per_second_by_block": singles if (singles == singles).any() else None,
+        }
 
     def chunks(self):
         """Yields Events of at most CHUNK_WORDS; -1 for all detectors of an impossible address."""

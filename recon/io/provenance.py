@@ -3,24 +3,36 @@
 import datetime
 import hashlib
 import json
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 
+from recon.io.castor_data import data_file
+from recon.io.castor_header import read_keys
 from recon.io.files import FileError, opened, replacing
 from recon.io.header import read_header
 from recon.io.interfile_data import data_path
 from recon.version import __version__
 
-HEADERS = {".hs": ".s", ".hv": ".v"}  # suffix of Interfile headers -> that of their data
+# Suffix of headers of Interfile and CASToR -> that of their data.
+HEADERS = {".hs": ".s", ".hv": ".v", ".cdh": ".cdf"}
+LARGE_BYTES = 1 << 30  # from here on hashing takes longer than a user waits without a word
+_SCANS = (".cdh", ".petsird", ".bin")
+_PART_BYTES = 1 << 22
 _FORMAT = re.compile(r"(\.nii)\.gz$|(\.[^.]*)$")
 
 
 def sidecar_path(path):
-    """image.json for image.nii.gz, image.nii or image.hv, scan.json for scan.hs."""
+    """image.json for image.nii.gz, image.nii or image.hv, scan.json for scan.hs.
+
+    It is scan.cdh.json for scan.cdh, and so for lists: scan.hs may be the same scan beside it.
+    """
     path = Path(path)
-    return path.with_name(_FORMAT.sub("", path.name) + ".json")
+    name = path.name if path.suffix in _SCANS else _FORMAT.sub("", path.name)
+    return path.with_name(name + ".json")
 
 
 def has_sidecar(path):
@@ -41,15 +53,25 @@ def sidecar_content(path, sidecar, unit):
 
 
 def files_read(path):
-    """The files that reading `path` opens: itself and, for an Interfile header, its data.
+    """The files that reading `path` opens: itself and, for a header, its data.
 
+    Args:
+        path: any; headers are those of STIR (.hs, .hv) and of Siemens (.hdr).
     Raises:
         FileError: it is a header that cannot be read.
     """
     path = Path(path)
-    if path.suffix not in HEADERS:
+    castor = path.suffix.lower() == ".cdh"  # CASToR's own programs write .Cdh
+    siemens = path.suffix == ".hdr"
+    if path.suffix not in HEADERS and not (castor or siemens):
         return [path]
-    data = data_path(read_header(path))
+    if castor:
+        data = data_file(read_keys(path))
+    else:
+        header = read_header(path, complete=not siemens)
+        if siemens and not header.find("name of data file"):
+            return [path]
+        data = data_path(header)
     return [path, data] if data.is_file() and not data.samefile(path) else [path]
 
 
@@ -59,7 +81,7 @@ def provenance(*, command, configuration, inputs=(), unit=None, seed=None, **mor
     Args:
         command: the command line, a str or a list of str.
         configuration: dict of all settings, defaults included.
-        inputs: paths of the files that were read; an Interfile header stands for its data too.
+        inputs: paths of the files that were read; a header stands for its data too.
         unit: of the output's numbers.
         seed: of random numbers, None where none were drawn.
         more: further facts, as keyword arguments.
@@ -69,7 +91,8 @@ def provenance(*, command, configuration, inputs=(), unit=None, seed=None, **mor
     Raises:
         FileError: an input cannot be read.
     """
-    files = [file for path in inputs for file in files_read(path)]
+    # A header and its data may both be given.
+    files = dict.fromkeys(file for path in inputs for file in files_read(path))
     return {
         "version": __version__,
         "command": command if isinstance(command, str) else " ".join(map(str, command)),
@@ -83,9 +106,22 @@ def provenance(*, command, configuration, inputs=(), unit=None, seed=None, **mor
 
 
 def sha256(path):
-    """The file's SHA-256 in hexadecimal."""
+    """The file's SHA-256 in hexadecimal, with a progress bar where it is large.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    from tqdm import tqdm
+
+    digest, path = hashlib.sha256(), Path(path)
     with opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        size = os.fstat(file.fileno()).st_size
+        with tqdm(total=size, desc=f"hash of {path.name}", unit="B", unit_scale=True,
+                  file=sys.stderr, dynamic_ncols=True, disable=size < LARGE_BYTES) as bar:
+            while part := file.read(_PART_BYTES):
+                digest.update(part)
+                bar.update(len(part))
+    return digest.hexdigest()
 
 
 def write_json(path, content):
@@ -108,17 +144,25 @@ def read_sidecar(path):
     Raises:
         FileError: it is not JSON.
     """
-    sidecar = sidecar_path(path)
-    if not sidecar.is_file():
+    said = read_json(sidecar_path(path))
+    return said if _format(str(said.get("file", path))) == _format(path) else {}
+
+
+def read_json(path):
+    """The dict in a JSON file, {} where there is no file.
+
+    Raises:
+        FileError: it is not JSON.
+    """
+    if not path.is_file():
         return {}
-    with opened(sidecar, "r", encoding="utf-8") as file:
+    with opened(path, "r", encoding="utf-8") as file:
         try:
-            said = dict(json.load(file))
+            return dict(json.load(file))
         except (ValueError, TypeError) as reason:
             raise FileError(
-                f"{sidecar} is not JSON with names and values ({reason}); remove or repair it"
+                f"{path} is not JSON with names and values ({reason}); remove or repair it"
             ) from reason
-    return said if _format(str(said.get("file", path))) == _format(path) else {}
 
 
 def _format(path):

@@ -27,6 +27,10 @@ _NUMBERS = {
     "injected_bq": "tracer activity at time of injection (bq)",
 }
 _WINDOW = "%energy window {} level (kev) [1]"
+_COMPRESSED = (
+    "the scanner's software compressed this sinogram, by a scheme that is not public; export it "
+    "again with compression off, or make sinograms of the list mode with `countless histogram`"
+)
 
 
 def read_list_mode(path):
@@ -73,38 +77,49 @@ def read_list_mode(path):
         info=(info := _study(header, layout.scanner)),
         notes=info["notes"] + notes,
         whole=words >= promised and not left,
+        inputs=(header.path, data),
     )
 
 
-def read_sinogram(path):
-    """Read a sinogram of an mMR.
+def read_layout(path, *, interleaved=True):
+    """Read the header of an mMR's sinogram; its data need not exist.
 
     Args:
         path: header, such as `scan.s.hdr`.
+        interleaved: False for STIR's angles, see SinogramLayout.
     Returns:
-        Prompts and delayeds, float32 (view, radial, plane), delayeds None where the file has only
-        prompts; SinogramLayout; info, a dict as of `recon.io.interfile_data.study_info`.
+        SinogramLayout and info, a dict as of `recon.io.interfile_data.study_info`, with compressed
+        (why it cannot be read, or "") and datasets (1 or 2).
     Raises:
-        FileError: header or data are missing, compressed, of another kind or cannot be used.
+        FileError: the header is missing, of another kind or cannot be used.
     """
-    header = _header(path, "sinogram", "a sinogram")
-    if header.text("%compression", "off").lower() != "off":
-        raise FileError(
-            f"{path}, {header.place('%compression')}: the scanner's software compressed this "
-            "sinogram, by a scheme that is not public; export it again with compression off, or "
-            "make sinograms of the list mode with `countless histogram`"
-        )
-    span = header.integer("%axial compression", least=1)
-    sizes = [f"matrix size [{axis}]" for axis in (1, 2, 3)]
-    layout = _layout(header, span=span, radial_bins=sizes[0], views=sizes[1])
-    table = header.integers("%segment table", None)
-    planes = [segment.planes for segment in layout.segments]
-    if table is not None and table != planes:
-        raise header.wrong("%segment table", f"the planes of span {span}, {planes}")
-    if header.integer(sizes[2], layout.planes) != layout.planes:
-        raise header.wrong(sizes[2], f"{layout.planes} planes, as span {span} has them")
+    return _sinogram_header(path, interleaved)[1:]
+
+
+def read_sinogram(path, *, interleaved=True, dataset="prompts"):
+    """Read one data set of an mMR's sinogram.
+
+    Args:
+        path: header, such as `scan.s.hdr`.
+        interleaved: False for STIR's angles, see SinogramLayout.
+        dataset: "prompts" or "delayeds".
+    Returns:
+        float32 array (view, radial, plane), its SinogramLayout, and info, as of `read_layout`.
+    Raises:
+        FileError: header or data are missing, compressed, of another kind or cannot be used, or
+            the file has only prompts.
+    """
+    header, layout, info = _sinogram_header(path, interleaved)
+    if info["compressed"]:
+        raise FileError(f"{path}, {info['compressed']}")
     sets = _data_sets(header)
-    dtype, notes = number_type(header)
+    if dataset == "delayeds" and len(sets) < 2:
+        raise FileError(
+            f"{path} has prompts alone ({header.place('number of scan data types')}), where "
+            "delayed coincidences were asked for; export the sinogram with both, or make them of "
+            "the list mode with `countless histogram --delayed-out`"
+        )
+    dtype, _ = number_type(header)
     data, size = _data(header), int(np.prod(layout.shape)) * dtype.itemsize
     expected = max(sets) + size
     if data.stat().st_size != expected:
@@ -113,10 +128,8 @@ def read_sinogram(path):
             f"({len(sets)} × {size:,} and what comes before); the data were cut short, compressed, "
             "or belong to another header"
         )
-    arrays = [_sinogram(data, dtype, offset, layout) for offset in sets]
-    info = _study(header, layout.scanner)
-    info |= {"notes": info["notes"] + notes, "number_type": dtype.str}
-    return arrays[0], arrays[1] if len(arrays) > 1 else None, layout, info
+    offset = sets[1] if dataset == "delayeds" else sets[0]
+    return _sinogram(data, dtype, offset, layout), layout, info
 
 
 def _header(path, data_format, wanted):
@@ -127,11 +140,57 @@ def _header(path, data_format, wanted):
                 "give the text file that ends in .hdr, not the data"
             )
     header = read_header(path, complete=False)
-    found = header.text("data format", None)
-    if (found or "").lower() != data_format:
-        said = f"{header.place('data format')} is `{found}`" if found else "`data format` is absent"
-        raise FileError(f"{path} is not the header of {wanted} of an mMR: {said}; give another")
+    found = header.text("data format", "").lower()
+    if found != data_format:
+        said, remedy = _kind(header)
+        raise FileError(f"{path} is not the header of {wanted} of an mMR but {said}; {remedy}")
     return header
+
+
+def _kind(header):
+    """What a header is of, and what to do with it."""
+    found = header.text("data format", "").lower()
+    if header.find("%number of normalization components"):
+        return "of a normalization", "`countless norm` turns it into factors"
+    if found == "coincidencelist":
+        return "of list mode", "count it into a sinogram with `countless histogram`"
+    if found == "sinogram" or header.find("minimum ring difference per segment"):
+        return "of a sinogram, which is counted already", "give it to `countless recon`"
+    said = f"{header.place('data format')} is `{found}`" if found else "`data format` is absent"
+    return f"of something else ({said})", "give another"
+
+
+def _sinogram_header(path, interleaved):
+    """Header, SinogramLayout and info of a sinogram."""
+    header = _header(path, "sinogram", "a sinogram")
+    span = header.integer("%axial compression", least=1)
+    sizes = [f"matrix size [{axis}]" for axis in (1, 2, 3)]
+    layout = _layout(header, span=span, radial_bins=sizes[0], views=sizes[1])
+    table = header.integers("%segment table", None)
+    planes = [segment.planes for segment in layout.segments]
+    if table is not None and table != planes:
+        raise header.wrong("%segment table", f"the planes of span {span}, {planes}")
+    if header.integer(sizes[2], layout.planes) != layout.planes:
+        raise header.wrong(sizes[2], f"{layout.planes} planes, as span {span} has them")
+    dtype, notes = number_type(header)
+    info = _study(header, layout.scanner)
+    compressed = ""
+    if header.text("%compression", "off").lower() != "off":
+        compressed = f"{header.place('%compression')}: {_COMPRESSED}"
+    notes = [*info["notes"], *notes, *filter(None, [compressed])]
+    corrections = header.words("applied corrections", header.words("%applied corrections", []))
+    info |= {
+        "applied_corrections": [word for word in corrections if word and word != "none"],
+        "number_type": dtype.str,
+        "pet_data_type": header.text("pet data type", "Emission"),
+        "data_file": str(data_path(header)) if header.find("name of data file") else None,
+        "compressed": compressed,
+        "datasets": len(_data_sets(header)),
+        "unknown_keys": [],
+        "notes": notes,
+    }
+    layout = layout.with_(interleaved=interleaved)
+    return header, layout, {name: value for name, value in info.items() if value is not None}
 
 
 def _layout(header, *, span, radial_bins, views):

@@ -69,8 +69,8 @@ _NAMES = {
 }
 
 _NEEDED = (
-    "name of data file", "originating system", "number format", "number of rings",
-    "%axial compression", "%maximum ring difference", "%number of normalization components",
+    "%number of normalization components", "name of data file", "originating system",
+    "number format", "number of rings", "%axial compression", "%maximum ring difference",
 )
 
 

@@ -1,8 +1,11 @@
 // The two elementwise halves of an expectation-maximisation update. Shepp & Vardi, IEEE TMI 1(2), 1982.
 #include "machine.h"
 
+constexpr float LEAST_EXPECTED = 1e-20f;
+
 // projection <- m y / (m projection + b): what each bin's counts are, over what the image explains, ready
-// to be back projected. A bin that the image does not explain (m projection + b <= 0) gives nothing.
+// to be back projected. A bin that the image does not explain, where it expects less than LEAST_EXPECTED
+// counts, gives nothing: where voxels have sunk to what float32 can hardly hold, the ratio would be infinite.
 // Strides in floats along (view, radial, tof); planes are contiguous. y, m or b null: all 1, 1 or 0.
 // Blocks: x a row (view, radial); `total` values in all, which may end within the last row.
 KERNEL em_ratio(GRID float* projection, const float* y, const float* m, const float* b, long total, int n_radial, int n_tof, int n_planes,
@@ -20,7 +23,7 @@ KERNEL em_ratio(GRID float* projection, const float* y, const float* m, const fl
             threads(size, [&](int i) {
                 const float f = factor ? factor[i] : 1.0f;
                 const float expected = f * p[i] + (ground ? ground[i] : 0.0f);
-                p[i] = expected > 0.0f ? f * (counts ? counts[i] : 1.0f) / expected : 0.0f;
+                p[i] = expected > LEAST_EXPECTED ? f * (counts ? counts[i] : 1.0f) / expected : 0.0f;
             });
         }
     });

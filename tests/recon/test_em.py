@@ -154,6 +154,17 @@ def test_zeros_of_the_start_stay_0():
     assert not image[:4].any() and image[4:].any()
 
 
+def test_counts_where_the_image_has_all_but_vanished_make_no_infinities():
+    # 1e-38 is the least that float32 holds in full; a count over that would be infinite.
+    model = AcquisitionModel(SinogramProjector(SPAN_3, GRID))
+    start = np.full(GRID.shape, 1e-38, np.float32)
+    start[8, 8] = 1
+    prompts = np.full(SPAN_3.shape, 5, np.float32)
+    for image in islice(osem(model, prompts, subsets=4, start=start), 12):
+        assert np.isfinite(image).all()
+    assert image[8, 8].max() > 1
+
+
 def test_the_start_is_left_as_it_was():
     model, prompts = noisy()
     start = np.ones(GRID.shape, np.float32)

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 
 from recon import memory
+from recon.events import Events
 from recon.histogram_command import histogram
 from recon.io import FileError, read_sinogram
+from recon.io.petsird_writing import write_petsird
+from recon.randoms_command import randoms
+from recon.scanner import Scanner
 from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, singles, tag, written
 
 # Two prompts and a delayed coincidence before 10 ms, one prompt after; all in planes of ring
@@ -126,3 +130,76 @@ def test_an_output_never_replaces_the_list(run, folder):
     with pytest.raises(FileError, match="would overwrite the input"):
         run("data.hs")
     assert (folder / "data.s").read_bytes() == words
+
+
+@pytest.fixture
+def timed(tmp_path, monkeypatch):
+    """A function that counts a list with one event in each of 264 bins of 17.875 ps, one ms each.
+
+    The timing resolution is 214 ps.
+    """
+    monkeypatch.chdir(tmp_path)
+    scanner = Scanner(**vars(Scanner.preset("tiny")) | {
+        "name": "timed", "tof_bins": 264, "tof_bin_ps": 17.875, "timing_resolution_ps": 214.0})
+    count = 264
+    write_petsird("list.petsird", [Events(
+        ring1=np.zeros(count, np.int16), crystal1=np.full(count, 1, np.int16),
+        ring2=np.zeros(count, np.int16), crystal2=np.full(count, 17, np.int16),
+        tof_bin=np.arange(count, dtype=np.int16), time_ms=np.arange(count), delayed=np.arange(
+            count) % 4 == 0)], scanner)
+    return lambda **settings: histogram(Path("list.petsird"), output=Path("out.hs"), span=1,
+                                        max_ring_difference=0, **settings)
+
+
+def test_by_default_a_time_of_flight_bin_is_half_the_timing_resolution(timed, capsys):
+    timed()
+    prompts, layout, _ = read_sinogram("out.hs")
+    assert (layout.tof_mashing, layout.tof_bins) == (6, 44)  # of 107.25 ps
+    along = prompts.sum(axis=(0, 1, 3))
+    assert along.sum() == 198 and set(along) <= {4, 5}
+    assert "6 of the list's 264 bins to one" in " ".join(capsys.readouterr().out.split())
+
+
+def test_time_of_flight_bins_are_mashed_as_asked_for_about_the_middle(timed):
+    timed(tof_mashing=100)
+    prompts, layout, _ = read_sinogram("out.hs")
+    assert layout.tof_bins == 2  # 32 of 264 at either end are beyond them
+    assert prompts.sum(axis=(0, 1, 3)).tolist() == [75, 75]
+    assert sidecar(Path("out.hs"))["dropped"]["outside_layout"] == 64
+
+
+def test_time_of_flight_is_summed_on_demand_and_that_is_said(timed, capsys):
+    timed(tof=False)
+    prompts, layout, _ = read_sinogram("out.hs")
+    assert (layout.tof, prompts.sum()) == (False, 198)
+    assert "the list's 264 time-of-flight bins are summed" in capsys.readouterr().out
+
+
+def test_the_sidecar_of_a_petsird_list_says_what_was_listed(timed):
+    timed()
+    said = sidecar(Path("out.hs"))
+    assert said["listed"]["prompts"] == 198 and said["time_blocks"]["events"] == 264
+    assert [Path(file["path"]).name for file in said["inputs"]] == ["list.petsird"]
+
+
+@pytest.mark.parametrize(("settings", "words"), [
+    ({"tof_mashing": 0}, "--tof-mashing takes from 1 to 264"),
+    ({"tof_mashing": 265}, "--tof-mashing takes from 1 to 264"),
+    ({"tof_mashing": 2, "tof": False}, "got --no-tof"),
+])
+def test_mashing_that_does_not_fit_is_refused(timed, settings, words):
+    with pytest.raises(ValueError, match=words):
+        timed(**settings)
+
+
+def test_mashing_of_a_list_without_time_of_flight_is_refused(run):
+    with pytest.raises(ValueError, match="got one without"):
+        run(tof_mashing=2)
+
+
+def test_randoms_are_found_from_the_delayeds_of_a_petsird_list(timed):
+    timed(delayed_out=Path("late.hs"), tof_mashing=66)
+    randoms(delayed=Path("late.hs"), list_mode=Path("list.petsird"), output=Path("randoms.hs"))
+    found, layout, _ = read_sinogram("randoms.hs")
+    assert layout.tof_bins == 4
+    assert found.sum() == pytest.approx(66, rel=1e-4)  # every fourth of 264

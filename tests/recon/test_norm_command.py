@@ -8,8 +8,9 @@ import pytest
 
 import countless
 from recon import Scanner, SinogramLayout, memory
-from recon.corrections.normalization import mmr_factors
+from recon.corrections.normalization import efficiency_factors, mmr_factors
 from recon.io import read_sinogram, write_sinogram
+from recon.io.petsird_writing import write_petsird
 from recon.io.siemens_norm import read_norm
 
 LAYOUT = SinogramLayout.of(Scanner.preset("mMR"), span=3, max_ring_difference=1)
@@ -149,3 +150,22 @@ def test_factors_larger_than_the_memory_are_refused(folder, capsys, monkeypatch)
     monkeypatch.setattr(memory, "available", lambda device: 300 << 20)
     assert run() == 2
     assert "a sinogram of 127 planes takes 0.4 GiB" in capsys.readouterr().err
+
+
+def test_the_efficiencies_of_a_petsird_file_are_expanded(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    tiny = Scanner.preset("tiny")
+    layout = SinogramLayout.of(tiny, span=3, tof_mashing=3)
+    values = np.random.default_rng(0).uniform(0.5, 1.5, (tiny.rings, tiny.crystals))
+    write_petsird("list.petsird", [], tiny, info={"duration_s": 1}, efficiencies=values)
+    write_sinogram("scan.hs", np.zeros(layout.shape, np.float32), layout, {
+        "patient_position": "HFS"})
+    assert run("list.petsird") == 0
+    factors, found, _ = read_sinogram("m.hs")
+    assert found == layout.without_tof()
+    expected = efficiency_factors(layout.without_tof(), values)
+    np.testing.assert_allclose(factors, expected, rtol=1e-6)
+    said = json.loads((tmp_path / "m.json").read_text())
+    assert (said["calibration_factor"], said["dead_time"]) == (1, False)
+    assert [entry["path"] for entry in said["inputs"]] == ["list.petsird"]
+    assert "PETSIRD's is not used" in capsys.readouterr().out

@@ -51,7 +51,7 @@ def scan(tmp_path) -> Path:
                         ("background", background)):
         write_sinogram(tmp_path / f"{name}.hs", array, LAYOUT, STUDY)
     write_image(tmp_path / "truth.hv", truth, GRID)
-    write_image(tmp_path / "mu.hv", np.minimum(truth, 1) * np.float32(0.0096), GRID)
+    write_image(tmp_path / "mu.hv", np.minimum(truth, 1) * np.float32(0.096), GRID)
     return tmp_path
 
 

@@ -89,8 +89,56 @@ def test_counts_that_cannot_be_are_refused_with_their_place(refused, scan, name,
 
 
 def test_negative_attenuation_is_refused(refused, scan):
-    write_image(scan / "mu.hv", np.full(GRID.shape, -1000, np.float32), GRID)
+    write_image(scan / "mu.hv", np.full(GRID.shape, -1, np.float32), GRID)
     assert "cannot be attenuation in 1/cm" in refused("--mu-map", "mu.hv")
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "words"),
+    [
+        (-1000, 1500, "found -1000 to 1500, which looks like a CT in HU; turn it"),
+        (0, 2500, "found 0 to 2500, which looks like a CT in HU"),
+        (0, 0.0096, "found 0.0096 at most, which looks like 1/mm; multiply it by 10"),
+        (0, 9.6, "found 9.6 at most, which looks like 1/m; divide it by 100"),
+    ],
+)
+def test_a_mu_map_whose_numbers_are_not_in_1_per_cm_is_refused(refused, scan, least, most, words):
+    mu = np.full(GRID.shape, least, np.float32)
+    mu[8:12, 8:12] = most
+    write_image(scan / "mu.hv", mu, GRID, unit="1/cm")  # whatever the header says
+    assert words in refused("--mu-map", "mu.hv")
+
+
+def test_a_correction_given_as_efficiency_is_known_by_its_gaps(refused, scan):
+    correction = np.ones(LAYOUT.shape, np.float32)
+    correction[:, 3] = 1e20
+    write_sinogram(scan / "c.hs", correction, LAYOUT)
+    message = refused("--efficiency", "c.hs")
+    assert f"c.hs has {16 * LAYOUT.planes:,} of" in message
+    assert "as corrections have in gaps; give it as --correction" in message
+
+
+@pytest.mark.parametrize(
+    ("flag", "power", "words"),
+    [
+        ("--efficiency", -1, "the smaller, the more ring pairs a plane sums"),
+        ("--correction", 1, "the larger, the more ring pairs a plane sums"),
+    ],
+)
+def test_factors_given_upside_down_are_known_by_their_ring_pairs(
+    refused, scan, flag, power, words
+):
+    layout = LAYOUT.of(LAYOUT.scanner, span=3)
+    write_sinogram(scan / "prompts.hs", np.ones(layout.shape, np.float32), layout)
+    crystals, rings = layout.pair_counts()
+    write_sinogram(scan / "f.hs", (crystals * rings) ** power, layout)
+    assert f"f.hs is {words}" in refused(flag, "f.hs")
+
+
+def test_a_background_of_another_duration_is_refused(refused, scan):
+    write_sinogram(scan / "b.hs", np.ones(LAYOUT.shape, np.float32), LAYOUT, {"duration_s": 600.0})
+    message = refused("--background", "b.hs")
+    assert "b.hs counts 600 s, where prompts.hs counts 60 s; give the background of" in message
 
 
 def test_a_correction_of_zero_is_refused(refused, scan):

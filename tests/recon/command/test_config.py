@@ -5,8 +5,13 @@ import pytest
 from recon.config import read_settings
 from recon.io import FileError
 from recon.io.provenance import read_sidecar
+from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, tag, written
 
 KNOWN = ["subsets", "tof", "voxel_mm", "psf_mm"]
+
+
+COMMANDS = ["recon", "histogram", "norm", "randoms", "scatter", "mu-map", "quantify", "calibrate",
+            "efficiencies"]
 
 
 @pytest.fixture
@@ -91,3 +96,29 @@ def test_a_value_of_the_wrong_kind_names_the_setting(run, scan):
     result = run("recon", scan / "prompts.hs", "-o", scan / "x.nii", "--config", scan / "run.yaml")
     assert result.code == 2
     assert "--voxel-mm: Incorrect number of arguments: expected 3 but got 2" in result.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_many_options_takes_a_file_of_them(run, scan, command):
+    (scan / "run.yaml").write_text("no_such: 1\n")
+    result = run(command, "--config", scan / "run.yaml")
+    assert result.code == 2
+    assert "run.yaml, line 1: unknown setting `no_such`; known are" in result.err
+
+
+def test_a_commands_file_of_settings_is_among_its_inputs_and_not_its_settings(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "scan.l.hdr", LIST_HEADER, data=as_bytes([tag(0), event(1, 172, 5), tag(9)]))
+    (tmp_path / "run.yaml").write_text(
+        "list_mode: scan.l.hdr\noutput: scan.hs\nspan: 1\nmax-ring-difference: 1\n"
+        "frames: [0, 0.004, 0.01]\n"
+    )
+    result = run("histogram", "--config", "run.yaml", "--span", 3)
+    assert result.code == 0, result.err
+    said = read_sidecar(tmp_path / "scan.frame2.hs")
+    assert [entry["path"] for entry in said["inputs"]] == ["scan.l.hdr", "scan.l", "run.yaml"]
+    assert said["configuration"]["span"] == 3
+    assert said["configuration"]["frames"] == ["0", "0.004", "0.01"]
+    assert "config" not in said["configuration"]

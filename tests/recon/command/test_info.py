@@ -67,6 +67,14 @@ def test_a_reconstruction_is_told_with_unit_and_command(said, recon, scan, name)
 
 
 def test_another_file_is_refused_with_what_is_taken(run, scan):
-    result = run("info", scan / "prompts.s")
+    result = run("info", scan / "prompts.txt")
     assert result.code == 2
-    assert "info takes a file that ends in .hs, .hv, .nii or .nii.gz" in result.err
+    assert "info takes sinograms (.hs, .s.hdr), images (.hv, .nii, .nii.gz), list" in result.err
+
+
+@pytest.mark.parametrize("name", ["prompts.s", "truth.v"])
+def test_data_alone_are_refused_with_the_name_of_their_header(run, scan, name):
+    header = name.replace(".s", ".hs").replace(".v", ".hv")
+    result = run("info", scan / name)
+    assert result.code == 2
+    assert f"{name} holds data alone; give its header, {scan / header}" in result.err

@@ -109,7 +109,7 @@ def test_the_sidecar_says_unit_inputs_counts_and_a_command_that_does_it_again(
     assert names[:5] == ["prompts.hs", "prompts.s", "efficiency.hs", "efficiency.s", "mu.hv"]
     assert said["counts"]["prompts"] > 1e4
     assert said["counts"]["masked_bins"] == 16 * 1 * 19
-    assert said["factors"][1] == f"attenuation from {scan / 'mu.hv'}, at most 0.0096 1/cm"
+    assert said["factors"][1] == f"attenuation from {scan / 'mu.hv'}, at most 0.096 1/cm"
     before = values(output)
     output.unlink()
     assert run(*shlex.split(said["command"])[1:]).code == 0

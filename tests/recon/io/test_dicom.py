@@ -148,6 +148,12 @@ def test_other_files_and_scouts_are_left_out_and_said(series):
     assert info["notes"] == ["files that are not slices left out: 3, such as notes.txt"]
 
 
+def test_slices_missing_at_an_end_are_told_where_headers_count_them(series):
+    folder, _ = series(slices=[0, 1, 2], ImagesInAcquisition="5")
+    said = "3 of the 5 slices that the headers speak of are there: some at an end may be missing"
+    assert read_ct(folder)[2]["notes"] == [said]
+
+
 def test_a_missing_slice_is_counted_and_placed(series):
     folder, _ = series(slices=[0, 1, 3])
     with pytest.raises(FileError, match=r"lacks 1 of 4 slices, the first between -46 and -38 mm"):

@@ -56,7 +56,19 @@ def test_a_picture_and_a_file_of_settings_have_no_sidecar(tmp_path, sinogram_hea
     path = sinogram_header(data=b"data")
     write_json(tmp_path / "scan.json", {"file": "scan.hs"})
     check_output(tmp_path / "scan.png", inputs=[path])
+    (tmp_path / "scan.hs").unlink()
     check_output(tmp_path / "scan.nii", inputs=[tmp_path / "scan.yaml"])
+
+
+def test_an_output_that_would_take_anothers_sidecar_is_refused(tmp_path):
+    write_json(tmp_path / "scan.json", {"file": "scan.hs"})
+    check_output(tmp_path / "scan.nii.gz")  # the sinogram is gone
+    (tmp_path / "scan.hs").write_text("")
+    message = r"scan\.nii\.gz would replace .*scan\.json, which says how .*scan\.hs was made"
+    with pytest.raises(FileError, match=message):
+        check_output(tmp_path / "scan.nii.gz")
+    check_output(tmp_path / "scan.hs")
+    check_output(tmp_path / "scan.png")
 
 
 def test_an_output_in_no_folder_is_refused(tmp_path):

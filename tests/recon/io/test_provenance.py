@@ -1,14 +1,16 @@
 import datetime
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recon.io import FileError, provenance
-from recon.io.provenance import read_sidecar, write_json
+from recon.io.provenance import read_sidecar, sha256, sidecar_path, write_json
 from recon.version import __version__
+from tests.recon.io.castor import written
 
 
 def test_everything_that_made_an_output_is_recorded(tmp_path):
@@ -70,3 +72,26 @@ def test_a_sidecar_that_is_no_json_of_names_is_refused(tmp_path, text):
     (tmp_path / "image.json").write_text(text)
     with pytest.raises(FileError, match=r"image\.json is not JSON"):
         read_sidecar(tmp_path / "image.nii")
+
+
+def test_a_castor_header_stands_for_its_data_and_each_file_counts_once(tmp_path):
+    path = written(tmp_path, data=b"data")
+    given = [path, tmp_path / "scan.cdf", tmp_path / "PET_hand.geom"]
+    inputs = provenance(command="", configuration={}, inputs=given)["inputs"]
+    assert [Path(i["path"]).name for i in inputs] == ["scan.cdh", "scan.cdf", "PET_hand.geom"]
+
+
+def test_a_scan_in_another_format_has_a_sidecar_of_its_own():
+    names = {"scan.hs": "scan.json", "scan.cdh": "scan.cdh.json", "a.petsird": "a.petsird.json",
+             "image.nii.gz": "image.json"}
+    assert {name: sidecar_path(name).name for name in names} == names
+
+
+@pytest.mark.parametrize(("size", "told"), [(7, False), (8, True)])
+def test_the_hash_of_a_large_file_shows_how_far_it_is(tmp_path, monkeypatch, capsys, size, told):
+    module = sys.modules["recon.io.provenance"]  # by that name recon.io has its function
+    monkeypatch.setattr(module, "LARGE_BYTES", 8)
+    monkeypatch.setattr(module, "_PART_BYTES", 3)
+    (tmp_path / "scan.l").write_bytes(bytes(size))
+    assert sha256(tmp_path / "scan.l") == hashlib.sha256(bytes(size)).hexdigest()
+    assert ("hash of scan.l: 100%" in capsys.readouterr().err) == told

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recon.io import FileError
-from recon.io.siemens import read_list_mode, read_sinogram
+from recon.io.siemens import read_layout, read_list_mode, read_sinogram
 from tests.recon.io.mmr import LIST_HEADER, SINOGRAM_HEADER, as_bytes, event, tag, written
 
 WORDS = as_bytes([tag(0), event(10, 172, 5), tag(1)])
@@ -55,9 +55,9 @@ def test_a_list_is_of_the_mmr_with_span_1(list_header):
 
 def test_a_sinograms_header_gives_the_singles_of_its_buckets(sinogram_header):
     rates = {"%bucket singles rate[1]": 24_000, "%bucket singles rate[2]": 16_008}
-    info = read_sinogram(sinogram_header({"%number of buckets": 2, **rates}))[3]
+    info = read_layout(sinogram_header({"%number of buckets": 2, **rates}))[1]
     assert info["singles_per_s"] == [24_000, 16_008]
-    assert "singles_per_s" not in read_sinogram(sinogram_header({"%number of buckets": 2}))[3]
+    assert "singles_per_s" not in read_layout(sinogram_header({"%number of buckets": 2}))[1]
 
 
 def test_stray_carriage_returns_change_nothing(list_header):
@@ -77,7 +77,7 @@ def test_a_position_that_is_no_supine_or_prone_one_is_told(list_header):
     "changes, message",
     [
         ({"originating system": "1094"}, "is of the scanner `1094`; of Siemens's own files"),
-        ({"data format": "sinogram"}, r"not the header of list mode of an mMR: `data format`"),
+        ({"data format": "sinogram"}, "not the header of list mode of an mMR but of a sinogram,"),
         ({"data format": None}, "`data format` is absent"),
         ({"name of data file": "other.l"}, r"\(line 4\) is `other.l`, which is not in"),
         ({"name of data file": None}, "lacks the key `name of data file`"),
@@ -110,7 +110,9 @@ def test_a_header_that_is_not_there_is_refused(tmp_path):
 
 
 def test_a_sinogram_has_its_two_data_sets_with_planes_last(sinogram_header):
-    prompts, delayeds, layout, info = read_sinogram(sinogram_header())
+    path = sinogram_header()
+    prompts, layout, info = read_sinogram(path)
+    delayeds = read_sinogram(path, dataset="delayeds")[0]
     assert layout.shape == prompts.shape == (252, 5, 190)
     np.testing.assert_array_equal(prompts, PROMPTS.transpose(1, 2, 0))
     np.testing.assert_array_equal(delayeds, RANDOMS.transpose(1, 2, 0))
@@ -119,7 +121,7 @@ def test_a_sinogram_has_its_two_data_sets_with_planes_last(sinogram_header):
 
 
 def test_segments_of_a_sinogram_are_0_minus_1_plus_1(sinogram_header):
-    layout = read_sinogram(sinogram_header())[2]
+    layout, _ = read_layout(sinogram_header())
     assert [s.min_ring_difference for s in layout.segments] == [0, -1, 1]
     assert [s.planes for s in layout.segments] == [64, 63, 63]
 
@@ -134,15 +136,20 @@ def test_a_sinogram_of_span_11_has_837_planes(sinogram_header):
         "number of scan data types": 1,
     }
     values = np.arange(837 * 252, dtype="<i2")
-    prompts, delayeds, layout, _ = read_sinogram(sinogram_header(changes, values.tobytes()))
-    assert (layout.planes, delayeds) == (837, None)
+    path = sinogram_header(changes, values.tobytes())
+    prompts, layout, _ = read_sinogram(path)
+    assert layout.planes == 837
     np.testing.assert_array_equal(prompts[:, 0].T.ravel(), values)
+    expected = r"has prompts alone \(`number of scan data types` \(line 18\)\), where delayed"
+    with pytest.raises(FileError, match=expected):
+        read_sinogram(path, dataset="delayeds")
 
 
 def test_the_place_of_the_second_data_set_is_the_headers(sinogram_header):
     data = DATA[:SECOND] + b"gap!" + DATA[SECOND:]
     path = sinogram_header({"data offset in bytes [2]": SECOND + 4}, data)
-    np.testing.assert_array_equal(read_sinogram(path)[1], RANDOMS.transpose(1, 2, 0))
+    delayeds = read_sinogram(path, dataset="delayeds")[0]
+    np.testing.assert_array_equal(delayeds, RANDOMS.transpose(1, 2, 0))
 
 
 def test_a_compressed_sinogram_is_refused_with_what_to_do(sinogram_header):
@@ -150,6 +157,7 @@ def test_a_compressed_sinogram_is_refused_with_what_to_do(sinogram_header):
     expected = r"compressed this sinogram, by a scheme that is not public; export it again"
     with pytest.raises(FileError, match=expected):
         read_sinogram(path)
+    assert "compressed this sinogram" in read_layout(path)[1]["notes"][0]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +167,7 @@ def test_a_compressed_sinogram_is_refused_with_what_to_do(sinogram_header):
         ({"matrix size [3]": "837"}, "takes 190 planes, as span 1 has them, got `837`"),
         ({"scan data type description [1]": "corrected prompts"}, "takes `prompts`"),
         ({"data offset in bytes [2]": None}, r"lacks the key `data offset in bytes \[2\]`"),
-        ({"data format": "CoincidenceList"}, "not the header of a sinogram"),
+        ({"data format": "CoincidenceList"}, "not the header of a sinogram.*`countless histogram`"),
         ({"number of bytes per pixel": "4"}, r"bytes, where .* says 1,436,400"),
         ({"%number of TOF time bins": "33"}, "takes 1, as the mMR has"),
     ],
@@ -172,3 +180,10 @@ def test_a_sinogram_that_cannot_be_used_is_refused(sinogram_header, changes, mes
 def test_a_sinogram_cut_short_is_refused_with_both_sizes(sinogram_header):
     with pytest.raises(FileError, match=r"has 957,598 bytes, where .* says 957,600"):
         read_sinogram(sinogram_header(data=DATA[:-2]))
+
+
+def test_a_missing_key_is_not_blamed_on_a_likeness_with_one_of_stirs(sinogram_header):
+    # `%matrix size` is no misspelt `matrix size`.
+    path = sinogram_header({"%axial compression": None, "%matrix size [2]": 252})
+    with pytest.raises(FileError, match="lacks the key `%axial compression`, which is needed"):
+        read_layout(path)

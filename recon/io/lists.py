@@ -1,0 +1,48 @@
+"""Listed coincidences of any format, by one function."""
+
+from pathlib import Path
+
+from recon.io.files import FileError, opened
+from recon.io.petsird import is_petsird, read_petsird
+from recon.io.siemens import read_list_mode
+
+_HDF5 = b"\x89HDF"
+
+
+def open_list(path):
+    """Open list mode: Siemens mMR (.hdr), PETSIRD (.petsird, .bin) or CASToR (.cdh).
+
+    Args:
+        path: the header, or the file where it holds its own.
+    Returns:
+        A list: an object with path (of the data), inputs (all files that it reads), scanner,
+        layout (SinogramLayout of span 1 with every pair of crystals that it can have, tof_mashing
+        1 where it has time of flight), info (dict as of `recon.io.interfile_data.study_info`),
+        known_notes and, after reading, notes (sentences), end_ms, last_ms (latest end of a
+        frame), size (words), chunks() (iterator of recon.events.Events, from the beginning each
+        time) and record(start_ms, stop_ms) (dict of what the last reading counted).
+    Raises:
+        FileError: it is of no kind that can be read, or damaged.
+    """
+    path = Path(path)
+    if path.suffix == ".hdr" or path.name.endswith(".hdr.STIR"):
+        return read_list_mode(path)
+    if path.suffix.lower() == ".cdh":
+        from recon.io.castor_list import read_castor_list
+
+        return read_castor_list(path)
+    if is_petsird(path):
+        return read_petsird(path)
+    with opened(path) as file:
+        begins = file.read(64)
+    if begins.startswith(_HDF5) or begins.lstrip().startswith(b'{"yardl"'):
+        raise FileError(
+            f"{path} is HDF5 or JSON, of which Countless reads no list mode; if it is PETSIRD, "
+            "convert it to its binary form with the petsird package"
+        )
+    if b"interfile" in begins.lower():
+        return read_list_mode(path)
+    raise FileError(
+        f"{path} is no list mode that Countless reads; give a Siemens mMR's header (.hdr), a "
+        "PETSIRD file (.petsird, .bin) or a CASToR header (.cdh)"
+    )
