@@ -42,9 +42,10 @@ app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the 
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")
 benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")
 benchmark.command("benchmarks.whole:recon", help="Time a whole reconstruction; measure memory.")
+benchmark.command("benchmarks.corrections:corrections", help="Measure errors of corrections.")
+benchmark.command("benchmarks.scatter_fraction:scatter_fraction", help="Compare scatter fractions.")
 benchmark.command("benchmarks.lists:histogram", help="Time counting list mode; measure memory.")
 benchmark.command("benchmarks.petsird:petsird", help="Time reading PETSIRD list mode.")
-benchmark.command("benchmarks.scatter_fraction:scatter_fraction", help="Compare scatter fractions.")
 app.command(benchmark)
 
 

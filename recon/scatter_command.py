@@ -66,8 +66,9 @@ def scatter(
         efficiency: Sinogram m that multiplies expected counts, without attenuation; as for `recon`.
         randoms: Sinogram of expected randoms in counts, as `countless randoms` makes it.
         background_out: Sinogram to write of randoms and scatter (.hs).
-        scale: 'tails' fits a scale to each plane where lines miss the object, and stays near the
-            simulation's absolute scale where they count too little; 'absolute' fits nothing.
+        scale: 'tails' fits a scale to each plane where no true coincidence can be; where that
+            counts too little, it stays near that at which the image's trues and scatter add up to
+            the prompts less randoms. 'absolute' fits nothing.
         multiple: Whether photons that scatter more than once are simulated, too.
         device: Where to simulate; 'auto' is the GPU where there is one.
         picture: Picture to draw of counts and scatter across the scanner (.png, .pdf, .svg, .jpg).
@@ -120,7 +121,7 @@ def scatter(
         inputs=inputs,
         unit="counts",
         model=model,
-        scatter_scale={"from": scale} | asdict(found),
+        scatter_scale={"from": scale, "likely": estimate.balance} | asdict(found),
         sums=asdict(sums) | {"scatter": sums.scatter, "scatter_fraction": sums.fraction},
         profile=asdict(profile),
         sampling=asdict(USUAL),

@@ -46,12 +46,13 @@ class ScatterProfile:
             for name, array in named.items():
                 if array is None:
                     continue
-                part = array[view]
-                part = part.sum(axis=1, dtype=np.float64) if part.ndim == 3 else part
-                sums[name] += part.sum(axis=1, dtype=np.float64)
-                sums[f"tail_{name}"] += part.sum(axis=1, where=tail, dtype=np.float64)
+                axes = tuple(range(1, tail.ndim))
+                sums[name] += array[view].sum(axis=axes, dtype=np.float64)
+                sums[f"tail_{name}"] += array[view].sum(axis=axes, where=tail, dtype=np.float64)
         return cls(
-            mm=layout.rays()[0, :, 2], tail_share=estimate.tails.mean(axis=(0, 2)),
+            mm=layout.rays()[0, :, 2],
+            tail_share=np.mean([tail.mean(axis=tuple(range(1, tail.ndim)))
+                                for tail in estimate.tails], axis=0),
             single=sums["scatter"] * estimate.single_share, **sums,
         )
 
@@ -86,7 +87,7 @@ def plot(above, below, profile):
                                  (profile.tail_prompts, profile.tail_randoms))
     )
     above.fill_between(profile.mm, profile.tail_share, step="mid", color="0.9", linewidth=0,
-                       transform=above.get_xaxis_transform(), label="share of lines in the tails")
+                       transform=above.get_xaxis_transform(), label="share of bins in the tails")
     above.step(profile.mm, data, where="mid", label="prompts − randoms", linewidth=1.2)
     above.plot(profile.mm, profile.scatter / 1000, label="scatter", linewidth=1.5)
     if (profile.single < profile.scatter).any():
@@ -102,8 +103,8 @@ def plot(above, below, profile):
         inside = np.where(used, profile.tail_scatter / 1000, np.nan)
         below.plot(profile.mm, inside, label="scatter", linewidth=1.5)
     else:
-        below.text(0.5, 0.5, "no line misses the object", ha="center", transform=below.transAxes)
-    below.set_title("in the tails alone: lines that miss the object", fontsize=10)
+        below.text(0.5, 0.5, "the object leaves no tails", ha="center", transform=below.transAxes)
+    below.set_title("in the tails alone: where no true coincidence can be", fontsize=10)
     below.set_xlabel("distance of the line from the axis (mm)")
     for ax in (above, below):
         ax.set_ylabel("counts (thousands)")

@@ -10,7 +10,7 @@ FINE_VIEWS = 16  # projected at a time, which bounds the memory
 
 
 def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *, split=2,
-                     threads=None):
+                     tof_sigmas=3.0, threads=None):
     """Sum over a bin's crystal pairs of the attenuated line integral of the activity.
 
     Every crystal is cut into split x split smaller ones. A pair's line integral is the mean over
@@ -23,6 +23,7 @@ def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *,
         grid: Grid of both.
         layout: SinogramLayout whose bins follow the crystals.
         split: parts of a crystal along each of its sides.
+        tof_sigmas: where the Gaussian timing error is cut off before it is renormalised.
         threads: CPU threads.
     Returns:
         float32 of layout.shape, activity * mm.
@@ -34,7 +35,9 @@ def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *,
     total = np.zeros((rows, columns), np.float32)
     for first in range(0, fine.views, FINE_VIEWS):
         views = slice(first, first + FINE_VIEWS)
-        emitted = SinogramProjector(fine, grid, views=views, threads=threads)(activity)
+        emitted = SinogramProjector(
+            fine, grid, views=views, tof_sigmas=tof_sigmas, threads=threads
+        )(activity)
         mm = SinogramProjector(without_tof, grid, views=views, threads=threads)(mu_per_cm) / 10
         emitted = emitted.reshape(*mm.shape[:2], layout.tof_bins, fine.planes)
         emitted *= np.exp(-mm)[:, :, None]

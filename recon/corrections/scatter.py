@@ -195,7 +195,7 @@ class _Rays:
         if timing:
             self.step, self.parts = timing.step, math.ceil(timing.step / step)
         else:
-            self.step, self.parts = step, 1
+            self.step, self.parts = float(step), 1
         self.pairs, self.threads, self._xp = pairs, threads, xp
         # A ray is followed from its point to the far side of what is not zero.
         far = [

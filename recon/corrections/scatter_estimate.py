@@ -2,6 +2,12 @@
 
 Single scatter is simulated for each line, multiple scatter is made from it by what a Monte Carlo
 simulation of the same object says, and the tails of the scan scale their sum.
+
+Before the tails are looked at, the scale is taken for the one at which the image's trues and its
+scatter add up to the prompts less randoms. An image made without scatter correction is too bright
+by its scatter; simulated from it, scatter is as much too much, and the next image too dark. So a
+chain without tails would swing about the truth, the more the more scatter there is (40 % after two
+rounds where scatter is half the trues); the ratio of scatter to trues is right from the first on.
 """
 
 import math
@@ -10,10 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from recon import backend
+from recon.corrections.attenuation import PER_MM
 from recon.corrections.multiple_scatter import MultipleScatter, multiple_scatter
 from recon.corrections.scatter import ScatterSampling, coarse_single_scatter
 from recon.corrections.scatter_scale import ScatterScale, scatter_scale, tails
 from recon.corrections.scatter_widening import single_share, widened
+from recon.projectors import SinogramProjector
 
 SCALES = ("tails", "absolute")
 USUAL = ScatterSampling()
@@ -29,8 +37,9 @@ class ScatterEstimate:
         single_counts, multiple_counts: how much of it scattered once, and more often.
         multiple: MultipleScatter; None where it is left out.
         scale: ScatterScale.
-        tails: (views, radial, planes) bool: the bins that can count and whose lines miss the
-            object; the scale is fitted there.
+        balance: the scale that was expected before the tails were looked at.
+        tails: bool of layout.shape: the bins that can count, but no trues of the object; the scale
+            is fitted there.
     """
 
     scatter: np.ndarray
@@ -39,6 +48,7 @@ class ScatterEstimate:
     multiple_counts: float
     multiple: MultipleScatter | None
     scale: ScatterScale
+    balance: float
     tails: np.ndarray
 
     @property
@@ -65,7 +75,7 @@ def estimate_scatter(
         mu_grid: its Grid.
         layout: SinogramLayout.
         multiple: whether multiple scatter is simulated, too.
-        scale: "tails" or "absolute": fitted where lines miss the object, or 1.
+        scale: "tails" or "absolute": fitted where no true coincidence can be, or 1.
         sampling: ScatterSampling.
         threads: CPU threads; the result does not depend on it.
     Returns:
@@ -81,7 +91,9 @@ def estimate_scatter(
     coarse, pairs = coarse_single_scatter(*images, layout, sampling=sampling, threads=threads)
     found, share = None, np.ones(layout.radial_bins)
     if multiple:
-        found = multiple_scatter(*images, layout, seed=sampling.seed or 0)
+        found = multiple
+        if not isinstance(multiple, MultipleScatter):
+            found = multiple_scatter(*images, layout, seed=sampling.seed or 0)
         wide = widened(coarse, pairs, found)
         share = single_share(coarse, wide, pairs)
         coarse += wide
@@ -89,20 +101,52 @@ def estimate_scatter(
     expected = backend.to_device(pairs.to_bins(coarse, layout, threads), "cpu")
     del coarse
     expected *= factors[:, :, None] if expected.ndim > factors.ndim else factors
-    mask = tails(mu_per_cm, mu_grid, layout)
-    mask &= (factors.max(axis=2) if factors.ndim == 4 else factors) > 0
-    fitted = (
-        scatter_scale(prompts, expected, background, mask)
-        if scale == "tails" else _absolute(layout.planes)
-    )
+    mask = tails(mu_per_cm, mu_grid, layout, threads=threads)
+    live = factors > 0
+    mask &= live[:, :, None] if mask.ndim > live.ndim else live
+    del live
+    balance = 1.0
+    if scale == "tails":
+        balance = _balance(prompts, factors, background, expected, images, layout, threads)
+        fitted = scatter_scale(prompts, expected, background, mask, likely=balance)
+    else:
+        fitted = _absolute(layout.planes)
     counts = np.zeros(layout.radial_bins)
     for view in expected:
         view *= fitted.planes.astype(np.float32)
         counts += view.sum(axis=tuple(range(1, view.ndim)), dtype=np.float64)
     return ScatterEstimate(
         scatter=expected, single_share=share, single_counts=float(counts @ share),
-        multiple_counts=float(counts @ (1 - share)), multiple=found, scale=fitted, tails=mask,
+        multiple_counts=float(counts @ (1 - share)), multiple=found, scale=fitted,
+        balance=balance, tails=mask,
     )
+
+
+def _balance(prompts, factors, background, scatter, images, layout, threads):
+    """The scale at which trues and scatter of an image add up to the prompts less randoms.
+
+    1 where there are no more prompts than randoms.
+    """
+    activity, grid, mu_per_cm, mu_grid = images
+    xp = backend.array_module(activity)
+    mu_per_mm = mu_per_cm * xp.float32(PER_MM)
+    emitting = SinogramProjector(layout, grid, threads=threads)
+    absorbing = SinogramProjector(layout.without_tof(), mu_grid, threads=threads)
+    net = explained = 0.0
+    for view, m in enumerate(factors):
+        part = slice(view, view + 1)
+        survival = xp.exp(-absorbing.subset(part)(mu_per_mm))[0]
+        trues = emitting.subset(part)(activity)[0]
+        trues *= survival[:, None] if layout.tof else survival
+        trues = backend.to_device(trues, "cpu")
+        m = m if m.ndim == trues.ndim else m[:, None]
+        trues *= m
+        explained += float(trues.sum(dtype=np.float64) + scatter[view].sum(dtype=np.float64))
+        live = m > 0
+        net += float(prompts[view].sum(where=live, dtype=np.float64))
+        if background is not None:
+            net -= float(background[view].sum(where=live, dtype=np.float64))
+    return net / explained if net > 0 and explained > 0 else 1.0
 
 
 def _absolute(planes):

@@ -215,6 +215,15 @@ def test_scatter_is_linear_in_the_activity_and_nothing_without(rng):
     assert not single_scatter(0 * activity, grid, mu, mu_grid, LAYOUT, sampling=ALL).any()
 
 
+def test_a_whole_number_of_mm_is_as_good_a_step(rng):
+    images = case(rng)
+    whole, real = (
+        single_scatter(*images, LAYOUT, sampling=replace(ALL, step_mm=step)) for step in (4, 4.0)
+    )
+    assert whole.max() > 0
+    np.testing.assert_array_equal(whole, real)
+
+
 def test_a_scanner_that_does_not_state_its_energies_is_named(rng):
     layout = SinogramLayout.of(replace(SMALL, energy_window_kev=None))
     with pytest.raises(ValueError, match=r"energy_window_kev, got 'small' with 0\.15 and None"):
