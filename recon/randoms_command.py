@@ -38,7 +38,7 @@ def randoms(
     window_ps: float | None = None,
     config: Path | None = None,
 ):
-    """Estimate a scan's randoms from its delayeds or singles, for `countless recon --background`.
+    """Estimate a scan's randoms from its delayeds or singles, for `countless recon --randoms`.
 
     Expected randoms are products of one number per crystal. It is found from all delayeds of the
     crystal by maximum likelihood, with noise far below the delayeds' own; or it is the crystal's
@@ -158,7 +158,7 @@ def _from_delayeds(settings, delayed, list_mode, output, more):
     if not total:
         raise FileError(
             f"{delayed} has no delayed coincidence, so nothing tells the randoms; give a longer "
-            "scan, or reconstruct without --background"
+            "scan, or reconstruct without --randoms"
         )
     pairs = Coincidences(layout)
     if events:

@@ -46,14 +46,13 @@ def scatter(
     output: Annotated[Path, Parameter(alias="-o")],
     efficiency: Path | None = None,
     randoms: Path | None = None,
-    background_out: Path | None = None,
     scale: Literal["tails", "absolute"] = "tails",
     multiple: bool = True,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     picture: Path | None = None,
     config: Path | None = None,
 ):
-    """Estimate a scan's scatter from its image and mu map, for `countless recon --background`.
+    """Estimate a scan's scatter from its image and mu map, for `countless recon --scatter`.
 
     It has time of flight where the scan has it.
 
@@ -65,7 +64,6 @@ def scatter(
         output: Sinogram to write (.hs), with a .json beside it that says how.
         efficiency: Sinogram m that multiplies expected counts, without attenuation; as for `recon`.
         randoms: Sinogram of expected randoms in counts, as `countless randoms` makes it.
-        background_out: Sinogram to write of randoms and scatter (.hs).
         scale: 'tails' fits a scale to each plane where no true coincidence can be; where that
             counts too little, it stays near that at which the image's trues and scatter add up to
             the prompts less randoms. 'absolute' fits nothing.
@@ -132,17 +130,12 @@ def scatter(
     study = study_of(measurement.info)
     write_sinogram(output, expected, layout, study,
                    sidecar=record | {"quantity": "expected scattered coincidences"})
-    if background_out:
-        background += expected
-        write_sinogram(background_out, background, layout, study,
-                       sidecar=record | {"quantity": "expected randoms and scatter"})
     if picture:
         draw(profile, picture, title=f"{scan.name}   {sums.words()}")
     print(text.table([
         *_scale_rows(found, scale),
         *_sum_rows(sums, counts, estimate.multiple),
         ("written", f"{output} after {time.perf_counter() - began:.1f} s"),
-        *([("written", f"{background_out}, with the randoms")] if background_out else []),
         ("note", record["model"]),
     ]))
 
@@ -187,22 +180,9 @@ class Sums:
 
 def _check_outputs(settings, layout, inputs):
     """Refuses outputs that cannot be written, before anything is read."""
-    output, background_out, picture = (
-        settings[name] for name in ("output", "background_out", "picture")
-    )
-    if background_out and not settings["randoms"]:
-        raise ValueError(
-            "--background-out takes --randoms beside it, for it is randoms plus scatter; give "
-            f"them, or use {output} itself as the background"
-        )
-    for path in filter(None, (output, background_out)):
-        check_sinogram_output(path, layout, inputs, arrays=_ARRAYS)
-    if background_out and output.resolve() == background_out.resolve():
-        raise FileError(
-            f"--output and --background-out are both {output}; give one another name"
-        )
-    if picture:
-        check_picture(picture, "--picture", inputs)
+    check_sinogram_output(settings["output"], layout, inputs, arrays=_ARRAYS)
+    if settings["picture"]:
+        check_picture(settings["picture"], "--picture", inputs)
 
 
 def _read_images(measurement, image, mu_map):

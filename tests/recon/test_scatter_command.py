@@ -80,7 +80,7 @@ def said(name="scatter.json"):
 def test_scatter_is_what_was_put_in_within_the_stated_sd(folder, capsys, tof_mashing):
     layout = SinogramLayout.of(TINY.scanner, tof_mashing=tof_mashing)
     true = simulate(folder, layout)
-    assert run("--randoms", "randoms.hs", "--background-out", "b.hs") == 0
+    assert run("--randoms", "randoms.hs") == 0
     found, its, info = read_sinogram("scatter.hs")
     assert (its, info["patient_position"], info["duration_s"]) == (layout, "HFS", 60)
     scale = said()["scatter_scale"]
@@ -92,7 +92,6 @@ def test_scatter_is_what_was_put_in_within_the_stated_sd(folder, capsys, tof_mas
     np.testing.assert_allclose(found * (SCALE / planes), true.scatter, rtol=1e-5)
     total = true.scatter.sum(dtype=float)
     assert abs(found.sum(dtype=float) / total - 1) < 2.5 * scale["scan_sd"] / SCALE
-    np.testing.assert_allclose(read_sinogram("b.hs")[0], found + true.randoms, rtol=1e-6)
     sums = said()["sums"]
     assert sums["prompts"] == true.prompts.sum(dtype=float)
     fraction = total / (sums["prompts"] - true.randoms.sum(dtype=float))
@@ -102,24 +101,24 @@ def test_scatter_is_what_was_put_in_within_the_stated_sd(folder, capsys, tof_mas
     assert "scatter fraction" in out and "multiple scatter is left out, as asked" in out
 
 
-def test_recon_with_its_background_is_as_good_as_with_the_true_scatter(folder):
+def test_recon_with_it_is_as_good_as_with_the_true_scatter(folder):
     true = simulate(folder, scale=1.0)
-    write_sinogram("true.hs", true.scatter + true.randoms, TINY, STUDY)
+    write_sinogram("true.hs", true.scatter, TINY, STUDY)
 
-    def mean(background):
+    def mean(*words):
         words = ["recon", "scan.hs", "--efficiency", "m.hs", "--mu-map", "mu.nii.gz",
-                 "--grid-like", "image.nii.gz", "--iterations", "8", "--background", background]
+                 "--grid-like", "image.nii.gz", "--iterations", "8", "--randoms", "randoms.hs",
+                 *words]
         assert countless.main([*words, "-o", "recon.nii.gz"]) == 0
         found, _, info = read_image("recon.nii.gz")
         assert info["unit"] == "counts/mm"
         return found[GRID.cylinder(35.0)[..., 0]].mean()
 
-    best = mean("true.hs")
-    assert mean("randoms.hs") > 1.15 * best
+    best = mean("--scatter", "true.hs")
+    assert mean() > 1.15 * best
     for _ in range(2):
-        assert run("--image", "recon.nii.gz", "--randoms", "randoms.hs", "--background-out",
-                   "b.hs") == 0
-        found = mean("b.hs")
+        assert run("--image", "recon.nii.gz", "--randoms", "randoms.hs") == 0
+        found = mean("--scatter", "scatter.hs")
     assert found == pytest.approx(best, rel=0.003)
 
 
@@ -231,8 +230,6 @@ def nothing():
         (nothing, ["-o", "no/s.hs"], "there is no folder"),
         (nothing, ["-o", "scan.hs"], "would overwrite the input scan.hs"),
         (nothing, ["-o", "image.hs"], "image.json, which belongs to image.nii.gz"),
-        (nothing, ["--background-out", "b.hs"], "--background-out takes --randoms"),
-        (nothing, ["--randoms", "randoms.hs", "--background-out", "scatter.hs"], "are both"),
         (nothing, ["--picture", "p.txt"], "--picture takes a name that ends in .jpg"),
         (nothing, ["--scale", "free"], "scale"),
         (image(0), [], "image.nii.gz is 0 everywhere"),
