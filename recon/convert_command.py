@@ -37,6 +37,7 @@ def convert(
     max_ring_difference: Annotated[int | None, WHOLE] = None,
     efficiency_out: Path | None = None,
     background_out: Path | None = None,
+    config: Path | None = None,
 ):
     """Bring a scan into another format: CASToR's or PETSIRD, or out of CASToR's histograms.
 
@@ -58,6 +59,7 @@ def convert(
         max_ring_difference: The largest of that histogram, by default any.
         efficiency_out: Sinogram of a histogram's factors m to write, attenuation included (.hs).
         background_out: Sinogram of a histogram's randoms and scatter to write, in counts (.hs).
+        config: YAML file of these settings by name; flags go over it.
     """
     settings = dict(locals())
     castor = scan.suffix.lower() == ".cdh"
@@ -130,5 +132,7 @@ def _from_list(settings, castor):
 
 
 def _record(settings, inputs, **more):
-    return provenance(command=command_line(convert, settings), configuration=settings,
-                      inputs=inputs, **more)
+    said = {name: value for name, value in settings.items() if name != "config"}
+    inputs = [*inputs, *filter(None, [settings["config"]])]
+    return provenance(command=command_line(convert, said), configuration=said, inputs=inputs,
+                      **more)

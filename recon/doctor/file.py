@@ -9,6 +9,7 @@ from recon.io import FileError
 from recon.io.header import read_header
 
 SINOGRAM, IMAGE, LIST, NORM, CT = "sinogram", "image", "list mode", "normalization", "CT"
+HISTOGRAM = "CASToR histogram"
 _DATA = {".s": (".hs", ".s.hdr"), ".v": (".hv",), ".l": (".l.hdr",), ".n": (".n.hdr",),
          ".cdf": (".cdh",)}
 
@@ -19,7 +20,7 @@ class File:
 
     Attributes:
         path: Path.
-        kind: SINOGRAM, IMAGE, LIST, NORM or CT.
+        kind: SINOGRAM, IMAGE, LIST, NORM, CT or HISTOGRAM.
         role: what its numbers are: prompts, delayeds, efficiency, correction, background, scatter,
             mu map, activity, or "" where nothing tells.
         layout: SinogramLayout of a sinogram or a list.

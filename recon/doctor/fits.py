@@ -123,7 +123,8 @@ def _overlap(file, first):
 
 def _position(file, first):
     """Positions of two headers that both state one."""
-    unsure = any("patient's position" in note for f in (file, first) for note in f.info["notes"])
+    notes = [note for each in (file, first) for note in each.info.get("notes", ())]
+    unsure = any("patient's position" in note for note in notes)
     if not unsure and file.position != first.position:
         yield (
             f"{file.path} is of a patient who lay {file.position}, where {first.path} has "

@@ -45,7 +45,7 @@ def examine(path, say):
     rows += [("unit", unit or "not said"), ("meaning", why), *study_rows(info)]
     if file.role == MU_MAP and numbers.least <= numbers.most:
         file.misfits += attenuation_misfits(array, path)
-    rows += [*note_rows(info["notes"]), *note_rows(file.misfits), *made_rows(sidecar),
+    rows += [*note_rows(info.get("notes", ())), *note_rows(file.misfits), *made_rows(sidecar),
              *numbers.rows()]
     say([*rows, _next(file)])
     return file

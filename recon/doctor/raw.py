@@ -8,6 +8,7 @@ from tqdm import tqdm
 from recon import text
 from recon.doctor.file import (
     CT,
+    HISTOGRAM,
     LIST,
     NORM,
     File,
@@ -17,6 +18,9 @@ from recon.doctor.file import (
     study_rows,
 )
 from recon.doctor.numbers import Numbers
+from recon.io.castor_data import data_mode
+from recon.io.castor_header import read_keys
+from recon.io.castor_histogram import read_castor_layout
 from recon.io.siemens_norm import read_norm
 
 
@@ -28,6 +32,8 @@ def examine_list(path, say):
     """
     from recon.io.lists import open_list
 
+    if path.suffix.lower() == ".cdh" and data_mode(read_keys(path)) == "histogram":
+        return _examine_castor_histogram(path, say)
     events = open_list(path)
     most = max(segment.max_ring_difference for segment in events.layout.segments)
     say([
@@ -61,6 +67,20 @@ def examine_list(path, say):
     ])
     info = events.info | {"list_s": events.end_ms / 1000}
     return File(path=path, kind=LIST, role=LIST, layout=events.layout, info=info)
+
+
+def _examine_castor_histogram(path, say):
+    """The same of bins that CASToR lists with their counts."""
+    layout, header, _ = read_castor_layout(path)
+    say([
+        ("type", f"CASToR histogram, {header.events:,} bins with what is known of each"),
+        ("scanner", text.scanner(layout.scanner)),
+        ("layout", text.layout(layout)),
+        ("TOF", text.time_of_flight(layout) if layout.tof else "none"),
+        next_row("countless convert", path, "-o scan.hs --efficiency-out efficiency.hs "
+                                            "--background-out background.hs"),
+    ])
+    return File(path=path, kind=HISTOGRAM, layout=layout)
 
 
 def examine_norm(path, say):
@@ -110,7 +130,7 @@ def examine_ct(path, say):
         ("voltage", f"{info['kvp']:g} kVp" if info["kvp"] else "not said: give --kvp"),
         ("unit", "HU"),
         *Numbers.of(array).rows(),
-        *note_rows(info["notes"]),
+        *note_rows(info.get("notes", ())),
         next_row("countless mu-map", path, "-o mu-map.nii.gz --grid-like IMAGE.nii.gz"),
     ])
     return File(path=path, kind=CT, role=CT, grid=grid, info=info)

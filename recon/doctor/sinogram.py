@@ -74,7 +74,7 @@ def _header_rows(file):
     yield from study_rows(info)
     if "unit" in info:
         yield "unit", f"{info['unit']}, of images that it turns into counts"
-    yield from note_rows(info["notes"])
+    yield from note_rows(info.get("notes", ()))
     if info.get("unknown_keys"):
         yield "note", f"keys that mean nothing here: {', '.join(info['unknown_keys'])}"
 

@@ -11,7 +11,7 @@ KNOWN = ["subsets", "tof", "voxel_mm", "psf_mm"]
 
 
 COMMANDS = ["recon", "histogram", "norm", "randoms", "scatter", "mu-map", "quantify", "calibrate",
-            "efficiencies"]
+            "efficiencies", "convert"]
 
 
 @pytest.fixture

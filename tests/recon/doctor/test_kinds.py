@@ -8,6 +8,7 @@ import pytest
 import countless
 from recon import Grid, Scanner, SinogramLayout, memory
 from recon.io import write_image, write_sinogram
+from recon.io.castor_histogram_writing import write_castor_histogram
 from tests.recon.io.mmr import (
     LIST_HEADER,
     SINOGRAM_HEADER,
@@ -83,6 +84,14 @@ def test_a_list_is_told_with_counts_of_its_events_and_what_is_odd(said, tmp_path
     assert "1 events are on crystals that the scanner does not have: they will be dropped" in words
     assert "1 singles words of a block beyond the scanner's 224" in words
     assert "next countless histogram scan.l.hdr -o scan.hs --delayed-out delayed.hs" in words
+
+
+def test_a_histogram_of_castor_is_told_with_how_to_convert_it(said, tmp_path):
+    counts = np.ones(GAPS.shape, np.float32)
+    write_castor_histogram(tmp_path / "scan.cdh", counts, GAPS)
+    words = said("scan.cdh")
+    assert "type CASToR histogram" in words
+    assert "next countless convert scan.cdh -o scan.hs" in words
 
 
 def test_a_normalization_is_told_with_its_components(said, tmp_path, reference):
