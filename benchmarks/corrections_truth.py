@@ -120,10 +120,10 @@ def problem(scanner, name, tof):
             region=((-110.0, 20.0, 55.0), 22.0),
             photon_pairs=10_000_000,
             fine=ScatterSampling(
-                point_mm=20.0, crystals=64, ring_mm=12.5, step_mm=3.0, seed=1,
+                point_mm=16.0, crystals=80, ring_mm=12.5, step_mm=3.0, seed=1,
                 tof_sigmas=TIMING_SIGMAS,
             ),
-            sampling=ScatterSampling(point_mm=30.0, crystals=48, ring_mm=30.0),
+            sampling=ScatterSampling(),
             subsets=8,
             mu_shift_mm=(3.0, -2.0, 0.0),
         )
@@ -206,42 +206,28 @@ def _multiple(source, layout, photon_pairs, rng):
     scanner = layout.scanner
     shape = layout.views, layout.radial_bins, layout.tof_bins, 2 * scanner.rings - 1
     counted, once, often = np.zeros(np.prod(shape)), 0.0, 0.0
+    planes, ring1, ring2 = layout.ring_pairs().T
+    ring_sum, at = ring1 + ring2, np.zeros(layout.planes, np.int64)
+    at[planes] = ring_sum  # all of a plane's
     for start in range(0, photon_pairs, BATCH):
         drawn = source.pairs(min(BATCH, photon_pairs - start), rng)
-        ring1, crystal1 = _crystals(drawn.first, scanner)
-        ring2, crystal2 = _crystals(drawn.second, scanner)
-        view, radial, _, swapped = layout.bin_of(ring1, crystal1, ring2, crystal2)
-        tof = np.zeros(len(view), np.int64)
-        if layout.tof:
-            along = np.where(swapped, -drawn.along_mm, drawn.along_mm)
-            along += layout.tof_sigma_mm * rng.standard_normal(len(along))
-            tof = np.floor((along - layout.tof_edges_mm[0]) / layout.tof_bin_mm).astype(np.int64)
-        inside = (view >= 0) & (tof >= 0) & (tof < layout.tof_bins)
+        bins = drawn.bins(layout, rng)
+        inside = bins[0] >= 0
         once += drawn.weight[inside & (drawn.scatters == 1)].sum()
         inside &= drawn.scatters > 1
         often += drawn.weight[inside].sum()
-        bins = (part[inside] for part in (view, radial, tof, ring1 + ring2))
+        view, radial, tof, plane = (part[inside] for part in bins)
         counted += np.bincount(
-            np.ravel_multi_index(tuple(bins), shape), drawn.weight[inside], counted.size
+            np.ravel_multi_index((view, radial, tof, at[plane]), shape), drawn.weight[inside],
+            counted.size,
         )
-    plane, ring1, ring2 = layout.ring_pairs().T
-    pairs = np.bincount(ring1 + ring2, minlength=shape[-1])
+    pairs = np.bincount(ring_sum, minlength=shape[-1])
     radial_mm = np.ptp(layout.rays()[0, :, 2]) / layout.radial_bins
     blur_mm = scanner.effective_radius_mm / 20
-    sigmas = layout.views / 12, blur_mm / radial_mm, 0.3, 2 * blur_mm / scanner.ring_spacing_mm
+    sigmas = layout.views / 60, blur_mm / 2 / radial_mm, 0.3, blur_mm / scanner.ring_spacing_mm
     smooth = ndimage.gaussian_filter(counted.reshape(shape), sigmas, mode="nearest")
     smooth /= ndimage.gaussian_filter1d(pairs.astype(float), sigmas[-1], mode="nearest")
-    at = np.zeros(layout.planes, np.int64)
-    at[plane] = ring1 + ring2
     return smooth[..., at].astype(np.float32).reshape(layout.shape), often / once
-
-
-def _crystals(place, scanner):
-    """Nearest ring and crystal of points on the detectors."""
-    turn = np.arctan2(place[:, 0], -place[:, 1]) - np.radians(scanner.tilt_deg)
-    crystal = np.round(turn * scanner.crystals / (2 * np.pi)).astype(np.int64) % scanner.crystals
-    ring = np.round(place[:, 2] / scanner.ring_spacing_mm + (scanner.rings - 1) / 2)
-    return np.clip(ring, 0, scanner.rings - 1).astype(np.int64), crystal
 
 
 def _bins(array, layout):

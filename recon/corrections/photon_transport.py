@@ -55,6 +55,24 @@ class DetectedPairs:
         s = (self.first[:, 0] * y - self.first[:, 1] * x) / np.hypot(x, y)
         return np.where((y > 0) | ((y == 0) & (x > 0)), s, -s)
 
+    def bins(self, layout, rng):
+        """View, radial bin, time-of-flight bin and plane of each pair; -1 where none counts it.
+
+        Args:
+            layout: SinogramLayout whose bins follow the crystals.
+            rng: numpy.random.Generator, which draws the timing errors.
+        """
+        ends = (_nearest(place, layout.scanner) for place in (self.first, self.second))
+        (ring1, crystal1), (ring2, crystal2) = ends
+        view, radial, plane, swapped = layout.bin_of(ring1, crystal1, ring2, crystal2)
+        tof = np.zeros(len(view), np.int64)
+        if layout.tof:
+            along = np.where(swapped, -self.along_mm, self.along_mm)
+            along += layout.tof_sigma_mm * rng.standard_normal(len(along))
+            tof = np.floor((along - layout.tof_edges_mm[0]) / layout.tof_bin_mm).astype(np.int64)
+        inside = (view >= 0) & (tof >= 0) & (tof < layout.tof_bins)
+        return tuple(np.where(inside, part, -1) for part in (view, radial, tof, plane))
+
 
 class PhotonSource:
     """An activity in an object, in a scanner, from which photon pairs are drawn.
@@ -177,3 +195,11 @@ def _to_cylinder(place, direction, radius_mm):
     c = (place[:, :2] ** 2).sum(1) - radius_mm**2
     a = np.maximum(a, 1e-30)
     return (np.sqrt(np.maximum(b**2 - a * c, 0)) - b) / a
+
+
+def _nearest(place, scanner):
+    """Ring and crystal nearest to points on the detectors."""
+    turn = np.arctan2(place[:, 0], -place[:, 1]) - np.radians(scanner.tilt_deg)
+    crystal = np.round(turn * scanner.crystals / (2 * np.pi)).astype(np.int64) % scanner.crystals
+    ring = np.round(place[:, 2] / scanner.ring_spacing_mm + (scanner.rings - 1) / 2)
+    return np.clip(ring, 0, scanner.rings - 1).astype(np.int64), crystal

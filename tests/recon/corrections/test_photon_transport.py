@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recon import Grid, Scanner
+from recon import Grid, Scanner, SinogramLayout
 from recon.corrections.compton import draw_scatter, scatter_density, turned
-from recon.corrections.photon_transport import PhotonSource
+from recon.corrections.photon_transport import DetectedPairs, PhotonSource
 from tests.recon.monte_carlo import scatter_to_trues
 
 # Long, and open to all energies: what is emitted is detected.
@@ -146,3 +146,15 @@ def test_an_image_without_activity_is_refused():
     ones, grid = point()
     with pytest.raises(ValueError, match="takes an image with activity within the detectors"):
         PhotonSource(0 * ones, grid, *box(0.1), RING)
+
+
+def test_a_pair_between_two_crystals_is_in_their_bin_at_either_order_of_its_ends(rng):
+    scanner = replace(Scanner.preset("tiny"), timing_resolution_ps=1.0)
+    layout = SinogramLayout.of(scanner, tof_mashing=1)
+    first, second = (np.array(end)[None] for end in layout.lor_end_points(3, 14, 7))
+    along = np.array([31.0])  # in bins of 15 mm from -67.5 mm on: towards the first point
+    for ends, sign in (((first, second), 1), ((second, first), -1)):
+        pair = DetectedPairs(*ends, np.array([1]), np.ones(1), sign * along)
+        assert [int(part[0]) for part in pair.bins(layout, rng)] == [3, 14, 6, 7]
+    beyond = DetectedPairs(first, second, np.array([1]), np.ones(1), np.array([80.0]))
+    assert [int(part[0]) for part in beyond.bins(layout, rng)] == [-1] * 4
