@@ -1,22 +1,21 @@
 """How much more scatter a scan has than its simulation: fitted where no true coincidence can be.
 
-Such tails are bins whose lines miss the object and, with time of flight, those before and behind it
-on lines through it: few patients leave none. They count scatter and randoms only. There the prompts
-are Poisson with mean a_p s + b: s the simulated scatter times all multiplicative factors but
-attenuation (data stay as they were counted), b the randoms, a_p the scale of plane p. The scales
-are the most probable ones under a_p ~ N(a, (spread a)^2) and a ~ N(A, (A PRIOR)^2), A the likely
-one: with many counts each plane finds its own, with few they share one, and with none at all a
-stays A. Nothing is divided by counts, so that a plane without any is no special case.
+Such tails are the lines that miss the object. They count scatter and randoms only. There the
+prompts are Poisson with mean a_p s + b: s the simulated scatter times all multiplicative factors
+but attenuation (data stay as they were counted), b the randoms, a_p the scale of plane p. The
+scales are the most probable ones under a_p ~ N(a, (spread a)^2) and a ~ N(A, (A PRIOR)^2), A the
+likely one: with many counts each plane finds its own, with few they share one, and with none at all
+a stays A. Nothing is divided by counts, so that a plane without any is no special case.
 
-A tail holds at most 0.1 mm of the object, widened by 15 mm, as timed with an error that is cut off
-at 5 standard deviations. The 15 mm are for the positron's range, the crystals' width and a mu map
-that lies some mm beside; the rest puts a tail about 2.3 standard deviations of the timing farther
-from what emits. Measured on the demo scanner (400 ps, bins of 45 mm), trues in the tails raise the
-scale of a torso by 1e-6 and of one with arms by 2e-4, and with a mu map 5 mm beside in x and y by
-5e-6 and 2e-4. A scan of 1.2e6 trues and scattered and 8e5 randoms tells the scale to 1.7 % without
-time of flight and to 1.1 % with it (with arms 3.2 % and 1.9 %). Most of that comes from lines that
-miss the object, on which scatter lies near it and randoms everywhere: little scatter is timed to
-far before and behind the object on lines through it, but it is all there is where no line misses.
+Time of flight tells scatter, which lies near the object, from randoms, which lie everywhere: a
+torso on the demo scanner (400 ps, 1.2e6 trues and scattered, 8e5 randoms) tells its scale to 1.1 %
+with it and to 1.7 % without. Before and behind the object on lines through it there are no trues
+either. But they hold only about 2 % of the scatter, much of it multiple, whose shape is known least
+so far out; an object that fills the field of view would hang its whole scatter on them. So they are
+no tails, and such an object keeps the likely scale.
+
+A tail holds at most 0.1 mm of the object widened by 15 mm, for the positron's range, the crystals'
+width and a mu map that lies some mm beside.
 """
 
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from recon.projectors import SinogramProjector
 
 PRIOR = 0.5  # relative standard deviation of the likely scale, before the tails are looked at
 LEAST = 0.05  # no scale is below
-TIMING_SIGMAS = 5.0  # beyond them is nothing; the projector's weights are good to 4e-7
 _COARSE_MM = 5.0  # voxels of the surroundings, that are projected fast
 _STEPS = 50
 _CLASSES = 41  # of scatter over randoms, by factors of two about 1
@@ -63,29 +61,30 @@ class ScatterScale:
 
 def tails(mu_per_cm, grid, layout, *, margin_mm=15.0, most_mm=0.1, threshold_per_cm=0.01,
           threads=None):
-    """Which bins no true coincidence can be in, for the object is too far from them.
+    """Which bins no true coincidence can be in, for their lines miss the object.
 
     Args:
         mu_per_cm: linear attenuation coefficients at 511 keV in 1/cm, with bed and all.
         grid: its Grid.
         layout: SinogramLayout.
         margin_mm: how far around what attenuates there may be activity.
-        most_mm: how much of that a bin may hold, along its line and as timed.
+        most_mm: how much of that a bin's line may pass.
         threshold_per_cm: from where on a voxel is part of the object.
         threads: CPU threads; the result does not depend on it.
     Returns:
-        bool of layout.shape, NumPy.
+        bool of layout.shape, NumPy; time-of-flight bins of a line alike.
     """
     xp = backend.array_module(mu_per_cm)
     near, near_grid = _surroundings(
         backend.to_device(mu_per_cm >= threshold_per_cm, "cpu"), grid, margin_mm
     )
     near = xp.asarray(near.astype(np.float32))
-    projector = SinogramProjector(layout, near_grid, tof_sigmas=TIMING_SIGMAS, threads=threads)
+    projector = SinogramProjector(layout.without_tof(), near_grid, threads=threads)
     mask = np.empty(layout.shape, bool)
     for view in range(layout.views):
         held = projector.subset(slice(view, view + 1))(near)[0]
-        mask[view] = backend.to_device(held <= most_mm, "cpu")
+        missed = backend.to_device(held <= most_mm, "cpu")
+        mask[view] = missed[:, None] if layout.tof else missed
     return mask
 
 
