@@ -7,12 +7,14 @@ all that it read are what the .json beside it says.
 
 import inspect
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from recon import text
 from recon.command_line import command_line
 from recon.io import read_layout
 from recon.io.files import FileError
+from recon.io.header import read_header
 from recon.io.provenance import HEADERS, files_read, plain, read_sidecar, sha256
 from recon.version import __version__
 
@@ -112,9 +114,13 @@ class Raw:
         """What was given of scatter; None for 'off'."""
         return None if self.scatter == OFF else self.scatter
 
-    @property
+    @cached_property
     def _siemens(self):
-        return self.scan.name.endswith(".s.hdr")
+        """Whether the scan is a Siemens sinogram, whose file may hold delayeds, too."""
+        if self.scan.suffix != ".hdr":
+            return False
+        header = read_header(self.scan, complete=False)
+        return header.text("data format", "").lower() == "sinogram"
 
     @property
     def is_list(self):
