@@ -145,7 +145,7 @@ def recon(
         work=work or sidecar_path(output).with_suffix(".work"),
     )
     factor = calibration_factor if isinstance(calibration_factor, Path) else None
-    given = (*raw.paths, *filter(None, (additive, start, grid_like, factor, config)))
+    given = (*raw.paths, *filter(None, (start, grid_like, factor, config)))
     check_output(output, given)
     for flag, path in (("--preview", preview), ("--quality", quality)):
         if path:
