@@ -78,9 +78,9 @@ def scatter(
     inputs = (*measurement.paths, image, mu_map, *filter(None, [config]))
     _check_outputs(settings, layout, inputs)
     check_energies(layout.scanner)
-    activity, mu = _read_images(measurement, image, mu_map)
+    activity, mu, converted = _read_images(measurement, image, mu_map)
     device, reason = backend.find_device(device)
-    notes = list(_notes(settings, measurement))
+    notes = [*filter(None, [converted]), *_notes(settings, measurement)]
     print(text.table([
         ("scan", f"{scan}, {text.layout(layout)}"),
         ("image", f"{image}, {text.grid(activity[1])}"),
@@ -187,6 +187,8 @@ def _check_outputs(settings, layout, inputs):
 def _read_images(measurement, image, mu_map):
     """Activity and mu map, each (array, Grid), that may be of one scan as far as can be told.
 
+    And a sentence on how the activity's unit was converted, None where it was not.
+
     Raises:
         FileError: they are of another unit, position or place, or hold what cannot be.
     """
@@ -194,7 +196,7 @@ def _read_images(measurement, image, mu_map):
     check_per_cm(mu_map)
     for path in (image, mu_map):
         check_position(path, position, scan)
-    activity, grid, _ = quantity.activity_in(image, measurement.unit, position)
+    activity, grid, converted = quantity.activity_in(image, measurement.unit, position)
     check_counts(activity, image, "activities", axes=("x", "y", "z"))
     found = (activity, grid), read_mu_map(mu_map, position)
     if not activity.any():
@@ -206,7 +208,7 @@ def _read_images(measurement, image, mu_map):
                 f"{image} lies at {axis} from {low:g} to {high:g} mm and does not overlap "
                 f"{mu_map}, {first:g} to {last:g} mm; 0 is the scanner's centre"
             )
-    return found
+    return *found, converted
 
 
 def _notes(settings, measurement):
