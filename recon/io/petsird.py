@@ -20,6 +20,7 @@ from recon.layout import SinogramLayout
 
 _YARDL = b"yardl"
 
+
 def petsird():
     """The package, or a sentence that says how to get it."""
     try:

@@ -131,6 +131,8 @@ def test_the_image_is_traced_to_all_that_was_given(chain):
          "--scatter on takes --efficiency or --norm, got --correction"),
         (("--scatter", "on", "--mu-map", "mu.hv", "--scatter-rounds", 0),
          "--scatter-rounds takes 1 or more, got 0"),
+        (("--scatter", "on", "--mu-map", "mu.hv", "--lor-angles", "stir"),
+         "--scatter on is estimated at the crystals' own angles, got --lor-angles stir"),
         (("--norm", "n.hdr", "--efficiency", "efficiency.hs"), "are two ways to say the same"),
         (("--ct", "ct.nii", "--mu-map", "mu.hv"), "--mu-map and --ct are two ways to say the same"),
         (("--background", "b.hs", "--randoms", "r.hs"), "--background and --randoms are two"),
