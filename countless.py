@@ -27,7 +27,7 @@ app = App(
     config=_config,
     suppress_keyboard_interrupt=False,
 )
-app.command("recon.command:recon", help="Reconstruct a sinogram from a scanner's file to an image.")
+app.command("recon.command:recon", help="Reconstruct a sinogram or list mode to an image.")
 app.command("recon.info:info", help="Say what files are, and whether they fit.")
 app.command("recon.histogram_command:histogram", help="Count list mode into sinograms.")
 app.command("recon.convert_command:convert", help="Bring a scan into or out of another format.")

@@ -11,13 +11,12 @@ from recon.io import (
     FileError,
     check_counts,
     check_output,
-    read_image,
     read_layout,
     write_sinogram,
 )
 from recon.io.castor_histogram import read_castor_histogram, read_castor_layout
 from recon.io.castor_histogram_writing import write_castor_histogram
-from recon.measurement import read_bins
+from recon.measurement import read_bins, read_mu_map
 from recon.sinogram_output import check_memory, check_sinogram_output, study_of
 
 PARTS = ("efficiency", "randoms", "scatter", "mu_map")
@@ -103,8 +102,7 @@ def _attenuation(parts, layout, info):
     """What is left of the photon pairs, None without a mu map."""
     if "mu_map" not in parts:
         return None
-    mu, grid, _ = read_image(parts["mu_map"], info["patient_position"])
-    check_counts(mu, parts["mu_map"], "attenuation in 1/cm", axes=("x", "y", "z"))
+    mu, grid = read_mu_map(parts["mu_map"], info["patient_position"])
     survival = np.ones(layout.shape, np.float32)
     attenuate(survival, mu, grid, layout)
     return survival

@@ -35,6 +35,7 @@ class Raw:
         randoms: 'delayed', 'singles', a sinogram's path, or None.
         scatter: 'on', 'off' or a sinogram's path.
         background: sinogram of both together, in place of these two.
+        additive: the same over all factors, in place of it.
         delayed: sinogram of delayeds, of a scan that is no list.
         kvp, scanner_centre_mm: of the CT.
         span, max_ring_difference, seconds, tof_mashing, tof: how to count a list.
@@ -54,6 +55,7 @@ class Raw:
     randoms: str | None = None
     scatter: str = OFF
     background: Path | None = None
+    additive: Path | None = None
     delayed: Path | None = None
     kvp: float | None = None
     scanner_centre_mm: tuple[float, float, float] | None = None
@@ -69,11 +71,21 @@ class Raw:
 
     def __post_init__(self):
         for group in (("efficiency", "correction", "norm"), ("mu_map", "ct"),
-                      ("background", "randoms"), ("background", "scatters")):
+                      ("background", "randoms"), ("background", "scatters"),
+                      ("additive", "background"), ("additive", "randoms"),
+                      ("additive", "scatters")):
             given = [f"--{_flag(name)}" for name in group if getattr(self, name)]
             if len(given) > 1:
                 raise ValueError(
                     f"{' and '.join(given)} are two ways to say the same; give one of them"
+                )
+        for flag, path, words in (
+            ("randoms", _file(self.randoms, DELAYED, SINGLES), f"'{DELAYED}', '{SINGLES}'"),
+            ("scatter", _file(self.scatters, ON), f"'{ON}', '{OFF}'"),
+        ):
+            if path and not path.exists():
+                raise ValueError(
+                    f"--{flag} takes {words} or a sinogram's header, got {path}, which is not there"
                 )
         self._check_list()
         self._check_scatter()
@@ -131,8 +143,8 @@ class Raw:
     def paths(self):
         """All files that were given."""
         files = (self.scan, self.efficiency, self.correction, self.norm, self.mu_map,
-                 self.background, self.delayed, _file(self.randoms, DELAYED, SINGLES),
-                 _file(self.scatters, ON))
+                 self.background, self.additive, self.delayed,
+                 _file(self.randoms, DELAYED, SINGLES), _file(self.scatters, ON))
         return [*filter(None, files), *([self.ct] if self.ct and self.ct.is_file() else [])]
 
     @property
@@ -234,9 +246,9 @@ class _Chain:
             return raw.mu_map
         from recon.mu_map_command import mu_map
 
-        centre = raw.scanner_centre_mm or (0.0, 0.0, 0.0)
+        centre = {"scanner_centre_mm": raw.scanner_centre_mm} if raw.scanner_centre_mm else {}
         return self._made(mu_map, "mu-map.nii.gz", ct=raw.ct, kvp=raw.kvp,
-                          voxel_mm=(_MU_MM,) * 3, scanner_centre_mm=centre)
+                          voxel_mm=(_MU_MM,) * 3, **centre)
 
     def _randoms(self, scan):
         from recon.randoms_command import randoms

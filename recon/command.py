@@ -9,7 +9,7 @@ import numpy as np
 from cyclopts import Group, Parameter
 
 from recon import backend, text
-from recon.chain import OFF, Raw, prepare
+from recon.chain import OFF, ON, Raw, prepare
 from recon.command_line import command_line
 from recon.field_of_view import image_grid
 from recon.io import FileError, check_output, check_picture, provenance, write_image
@@ -144,8 +144,13 @@ def recon(
         **{field.name: settings[field.name] for field in fields(Raw) if field.name != "work"},
         work=work or sidecar_path(output).with_suffix(".work"),
     )
+    if lor_angles == "stir" and scatter == ON:
+        raise ValueError(
+            "--scatter on is estimated at the crystals' own angles, got --lor-angles stir; give a "
+            "sinogram of the scatter, or leave one of the two out"
+        )
     factor = calibration_factor if isinstance(calibration_factor, Path) else None
-    given = (*raw.paths, *filter(None, (additive, start, grid_like, factor, config)))
+    given = (*raw.paths, *filter(None, (start, grid_like, factor, config)))
     check_output(output, given)
     for flag, path in (("--preview", preview), ("--quality", quality)):
         if path:

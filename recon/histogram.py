@@ -164,15 +164,26 @@ class _Bins:
 
     def _tof_table(self):
         """Mashed bin of an unmashed one, by whether the line runs the other way; OUTSIDE if none.
-
-        Unmashed and mashed bins are both centred on the line's middle.
         """
-        layout, fine = self._layout, self._layout.scanner.tof_bins
-        twice = 2 * np.arange(fine) - (fine - 1) + layout.tof_bins * layout.tof_mashing
-        mashed = twice // (2 * layout.tof_mashing)
-        inside = (mashed >= 0) & (mashed < layout.tof_bins)
-        ways = [mashed, layout.tof_bins - 1 - mashed]
-        return np.stack([np.where(inside, way, OUTSIDE) for way in ways])
+        layout = self._layout
+        mashed = mashed_tof(layout, np.arange(layout.scanner.tof_bins))
+        return np.stack([mashed, np.where(mashed < 0, OUTSIDE, layout.tof_bins - 1 - mashed)])
+
+
+def mashed_tof(layout, tof_bin):
+    """Time-of-flight bins of a layout that unmashed ones are summed into.
+
+    Both are centred on the line's middle, so that the mashed ones may leave the outermost out.
+
+    Args:
+        layout: SinogramLayout with time of flight.
+        tof_bin: unmashed bins, integers of any shape; those that the scanner does not have, too.
+    Returns:
+        The mashed bin of each, of the same shape, growing towards the same end; OUTSIDE if none.
+    """
+    twice = 2 * np.asarray(tof_bin, np.int64) - (layout.scanner.tof_bins - 1)
+    mashed = (twice + layout.tof_bins * layout.tof_mashing) // (2 * layout.tof_mashing)
+    return np.where((mashed >= 0) & (mashed < layout.tof_bins), mashed, OUTSIDE)
 
 
 def _pair(first, second, size):

@@ -239,10 +239,7 @@ class Measurement:
         return float(crystals.max() * rings.max())
 
     def _read_mu_map(self):
-        mu, grid, _ = read_image(self.mu_map, self.info["patient_position"])
-        refuse(attenuation_misfits(mu, self.mu_map))
-        check_counts(mu, self.mu_map, "attenuation in 1/cm", axes=("x", "y", "z"))
-        return mu, grid
+        return read_mu_map(self.mu_map, self.info["patient_position"])
 
     @cached_property
     def _largest_mu(self):
@@ -250,6 +247,23 @@ class Measurement:
 
     def _read(self, path, what):
         return read_bins(path, what, self.layout, interleaved=self.interleaved)
+
+
+def read_mu_map(path, patient_position):
+    """A mu map's numbers and where they lie.
+
+    Args:
+        path: image, .hv, .nii or .nii.gz.
+        patient_position: of the scan, see `read_image`.
+    Returns:
+        float32 (x, y, z) in 1/cm, and its Grid.
+    Raises:
+        FileError: the file cannot be read, or its numbers cannot be attenuation in 1/cm.
+    """
+    mu, grid, _ = read_image(path, patient_position)
+    refuse(attenuation_misfits(mu, path))
+    check_counts(mu, path, "attenuation in 1/cm", axes=("x", "y", "z"))
+    return mu, grid
 
 
 def read_bins(path, what, layout, *, interleaved=True):

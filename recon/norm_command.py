@@ -44,8 +44,8 @@ def norm(
     components = read_efficiencies(normalization) if petsird else read_norm(normalization)
     layout, info = read_layout(like)
     layout = layout.without_tof()
-    inputs = [normalization, *filter(None, [config])]
-    check_sinogram_output(output, layout, [*inputs, like], arrays=2)
+    inputs = [normalization, like, *filter(None, [config])]
+    check_sinogram_output(output, layout, inputs, arrays=2)
     singles, why = None, "PETSIRD's is not used" if petsird else "left out, as asked"
     if dead_time and not petsird:
         singles, why = block_singles(like, info, layout.scanner)

@@ -18,6 +18,7 @@ from recon.corrections.randoms import (
     randoms_from_singles,
 )
 from recon.corrections.randoms import randoms as expected_randoms
+from recon.histogram import mashed_tof
 from recon.io import FileError, check_counts, provenance, read_layout, read_sinogram, write_sinogram
 from recon.io.lists import open_list
 from recon.io.siemens_norm import read_norm
@@ -160,11 +161,10 @@ def _from_delayeds(settings, delayed, list_mode, output, more):
             f"{delayed} has no delayed coincidence, so nothing tells the randoms; give a longer "
             "scan, or reconstruct without --randoms"
         )
-    pairs = Coincidences(layout)
     if events:
-        fans = _fan_sums(events, pairs, info, (list_mode, delayed, total))
+        fans = _fan_sums(events, layout, info, (list_mode, delayed, total))
     else:
-        fans = pairs.shared_fan_sums(counts)
+        fans = Coincidences(layout).shared_fan_sums(counts)
     del counts
     with progress.updates() as watch:
         fit = fit_fan_sums(fans, layout, watch=watch)
@@ -200,19 +200,21 @@ def _check_scanner(events, layout, list_mode, delayed):
         )
 
 
-def _fan_sums(events, pairs, info, named):
-    """How many delayed events of the sinogram's time each crystal is part of.
+def _fan_sums(events, layout, info, named):
+    """How many delayed events of the sinogram's time and bins each crystal is part of.
 
     Raises:
         FileError: the list has another number of them than the sinogram.
     """
-    list_mode, delayed, total = named
+    (list_mode, delayed, total), pairs = named, Coincidences(layout)
     start_ms = round(1000 * info.get("start_s", 0))
     stop_ms = start_ms + round(1000 * info["duration_s"]) if "duration_s" in info else np.inf
     fans = np.zeros((events.scanner.rings, events.scanner.crystals))
     for chunk in events.chunks():
         inside = chunk.delayed & (chunk.time_ms >= start_ms) & (chunk.time_ms < stop_ms)
         inside &= chunk.crystal1 >= 0  # an impossible address
+        if layout.tof and chunk.tof_bin is not None:
+            inside &= mashed_tof(layout, chunk.tof_bin) >= 0
         part = chunk.select(inside)
         fans += pairs.fan_sums_of_events(part.ring1, part.crystal1, part.ring2, part.crystal2)
     listed = fans.sum() / 2

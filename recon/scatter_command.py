@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from recon import backend, quantity, text
-from recon.agreement import check_per_cm, check_position, refuse
+from recon.agreement import check_per_cm, check_position
 from recon.command_line import command_line
 from recon.corrections.energy_window import check_energies
 from recon.corrections.scatter_estimate import USUAL, estimate_scatter
@@ -18,12 +18,10 @@ from recon.io import (
     check_counts,
     check_picture,
     provenance,
-    read_image,
     write_sinogram,
 )
 from recon.io.provenance import files_read, read_sidecar, sha256
-from recon.measurement import Measurement
-from recon.plausibility import attenuation_misfits
+from recon.measurement import Measurement, read_mu_map
 from recon.reconstruction import counts_of
 from recon.scatter_profile import ScatterProfile, draw
 from recon.sinogram_output import check_sinogram_output, study_of
@@ -80,9 +78,9 @@ def scatter(
     inputs = (*measurement.paths, image, mu_map, *filter(None, [config]))
     _check_outputs(settings, layout, inputs)
     check_energies(layout.scanner)
-    activity, mu = _read_images(measurement, image, mu_map)
+    activity, mu, converted = _read_images(measurement, image, mu_map)
     device, reason = backend.find_device(device)
-    notes = list(_notes(settings, measurement))
+    notes = [*filter(None, [converted]), *_notes(settings, measurement)]
     print(text.table([
         ("scan", f"{scan}, {text.layout(layout)}"),
         ("image", f"{image}, {text.grid(activity[1])}"),
@@ -189,22 +187,19 @@ def _check_outputs(settings, layout, inputs):
 def _read_images(measurement, image, mu_map):
     """Activity and mu map, each (array, Grid), that may be of one scan as far as can be told.
 
+    And a sentence on how the activity's unit was converted, None where it was not.
+
     Raises:
         FileError: they are of another unit, position or place, or hold what cannot be.
     """
     position, scan = measurement.info["patient_position"], measurement.scan
     check_per_cm(mu_map)
-    found = []
-    for path, what in ((image, "activities"), (mu_map, "attenuation in 1/cm")):
+    for path in (image, mu_map):
         check_position(path, position, scan)
-        if path == image:
-            array, grid, _ = quantity.activity_in(path, measurement.unit, position)
-        else:
-            array, grid, _ = read_image(path, position)
-            refuse(attenuation_misfits(array, path))
-        check_counts(array, path, what, axes=("x", "y", "z"))
-        found.append((array, grid))
-    if not found[0][0].any():
+    activity, grid, converted = quantity.activity_in(image, measurement.unit, position)
+    check_counts(activity, image, "activities", axes=("x", "y", "z"))
+    found = (activity, grid), read_mu_map(mu_map, position)
+    if not activity.any():
         raise FileError(f"{image} is 0 everywhere, so nothing scatters; give the scan's image")
     ends = (grid.extent for _, grid in found)
     for axis, (low, high), (first, last) in zip("xyz", *ends, strict=True):
@@ -213,7 +208,7 @@ def _read_images(measurement, image, mu_map):
                 f"{image} lies at {axis} from {low:g} to {high:g} mm and does not overlap "
                 f"{mu_map}, {first:g} to {last:g} mm; 0 is the scanner's centre"
             )
-    return found
+    return *found, converted
 
 
 def _notes(settings, measurement):

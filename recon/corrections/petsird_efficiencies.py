@@ -112,11 +112,19 @@ def _groups(given, modules, places, path):
                 at = first[other] + np.arange(len(ids))
                 group[first[one] + row, at] = np.where(ids < 0, -1, ids + len(shared))
             shared += [np.asarray(part.values, np.float32) for part in vector]
-            if any(part.shape != (places[one], places[other]) for part in shared[-len(vector):]):
+            if any(part.shape != (places[one], places[other])
+                   or not ((part >= 0) & (part < np.inf)).all()
+                   for part in shared[len(shared) - len(vector):]):
                 raise FileError(
                     f"{path}: modulePairEfficienciesVectors of the header take "
-                    f"{places[one]} × {places[other]} numbers for each pair of modules, got others"
+                    f"{places[one]} × {places[other]} numbers of at least 0 for each pair of "
+                    "modules, got others"
                 )
+    if group.max() < 0:
+        raise FileError(
+            f"{path}: modulePairSGIDLUT of the header has no two modules in coincidence, so all "
+            "factors would be 0; give another file"
+        )
     if group.max() >= len(shared):
         raise FileError(
             f"{path}: modulePairSGIDLUT of the header names symmetry group {group.max()}, where "

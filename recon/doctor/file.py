@@ -62,7 +62,7 @@ def kind_of(path):
         return IMAGE
     if ".hdr" in path.suffixes:
         return _siemens(path)
-    if path.suffix in (".cdh", ".petsird", ".bin"):
+    if path.suffix.lower() in (".cdh", ".petsird", ".bin"):
         return LIST
     named = [path.with_suffix(suffix) for suffix in _DATA.get(path.suffix, ())]
     found = next((header for header in named if header.is_file()), None)

@@ -37,7 +37,7 @@ def write_castor_histogram(path, prompts, layout, *, attenuation=None, factors=N
         dict: bins that were written, bins and prompts left out.
     Raises:
         FileError: the place cannot be written.
-        ValueError: arc-corrected bins, or an array of another shape.
+        ValueError: arc-corrected bins, an array of another shape, or rates over no time.
     """
     path = check_header_path(path)
     if layout.radial_mm is not None:
@@ -56,6 +56,11 @@ def write_castor_histogram(path, prompts, layout, *, attenuation=None, factors=N
             raise ValueError(
                 f"write_castor_histogram takes {name} of shape {shapes[0]}, got {array.shape}"
             )
+    if not info["duration_s"] > 0 and not (randoms is None and scatter is None):
+        raise ValueError(
+            f"CASToR's rates of randoms and scatter take a duration above 0 s, got "
+            f"{info['duration_s']:g} s; correct the header of the sinogram"
+        )
     events = _Events(layout, normalized=factors is not None)
     flags = [name for name, array in (("acf", attenuation), ("random", randoms),
                                       ("scatter", scatter)) if array is not None]

@@ -20,6 +20,7 @@ from recon.layout import SinogramLayout
 
 _YARDL = b"yardl"
 
+
 def petsird():
     """The package, or a sentence that says how to get it."""
     try:
@@ -143,7 +144,8 @@ class PetsirdList:
         names = ("prompts", "delayeds", "singles", "triples", "quadruples")
         rates = [np.array(units) / (stop - start) for start, stop, units in tally.rates
                  if start < stop_ms and stop > start_ms and stop > start]
-        mean = 1000 * np.mean(rates, axis=0) if rates else None
+        alike = len({len(rate) for rate in rates}) == 1  # always of the same units
+        mean = 1000 * np.mean(rates, axis=0) if alike else None
         return {
             "listed": {name: getattr(tally, name) for name in names},
             "time_blocks": dict(tally.blocks),

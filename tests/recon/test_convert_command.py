@@ -194,6 +194,16 @@ def other_bins(folder):
     write_sinogram(folder / "randoms.hs", np.ones(layout.shape, np.float32), layout)
 
 
+def per_mm(folder):
+    write_image(folder / "mu.nii", np.full(GRID.shape, 0.0096, np.float32), GRID, unit="1/cm")
+
+
+def no_time(folder):
+    write_sinogram(folder / "scan.hs", np.ones(LAYOUT.shape, np.float32), LAYOUT,
+                   {"duration_s": 0.0, "patient_position": "FFS"})
+    write_sinogram(folder / "randoms.hs", np.ones(FLAT.shape, np.float32), FLAT)
+
+
 def no_data(folder):
     (folder / "scan.s").unlink()
 
@@ -218,6 +228,8 @@ def a_histogram(folder):
     (no_tof, "scan.hs -o b.cdh --scatter scatter.hs", "scatter.hs has no time of flight"),
     (tof, "scan.hs -o b.cdh --efficiency m.hs", "factors by time of flight"),
     (other_bins, "scan.hs -o b.cdh --randoms randoms.hs", "give randoms with the scan's layout"),
+    (per_mm, "scan.hs -o b.cdh --mu-map mu.nii", "looks like 1/mm"),
+    (no_time, "scan.hs -o b.cdh --randoms randoms.hs", "take a duration above 0 s, got 0 s"),
     (no_data, "scan.hs -o b.cdh", "scan.s"),
     (a_list, "list.cdh -o b.hs", "`countless histogram` makes sinograms of lists"),
     (a_list, "list.cdh -o b.cdh --efficiency m.hs", "--efficiency is of no use where list.cdh is"),

@@ -51,7 +51,8 @@ def test_the_sidecar_says_how(folder):
     run()
     said = json.loads((folder / "m.json").read_text())
     assert said["command"] == "countless norm norm.n.hdr --like scan.hs --output m.hs"
-    assert [entry["path"] for entry in said["inputs"]] == ["norm.n.hdr", "norm.n", "scan.json"]
+    assert [entry["path"] for entry in said["inputs"]] == [
+        "norm.n.hdr", "norm.n", "scan.hs", "scan.s", "scan.json"]
     assert (said["unit"], said["dead_time"]) == ("1", False)
     assert said["dead_time_note"].startswith("no singles rates are known")
 
@@ -167,5 +168,5 @@ def test_the_efficiencies_of_a_petsird_file_are_expanded(tmp_path, monkeypatch, 
     np.testing.assert_allclose(factors, expected, rtol=1e-6)
     said = json.loads((tmp_path / "m.json").read_text())
     assert (said["calibration_factor"], said["dead_time"]) == (1, False)
-    assert [entry["path"] for entry in said["inputs"]] == ["list.petsird"]
+    assert [entry["path"] for entry in said["inputs"]] == ["list.petsird", "scan.hs", "scan.s"]
     assert "PETSIRD's is not used" in capsys.readouterr().out

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from recon import Scanner
+from recon.events import Events
 from recon.io import read_image, read_sinogram, write_image, write_sinogram
+from recon.io.petsird_writing import write_petsird
 from recon.io.provenance import read_sidecar
 from tests.recon.command.conftest import GRID, LAYOUT, STUDY
 
@@ -119,16 +122,22 @@ def test_the_image_is_traced_to_all_that_was_given(chain):
     ("words", "message"),
     [
         (("--randoms", "delayed"), "--randoms delayed takes list mode, or --delayed beside a"),
-        (("--randoms", "delayd"), "delayd cannot be read"),
+        (("--randoms", "delayd"),
+         "--randoms takes 'delayed', 'singles' or a sinogram's header, got delayd"),
+        (("--scatter", "yes"), "--scatter takes 'on', 'off' or a sinogram's header, got yes"),
         (("--delayed", "delayed.hs"), "--delayed takes --randoms delayed beside it"),
         (("--scatter", "on"), "--scatter on takes the mu map that scatters, got none; give"),
         (("--scatter", "on", "--mu-map", "mu.hv", "--correction", "efficiency.hs"),
          "--scatter on takes --efficiency or --norm, got --correction"),
         (("--scatter", "on", "--mu-map", "mu.hv", "--scatter-rounds", 0),
          "--scatter-rounds takes 1 or more, got 0"),
+        (("--scatter", "on", "--mu-map", "mu.hv", "--lor-angles", "stir"),
+         "--scatter on is estimated at the crystals' own angles, got --lor-angles stir"),
         (("--norm", "n.hdr", "--efficiency", "efficiency.hs"), "are two ways to say the same"),
         (("--ct", "ct.nii", "--mu-map", "mu.hv"), "--mu-map and --ct are two ways to say the same"),
         (("--background", "b.hs", "--randoms", "r.hs"), "--background and --randoms are two"),
+        (("--efficiency", "efficiency.hs", "--additive", "b.hs", *DELAYEDS),
+         "--additive and --randoms are two"),
         (("--span", 11), "--span is of list mode, and prompts.hs is a sinogram"),
         (("--seconds", 0, 10), "--seconds is of list mode"),
         (("--kvp", 120), "are of a CT; give --ct"),
@@ -150,3 +159,41 @@ def test_on_and_off_are_words_in_a_file_of_settings(run, folder):
     result = run("recon", "prompts.hs", "-o", "image.nii.gz", "--config", "run.yaml")
     assert result.code == 0, result.err
     assert read_sidecar("image.nii.gz")["configuration"]["scatter"] == "off"
+
+
+@pytest.fixture
+def listed(run, tmp_path, monkeypatch, rng):
+    """Runs the chain on a PETSIRD list of the tiny scanner, which has 9 time-of-flight bins."""
+    scanner, count = Scanner.preset("tiny"), 4000
+    crystal = rng.integers(0, scanner.crystals, count).astype(np.int16)
+    ring1, ring2 = rng.integers(0, scanner.rings, (2, count)).astype(np.int16)
+    events = Events(
+        ring1=ring1, crystal1=crystal, ring2=ring2, crystal2=(crystal + 16) % 32,
+        time_ms=np.arange(count), delayed=rng.random(count) < 0.5,
+        tof_bin=rng.integers(0, 9, count).astype(np.int16),
+    )
+    monkeypatch.chdir(tmp_path)
+    write_petsird("scan.petsird", [events], scanner)
+
+    def listed(*words):
+        result = run("recon", "scan.petsird", "-o", "image.nii.gz", "--subsets", 1,
+                     "--iterations", 1, *words)
+        assert result.code == 0, result.err
+        return result.out
+
+    return listed
+
+
+def test_delayeds_beyond_the_mashed_time_of_flight_are_in_no_randoms(listed):
+    listed("--randoms", "delayed", "--tof-mashing", 5)  # 1 bin of the middle 5 of 9
+    delayeds = read_sinogram("image.work/delayeds.hs")[0].sum(dtype=float)
+    assert 0 < delayeds < 1500
+    randoms = read_sinogram("image.work/randoms.hs")[0].sum(dtype=float)
+    assert randoms == pytest.approx(delayeds, rel=1e-4)
+
+
+def test_a_normalization_is_expanded_again_for_other_bins(listed):
+    words = ("--norm", "scan.petsird", "--no-tof", "--span")
+    listed(*words, 1)
+    assert listed(*words, 1).count("is used again") == 2
+    assert listed(*words, 3).count("is used again") == 0

@@ -150,7 +150,20 @@ def _another_shape(header):
     header.scanner.detection_efficiencies.module_pair_efficiencies_vectors[0][0][2].values = [[1.0]]
 
 
+def _no_number(header):
+    by_group(header, 1)
+    vectors = header.scanner.detection_efficiencies.module_pair_efficiencies_vectors
+    vectors[0][0][2].values[3][4] = np.nan
+
+
+def _no_coincidences(header):
+    by_group(header, 1)
+    table = header.scanner.detection_efficiencies.module_pair_sgidlut[0][0]
+    table[:] = [[-1] * len(row) for row in table]
+
+
 @pytest.mark.parametrize(("change", "words"), [
+    (_no_number, "numbers of at least 0"), (_no_coincidences, "no two modules in coincidence"),
     (_short, "159 numbers, not 160"), (_negative, "at least 0"),
     (_no_such_group, "symmetry group 6"), (_another_shape, "20 × 20 numbers"),
 ])

@@ -90,6 +90,8 @@ def test_a_histogram_of_castor_is_told_with_how_to_convert_it(said, tmp_path):
     counts = np.ones(GAPS.shape, np.float32)
     write_castor_histogram(tmp_path / "scan.cdh", counts, GAPS)
     words = said("scan.cdh")
+    shutil.copy("scan.cdh", "Other.Cdh")  # as CASToR's own programs name it
+    assert said("Other.Cdh") == words.replace("scan.cdh", "Other.Cdh")
     assert "type CASToR histogram" in words
     assert "next countless convert scan.cdh -o scan.hs" in words
 
