@@ -57,6 +57,7 @@ def main(tokens=None):
     """
     tokens = sys.argv[1:] if tokens is None else tokens
     options = {"exit_on_error": False, "print_error": False, "verbose": False}
+    _describe(tokens)
     try:
         app(tokens, result_action="return_value", **options)
     except CycloptsError as error:
@@ -73,6 +74,17 @@ def main(tokens=None):
         print("\ncountless: interrupted; no file was left half written", file=sys.stderr)
         return 130
     return 0
+
+
+def _describe(tokens):
+    """Lets a command's own help say all that its docstring does; the list has short lines."""
+    command = app
+    for token in tokens if {"-h", "--help"} & set(tokens) else ():
+        if token.startswith("-") or token not in command:
+            break
+        command = command[token]
+    if command not in (app, benchmark):
+        command.help = None
 
 
 def _refused(error):

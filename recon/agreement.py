@@ -25,7 +25,7 @@ _ROLES = {
     "expected scattered": "scatter",
 }
 _TAKEN = {"factors": ("efficiency", "correction"), "background": ("background", "scatter"),
-          "delayeds": ("delayeds",)}
+          "randoms": ("background",), "delayeds": ("delayeds",), "prompts": ("prompts", "delayeds")}
 # Name, value of a scanner or a layout, and by how much it may differ where headers round it.
 _SCANNER = (
     ("rings", lambda scanner: scanner.rings, 0),
@@ -95,7 +95,7 @@ def role_misfits(path, what):
 
     Args:
         path: its header.
-        what: "factors", "background" or "delayeds".
+        what: "prompts", "factors", "background", "randoms" or "delayeds".
     """
     sidecar = read_sidecar(path)
     role = role_of(sidecar)

@@ -170,8 +170,8 @@ def prepare(raw, *, check):
 
     Args:
         raw: Raw.
-        check: function of the sinogram of prompts that refuses what cannot be done with it, before
-            the long steps.
+        check: function of Files' values, by name, that refuses what cannot be done with those that
+            are there before the long steps.
     Returns:
         Files.
     Raises:
@@ -203,7 +203,7 @@ class _Chain:
         raw = self.raw
         scan = self._prompts() if raw.is_list else raw.scan
         if raw.steps:
-            self.check(scan)
+            self.check(**vars(self._given(scan)))
         files = Files(
             scan=scan,
             efficiency=self._efficiency(scan),
@@ -215,6 +215,15 @@ class _Chain:
             return self._with_scatter(files)
         scatter = _file(raw.scatters)
         return replace(files, background=(*files.background, *([scatter] if scatter else [])))
+
+    def _given(self, scan):
+        """Files that need not be made."""
+        raw = self.raw
+        background = [raw.background, _file(raw.randoms, DELAYED, SINGLES), _file(raw.scatters, ON)]
+        return Files(
+            scan=scan, efficiency=raw.efficiency, correction=raw.correction, mu_map=raw.mu_map,
+            background=tuple(filter(None, background)),
+        )
 
     def _prompts(self):
         from recon.histogram_command import histogram

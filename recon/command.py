@@ -182,7 +182,7 @@ def recon(
         )
 
     # What cannot be is refused as soon as the sinogram is there, before the long steps.
-    files = prepare(raw, check=lambda scan: planned(scan=scan))
+    files = prepare(raw, check=planned)
     plan = planned(**vars(files), additive=additive)
     print(plan, flush=True)
     _run(plan, settings)

@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from recon import backend
-from recon.agreement import check_layout, check_per_cm, check_position, extent_misfits, refuse
+from recon.agreement import (
+    check_layout,
+    check_per_cm,
+    check_position,
+    extent_misfits,
+    refuse,
+    role_misfits,
+)
 from recon.corrections.attenuation import attenuate
 from recon.io import FileError, check_counts, like, read_image, read_layout, read_sinogram
 from recon.io.provenance import read_sidecar
@@ -58,6 +65,7 @@ class Measurement:
             )
         if self.info.get("compressed"):  # before long steps, not when the data are read
             raise FileError(f"{self.scan}, {self.info['compressed']}")
+        refuse(role_misfits(self.scan, "prompts"))
         if self._multiplicative:
             check_layout(self._multiplicative, "factors", self.scan, tof=self.tof)
         for path in self._added:

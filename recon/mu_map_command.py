@@ -144,7 +144,7 @@ def _uncovered(ct, grid, onto, centre_mm, grid_like):
     for axis, part in enumerate(coverage(grid, onto, shift_mm=[-c for c in centre_mm])):
         if part.max() <= 0:
             raise FileError(
-                f"{ct} and the voxels of {grid_like} do not overlap along {'xyz'[axis]}; check "
+                f"{ct} and {grid_like or 'the mu map'} do not overlap along {'xyz'[axis]}; check "
                 "that they are of one patient in one frame of reference, or give "
                 "--scanner-centre-mm"
             )

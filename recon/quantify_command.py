@@ -71,13 +71,10 @@ def quantify(
     grid, frame = like(image, position)
     array, _, info = read_image(image, position)
     stated = _unit(image, info.get("unit"), unit)
+    _refuse_unused(settings, image, stated)
     record = {key: said[key] for key in ("calibration", "study") if key in said}
     scale = 1.0
     if quantity.is_activity(stated):
-        if calibration_factor is not None:
-            raise FileError(
-                f"{image} is in {stated} already; leave out --calibration-factor"
-            )
         if suv is None:
             raise ValueError(f"{image} is in {stated} already; ask for --suv, or use it as it is")
         scale = quantity.conversion(image, stated, quantity.ACTIVITY)
@@ -117,6 +114,24 @@ def quantify(
         ("maximum", f"{array.max():.6g} {record['unit']}"),
         ("written", f"{output} in {record['unit']}: {record['quantity']}"),
     ]))
+
+
+def _refuse_unused(settings, image, stated):
+    """Refuses settings that would say nothing.
+
+    Raises:
+        FileError, ValueError: with the flag.
+    """
+    for name in ("calibration_factor", "duration_s", "start_s"):
+        if quantity.is_activity(stated) and settings[name] is not None:
+            raise FileError(f"{image} is in {stated} already; leave out {_flag(name)}")
+    for name in ("weight_kg", "dose_mbq", "dose_age_min", "dose_time", "height_cm", "sex"):
+        if settings["suv"] is None and settings[name] is not None:
+            raise ValueError(f"{_flag(name)} is of an SUV; ask for --suv bw or lbm, or leave it")
+
+
+def _flag(name):
+    return f"--{name.replace('_', '-')}"
 
 
 def _unit(path, stated, given):

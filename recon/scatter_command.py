@@ -34,7 +34,7 @@ TOTAL = (
 )
 _ARRAYS = 5  # prompts, factors, randoms, scatter; the mask of the tails and a view's sums
 _FAR = 1.4  # from what is explained; more than single and multiple scatter are known to
-_BAD_FIT = 2.0  # chi square per degree of freedom
+_BAD_FIT = 1.5  # chi square per degree of freedom
 
 
 def scatter(

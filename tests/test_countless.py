@@ -52,3 +52,9 @@ def test_running_out_of_memory_is_told_without_a_traceback(capsys, monkeypatch):
     monkeypatch.setattr(countless, "app", hungry)
     assert countless.main(["recon"]) == 2
     assert "Unable to allocate 9 TiB; close other programs" in capsys.readouterr().err
+
+
+def test_a_commands_help_says_all_that_its_docstring_does(capsys):
+    assert countless.main(["recon", "--help"]) == 0
+    assert "kept in a work" in capsys.readouterr().out
+    assert countless.main(["--help"]) == 0

@@ -196,9 +196,14 @@ def suv_scale(*, weight_kg, dose_bq, isotope, dose_age_s, kind="bw", height_cm=N
     Raises:
         ValueError: another kind, or a number that no patient has.
     """
-    for name, value in (("weight_kg", weight_kg), ("dose_bq", dose_bq)):
-        if not 0 < value < math.inf:
-            raise ValueError(f"SUV takes a positive {name}, got {value}; look it up in the header")
+    for name, value, most, unit in (
+        ("weight_kg", weight_kg, 700, "kg"), ("dose_bq", dose_bq, 1e11, "Bq")
+    ):
+        if not 0 < value <= most:
+            raise ValueError(
+                f"SUV takes a {name} above 0 and up to {most:g} {unit}, got {value:g}; check its "
+                "unit"
+            )
     if not math.isfinite(dose_age_s):
         raise ValueError(f"SUV takes a finite dose_age_s, got {dose_age_s}; check the times")
     if kind == "lbm":

@@ -103,8 +103,10 @@ def check_energies(scanner):
     resolution, window = scanner.energy_resolution, scanner.energy_window_kev
     if resolution is None or window is None:
         raise ValueError(
-            f"scatter takes a scanner with energy_resolution and energy_window_kev, got "
-            f"{scanner.name!r} with {resolution} and {window}; set them with dataclasses.replace"
+            f"scatter takes a scanner that states its energy resolution and window, got "
+            f"{scanner.name!r} with {resolution} and {window}; add `Energy resolution`, `energy "
+            "window lower level [1]` and `energy window upper level [1]` to the sinogram's header, "
+            "or set energy_resolution and energy_window_kev of the Scanner"
         )
 
 

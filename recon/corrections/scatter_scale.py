@@ -28,7 +28,7 @@ from recon.grid import Grid
 from recon.projectors import SinogramProjector
 
 PRIOR = 0.5  # relative standard deviation of the likely scale, before the tails are looked at
-LEAST = 0.05  # no scale is below
+LEAST = 0.05  # of the likely scale: no scale is below
 _COARSE_MM = 5.0  # voxels of the surroundings, that are projected fast
 _STEPS = 50
 _CLASSES = 41  # of scatter over randoms, by factors of two about 1
@@ -140,10 +140,10 @@ def scatter_scale(prompts, scatter, background, mask, *, likely=1.0, spread=0.05
         variance = (spread * scan) ** 2
         precision = information / (1 + information * variance)
         total = precision.sum() + known
-        scan = max(LEAST, ((precision * alone).sum() + likely * known) / total)
+        scan = max(LEAST * likely, ((precision * alone).sum() + likely * known) / total)
         before = planes
         planes = (information * alone + scan / variance) / (information + 1 / variance)
-        planes = np.clip(planes, np.maximum(LEAST, before / 2), before * 2)
+        planes = np.clip(planes, np.maximum(LEAST * likely, before / 2), before * 2)
         if np.abs(planes - before).max() < 1e-6:
             break
     # What a plane knows without its own counts: the scan's scale from the others, and the spread.

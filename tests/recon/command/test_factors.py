@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from recon import Scanner, SinogramLayout
-from recon.io import read_image, read_layout, read_sinogram, write_image, write_sinogram
+from recon.io import (
+    FileError,
+    read_image,
+    read_layout,
+    read_sinogram,
+    write_image,
+    write_sinogram,
+)
 from recon.measurement import Measurement
 from tests.recon.command.conftest import LAYOUT
 
@@ -155,3 +162,10 @@ def test_prompts_that_say_they_are_corrected_are_told(scan):
     (scan / "prompts.hs").write_text(header)
     notes = " ".join(Measurement(scan=scan / "prompts.hs").notes())
     assert "says that it is corrected already (normalisation)" in notes
+
+
+def test_what_is_no_scan_by_its_sidecar_is_not_reconstructed(scan):
+    write_sinogram(scan / "m.hs", np.ones(LAYOUT.shape, np.float32), LAYOUT,
+                   sidecar={"quantity": "factors m that multiply expected counts"})
+    with pytest.raises(FileError, match=r"holds factors m .* where prompts were expected"):
+        Measurement(scan=scan / "m.hs")

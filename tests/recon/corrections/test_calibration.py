@@ -134,8 +134,9 @@ def test_suv_per_lean_body_mass_is_that_per_weight_times_the_lean_part():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"weight_kg": 0}, "positive weight_kg"),
-        ({"dose_bq": math.nan}, "positive dose_bq"),
+        ({"weight_kg": 0}, "takes a weight_kg above 0"),
+        ({"weight_kg": 75_000}, "up to 700 kg, got 75000; check its unit"),
+        ({"dose_bq": math.nan}, "takes a dose_bq above 0"),
         ({"dose_age_s": math.inf}, "dose_age_s"),
         ({"kind": "bsa"}, "'bw' or 'lbm', got 'bsa'"),
         ({"kind": "lbm"}, "height in cm and sex"),

@@ -61,5 +61,5 @@ def test_the_angles_table_ends_with_photons_that_go_on_as_they_were():
 
 
 def test_a_scanner_that_does_not_state_its_energies_is_refused():
-    with pytest.raises(ValueError, match=r"energy_resolution and energy_window_kev, got 'Siem"):
+    with pytest.raises(ValueError, match="its energy resolution and window, got 'Siem"):
         relative_efficiency(500.0, replace(MMR, energy_window_kev=None))

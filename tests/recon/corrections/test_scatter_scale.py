@@ -72,6 +72,12 @@ def test_without_tails_the_likely_scale_stays(rng):
     assert np.isnan(found.misfit)
 
 
+def test_a_simulation_of_another_dose_is_scaled_as_well(rng):
+    prompts, scatter, background = scan(rng, 1.3, 1e6)
+    found = scatter_scale(prompts, 100 * scatter, background, MASK, likely=0.01)
+    assert found.scan == pytest.approx(0.013, rel=0.02)
+
+
 def test_time_of_flight_bins_of_one_ratio_say_as_much_as_their_sum(rng):
     prompts, scatter, background = scan(rng, 1.3, 1e6)
     split = [np.stack([0.25 * a, 0.75 * a], axis=2) for a in (prompts, scatter, background)]
