@@ -263,4 +263,4 @@ def test_a_scanner_that_does_not_state_its_energies_is_refused(folder, capsys):
     for name in ("scan", "m"):
         sinogram(f"{name}.hs", layout=replace(TINY, scanner=silent))()
     assert run() == 2
-    assert "a scanner with energy_resolution" in capsys.readouterr().err
+    assert "states its energy resolution and window" in capsys.readouterr().err
