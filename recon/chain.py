@@ -149,9 +149,10 @@ class Raw:
 
     @property
     def steps(self):
-        """How many commands are to be run."""
+        """How many commands are to be run, this reconstruction among them; 0 if it is alone."""
         made = (self.is_list, self.norm, self.ct, self.randoms in (DELAYED, SINGLES))
-        return sum(map(bool, made)) + 2 * self.scatter_rounds * (self.scatter == ON)
+        others = sum(map(bool, made)) + 2 * self.scatter_rounds * (self.scatter == ON)
+        return others and others + 1
 
 
 @dataclass(frozen=True, kw_only=True)

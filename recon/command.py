@@ -184,6 +184,8 @@ def recon(
     # What cannot be is refused as soon as the sinogram is there, before the long steps.
     files = prepare(raw, check=planned)
     plan = planned(**vars(files), additive=additive)
+    if raw.steps:
+        print(f"\n{raw.steps} of {raw.steps}  the image from all of these")
     print(plan, flush=True)
     _run(plan, settings)
 

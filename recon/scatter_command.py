@@ -240,8 +240,9 @@ def _scale_rows(found, scale, balance):
     if not 1 / _FAR <= found.scan / balance <= _FAR:
         yield "note", (
             f"the tails count {found.scan / balance:.2f} times the scatter that the image and the "
-            "mu map explain: activity beyond the scanner's ends, what scatters and is not in the "
-            "mu map, or a mu map that lies beside the patient can make that"
+            f"mu map explain, which is a scale of {balance:.3f}: activity beyond the scanner's "
+            "ends, what scatters and is not in the mu map, or a mu map that lies beside the "
+            "patient can make that"
         )
     if found.misfit > _BAD_FIT:
         yield "note", (

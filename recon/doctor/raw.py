@@ -63,7 +63,8 @@ def examine_list(path, say):
         *([("note", f"{counts['impossible']:,} events are on crystals that the scanner does not "
                     "have: they will be dropped")] if counts["impossible"] else []),
         *note_rows(note for note in events.notes if note not in events.known_notes),
-        next_row("countless histogram", path, "-o scan.hs --delayed-out delayed.hs"),
+        next_row("countless histogram", path,
+                 "-o scan.hs" + " --delayed-out delayed.hs" * (counts["delayeds"] > 0)),
     ])
     info = events.info | {"list_s": events.end_ms / 1000}
     return File(path=path, kind=LIST, role=LIST, layout=events.layout, info=info)
