@@ -226,7 +226,7 @@ def test_a_whole_number_of_mm_is_as_good_a_step(rng):
 
 def test_a_scanner_that_does_not_state_its_energies_is_named(rng):
     layout = SinogramLayout.of(replace(SMALL, energy_window_kev=None))
-    with pytest.raises(ValueError, match=r"energy resolution and window, got 'small' with 0\.15 and None"):
+    with pytest.raises(ValueError, match=r"resolution and window, got 'small' with 0\.15 and None"):
         single_scatter(*case(rng), layout)
 
 
