@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recon.corrections.scatter_scale import of_lines
 from recon.io.files import replacing
 
 
@@ -16,7 +17,7 @@ class ScatterProfile:
         prompts, randoms, scatter: counts.
         single: how much of the scatter scattered only once.
         tail_prompts, tail_randoms, tail_scatter: the same in the tails alone.
-        tail_share: part of the bins that are tails, 0 to 1.
+        tail_share: part of the lines that are tails, 0 to 1.
     """
 
     mm: np.ndarray
@@ -46,13 +47,13 @@ class ScatterProfile:
             for name, array in named.items():
                 if array is None:
                     continue
-                axes = tuple(range(1, tail.ndim))
-                sums[name] += array[view].sum(axis=axes, dtype=np.float64)
-                sums[f"tail_{name}"] += array[view].sum(axis=axes, where=tail, dtype=np.float64)
+                part, axes = array[view], tuple(range(1, array.ndim - 1))
+                sums[name] += part.sum(axis=axes, dtype=np.float64)
+                where = of_lines(tail, part)
+                sums[f"tail_{name}"] += part.sum(axis=axes, where=where, dtype=np.float64)
         return cls(
             mm=layout.rays()[0, :, 2],
-            tail_share=np.mean([tail.mean(axis=tuple(range(1, tail.ndim)))
-                                for tail in estimate.tails], axis=0),
+            tail_share=estimate.tails.mean(axis=(0, 2)),
             single=sums["scatter"] * estimate.single_share, **sums,
         )
 
@@ -87,7 +88,7 @@ def plot(above, below, profile):
                                  (profile.tail_prompts, profile.tail_randoms))
     )
     above.fill_between(profile.mm, profile.tail_share, step="mid", color="0.9", linewidth=0,
-                       transform=above.get_xaxis_transform(), label="share of bins in the tails")
+                       transform=above.get_xaxis_transform(), label="share of lines in the tails")
     above.step(profile.mm, data, where="mid", label="prompts − randoms", linewidth=1.2)
     above.plot(profile.mm, profile.scatter / 1000, label="scatter", linewidth=1.5)
     if (profile.single < profile.scatter).any():

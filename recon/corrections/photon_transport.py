@@ -135,10 +135,8 @@ class PhotonSource:
         along = np.stack([sine * np.cos(turn), sine * np.sin(turn), cosine], axis=-1)
         which, first, kept1, length1, often1 = self._detected(start, along, rng)
         of, second, kept2, length2, often2 = self._detected(start[which], -along[which], rng)
-        apart = np.linalg.norm(second - first[of], axis=1)
         return DetectedPairs(
-            first[of], second, often1[of] + often2, kept1[of] * kept2,
-            (length2 - length1[of]) / 2 if len(apart) else apart,
+            first[of], second, often1[of] + often2, kept1[of] * kept2, (length2 - length1[of]) / 2
         )
 
     def _positions(self, count, rng):

@@ -38,8 +38,8 @@ class ScatterEstimate:
         multiple: MultipleScatter; None where it is left out.
         scale: ScatterScale.
         balance: the scale that was expected before the tails were looked at.
-        tails: bool of layout.shape: the bins that can count, but no trues of the object; the scale
-            is fitted there.
+        tails: (views, radial, planes) bool: the lines that can count, but no trues of the object;
+            the scale is fitted there.
     """
 
     scatter: np.ndarray
@@ -103,7 +103,7 @@ def estimate_scatter(
     expected *= factors[:, :, None] if expected.ndim > factors.ndim else factors
     mask = tails(mu_per_cm, mu_grid, layout, threads=threads)
     live = factors > 0
-    mask &= live[:, :, None] if mask.ndim > live.ndim else live
+    mask &= live.any(axis=2) if live.ndim > mask.ndim else live
     del live
     balance = 1.0
     if scale == "tails":

@@ -72,7 +72,7 @@ def tails(mu_per_cm, grid, layout, *, margin_mm=15.0, most_mm=0.1, threshold_per
         threshold_per_cm: from where on a voxel is part of the object.
         threads: CPU threads; the result does not depend on it.
     Returns:
-        bool of layout.shape, NumPy; time-of-flight bins of a line alike.
+        (views, radial, planes) bool, NumPy: of a line, whatever its time of flight.
     """
     xp = backend.array_module(mu_per_cm)
     near, near_grid = _surroundings(
@@ -80,11 +80,10 @@ def tails(mu_per_cm, grid, layout, *, margin_mm=15.0, most_mm=0.1, threshold_per
     )
     near = xp.asarray(near.astype(np.float32))
     projector = SinogramProjector(layout.without_tof(), near_grid, threads=threads)
-    mask = np.empty(layout.shape, bool)
+    mask = np.empty(projector.out_shape, bool)
     for view in range(layout.views):
         held = projector.subset(slice(view, view + 1))(near)[0]
-        missed = backend.to_device(held <= most_mm, "cpu")
-        mask[view] = missed[:, None] if layout.tof else missed
+        mask[view] = backend.to_device(held <= most_mm, "cpu")
     return mask
 
 
@@ -116,13 +115,14 @@ def scatter_scale(prompts, scatter, background, mask, *, likely=1.0, spread=0.05
         prompts: (views, radial, [tof,] planes), as counted.
         scatter: expected scatter before scaling, of the same shape, in counts.
         background: expected randoms, of the same shape, or None.
-        mask: bool, of the same shape: `tails`, less bins that count nothing (gaps).
+        mask: (views, radial, planes) bool: `tails`, less those that count nothing (gaps).
         likely: the scan's scale before its tails are looked at, 1 for the simulation's own.
         spread: how much the planes' scales may differ, as a fraction.
     Returns:
         ScatterScale.
     """
-    if not prompts.shape == scatter.shape == mask.shape:
+    lines = (*scatter.shape[:2], scatter.shape[-1])
+    if prompts.shape != scatter.shape or mask.shape != lines:
         raise ValueError(
             f"scatter_scale takes prompts, scatter and a mask of the same bins, got shapes "
             f"{prompts.shape}, {scatter.shape} and {mask.shape}"
@@ -158,6 +158,11 @@ def scatter_scale(prompts, scatter, background, mask, *, likely=1.0, spread=0.05
     )
 
 
+def of_lines(tail, view):
+    """A view's mask of lines (radial, planes), as one of its bins, with their time of flight."""
+    return tail[:, None] if view.ndim > tail.ndim else tail
+
+
 def _note(scan, sd, counts, likely):
     if sd > 0.9 * PRIOR * likely:
         return (
@@ -180,7 +185,7 @@ def _alike(prompts, scatter, background, mask):
     total = np.zeros((3, _CLASSES * planes))
     for view in range(len(mask)):
         s = backend.to_device(scatter[view], "cpu")
-        bins = np.flatnonzero(mask[view] & (s > 0))  # nothing scatters into the others
+        bins = np.flatnonzero(of_lines(mask[view], s) & (s > 0))  # the others hold no scatter
         s = s.ravel()[bins]
         y = backend.to_device(prompts[view], "cpu").ravel()[bins]
         b = np.zeros_like(s)
@@ -197,11 +202,11 @@ def _alike(prompts, scatter, background, mask):
 def _misfit(prompts, scatter, background, mask, planes):
     """Chi square per line of response, each summed over its time of flight and all planes."""
     counted, expected = np.zeros((2, *mask.shape[:2]))
-    axes = tuple(range(1, mask.ndim - 1))
+    axes = tuple(range(1, scatter.ndim - 1))
     planes = planes.astype(np.float32)
     for view, tail in enumerate(mask):
         mean = backend.to_device(scatter[view], "cpu") * planes
-        tail = tail & (mean > 0)
+        tail = of_lines(tail, mean) & (mean > 0)
         if background is not None:
             mean += backend.to_device(background[view], "cpu")
         for sums, values in ((counted, backend.to_device(prompts[view], "cpu")), (expected, mean)):
