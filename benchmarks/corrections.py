@@ -8,7 +8,6 @@ scatter counts / true total scatter counts - 1.
 """
 
 import json
-import shlex
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -60,8 +59,7 @@ def corrections(
     if output is not None:
         check_writable(output)
     began = time.monotonic()
-    results = machine.origin(shlex.join(["countless", *sys.argv[1:]]))
-    results["machine"] = machine.describe("cpu", backend.default_threads())
+    results = machine.origin()
     results |= {"scanner": scanner, "realisations": realisations, "seed": seed}
     results["formulas"] = {
         "scatter": "estimated total scatter counts / true total scatter counts - 1",

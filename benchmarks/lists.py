@@ -1,7 +1,6 @@
 """`countless benchmark histogram`: speed and memory of counting a list into a sinogram."""
 
 import shlex
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from benchmarks import machine
-from recon import Scanner, SinogramLayout, backend
+from recon import Scanner, SinogramLayout
 from recon.io.files import check_writable
 from recon.io.provenance import write_json
 
@@ -48,8 +47,7 @@ def histogram(
     """
     if output is not None:
         check_writable(output)
-    results = machine.origin(shlex.join(["countless", *sys.argv[1:]]))
-    results["machine"] = machine.describe("cpu", backend.default_threads())
+    results = machine.origin()
     results |= {"span": span, "seed": seed, "lists": []}
     for count in events:
         with tempfile.TemporaryDirectory() as folder:

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import os
 import platform
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -20,13 +21,18 @@ from recon.version import __version__
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def origin(command):
-    """What every result holds beside its numbers: version, commit, date and command."""
+def origin(device="cpu", threads=None):
+    """What every result holds beside its numbers, a dict for JSON.
+
+    That is version, commit, date, this process's command line, and of the machine all that
+    `describe` tells.
+    """
     return {
         "version": __version__,
         "commit": commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": command,
+        "command": shlex.join(["countless", *sys.argv[1:]]),
+        "machine": describe(device, threads or backend.default_threads()),
     }
 
 

@@ -1,8 +1,6 @@
 """`countless benchmark petsird`: how fast PETSIRD is read, by its own package and by Countless."""
 
-import shlex
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -54,8 +52,7 @@ def petsird(
     """
     if output is not None:
         check_writable(output)
-    results = machine.origin(shlex.join(["countless", *sys.argv[1:]]))
-    results["machine"] = machine.describe("cpu", 1)
+    results = machine.origin(threads=1)
     results["machine"]["petsird"] = _version()
     results |= {"seed": seed, "repeats": repeats, "lists": []}
     for name in _SCANNERS:

@@ -1,7 +1,5 @@
 """`countless benchmark scatter-fraction`: the NEMA scatter fraction of the preset scanners."""
 
-import shlex
-import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +9,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from benchmarks import machine, nema_scatter
-from recon import Scanner, SinogramLayout, backend
+from recon import Scanner, SinogramLayout
 from recon.corrections.attenuation import attenuate
 from recon.corrections.multiple_scatter import multiple_scatter
 from recon.corrections.photon_transport import PhotonSource
@@ -73,8 +71,7 @@ def scatter_fraction(
         raise ValueError(f"--pairs takes a number from 1, got {pairs}")
     if output is not None:
         check_writable(output)
-    results = machine.origin(shlex.join(["countless", *sys.argv[1:]]))
-    results["machine"] = machine.describe("cpu", backend.default_threads())
+    results = machine.origin()
     results |= {"unit": "percent", "tolerance": TOLERANCE, "left_out": LEFT_OUT, "rows": []}
     print(f"{'':14} {'single':>7} {'total':>7} {'Monte Carlo':>13}   published")
     for name, its in scanners:

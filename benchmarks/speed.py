@@ -3,9 +3,7 @@
 import contextlib
 import math
 import os
-import shlex
 import statistics
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,8 +52,7 @@ def projector(
     device, reason = backend.find_device(device)
     threads = threads or backend.default_threads()
     with _vectors(simd):
-        results = machine.origin(shlex.join(["countless", *sys.argv[1:]]))
-        results["machine"] = machine.describe(device, threads)
+        results = machine.origin(device, threads)
         results["repeats"] = repeats
         results["import_recon_seconds"] = machine.import_seconds()
         bandwidth = machine.copy_bandwidth(device, threads)

@@ -1,14 +1,13 @@
 """`countless benchmark recon`: time and peak memory of `countless recon` on a scan's files."""
 
 import shlex
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import machine
-from recon import Grid, Scanner, SinogramLayout, SinogramProjector, backend
+from recon import Grid, Scanner, SinogramLayout, SinogramProjector
 from recon.io import write_image, write_sinogram
 from recon.io.files import check_writable
 from recon.io.provenance import write_json
@@ -43,8 +42,7 @@ def recon(
     """
     if output is not None:
         check_writable(output)
-    results = machine.origin(shlex.join(["countless", *sys.argv[1:]]))
-    results["machine"] = machine.describe("cpu", backend.default_threads())
+    results = machine.origin()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         scanner = Scanner.preset(scanner)

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from recon import text
-from recon.command_line import command_line
+from recon.command_line import command_line, flag_of
 from recon.io import read_layout
 from recon.io.files import FileError
 from recon.io.header import read_header
@@ -47,41 +47,42 @@ class Raw:
     """
 
     scan: Path
-    efficiency: Path | None = None
-    correction: Path | None = None
-    norm: Path | None = None
-    mu_map: Path | None = None
-    ct: Path | None = None
-    randoms: str | None = None
-    scatter: str = OFF
-    background: Path | None = None
-    additive: Path | None = None
-    delayed: Path | None = None
-    kvp: float | None = None
-    scanner_centre_mm: tuple[float, float, float] | None = None
-    span: int | None = None
-    max_ring_difference: int | None = None
-    seconds: tuple[float, float] | None = None
-    tof_mashing: int | None = None
-    tof: bool = True
-    scatter_rounds: int = 2
-    subsets: int | None = None
-    device: str = "auto"
+    efficiency: Path | None
+    correction: Path | None
+    norm: Path | None
+    mu_map: Path | None
+    ct: Path | None
+    randoms: str | None
+    scatter: str
+    background: Path | None
+    additive: Path | None
+    delayed: Path | None
+    kvp: float | None
+    scanner_centre_mm: tuple[float, float, float] | None
+    span: int | None
+    max_ring_difference: int | None
+    seconds: tuple[float, float] | None
+    tof_mashing: int | None
+    tof: bool
+    scatter_rounds: int
+    subsets: int | None
+    device: str
     work: Path
 
     def __post_init__(self):
         for group in (("efficiency", "correction", "norm"), ("mu_map", "ct"),
-                      ("background", "randoms"), ("background", "scatters"),
+                      ("background", "randoms"), ("background", "scatter"),
                       ("additive", "background"), ("additive", "randoms"),
-                      ("additive", "scatters")):
-            given = [f"--{_flag(name)}" for name in group if getattr(self, name)]
+                      ("additive", "scatter")):
+            given = [flag_of(name) for name in group
+                     if getattr(self, name) not in (None, OFF)]
             if len(given) > 1:
                 raise ValueError(
                     f"{' and '.join(given)} are two ways to say the same; give one of them"
                 )
         for flag, path, words in (
             ("randoms", _file(self.randoms, DELAYED, SINGLES), f"'{DELAYED}', '{SINGLES}'"),
-            ("scatter", _file(self.scatters, ON), f"'{ON}', '{OFF}'"),
+            ("scatter", _file(self.scatter, ON, OFF), f"'{ON}', '{OFF}'"),
         ):
             if path and not path.exists():
                 raise ValueError(
@@ -103,7 +104,7 @@ class Raw:
         for name in ("span", "max_ring_difference", "seconds", "tof_mashing"):
             if getattr(self, name) is not None and not self.is_list:
                 raise ValueError(
-                    f"--{_flag(name)} is of list mode, and {self.scan} is a sinogram, in which "
+                    f"{flag_of(name)} is of list mode, and {self.scan} is a sinogram, in which "
                     "that is settled; leave it out"
                 )
 
@@ -120,11 +121,6 @@ class Raw:
             raise ValueError(
                 "--scatter on takes --efficiency or --norm, got --correction; give its inverse"
             )
-
-    @property
-    def scatters(self):
-        """What was given of scatter; None for 'off'."""
-        return None if self.scatter == OFF else self.scatter
 
     @cached_property
     def _siemens(self):
@@ -144,7 +140,7 @@ class Raw:
         """All files that were given."""
         files = (self.scan, self.efficiency, self.correction, self.norm, self.mu_map,
                  self.background, self.additive, self.delayed,
-                 _file(self.randoms, DELAYED, SINGLES), _file(self.scatters, ON))
+                 _file(self.randoms, DELAYED, SINGLES), _file(self.scatter, ON, OFF))
         return [*filter(None, files), *([self.ct] if self.ct and self.ct.is_file() else [])]
 
     @property
@@ -203,28 +199,18 @@ class _Chain:
     def files(self):
         raw = self.raw
         scan = self._prompts() if raw.is_list else raw.scan
-        if raw.steps:
-            self.check(**vars(self._given(scan)))
+        scatter = _file(raw.scatter, ON, OFF)
+        given = [raw.background, _file(raw.randoms, DELAYED, SINGLES), scatter]
         files = Files(
-            scan=scan,
-            efficiency=self._efficiency(scan),
-            correction=raw.correction,
-            mu_map=self._mu_map(),
-            background=tuple(filter(None, [raw.background, self._randoms(scan)])),
-        )
-        if raw.scatter == ON:
-            return self._with_scatter(files)
-        scatter = _file(raw.scatters)
-        return replace(files, background=(*files.background, *([scatter] if scatter else [])))
-
-    def _given(self, scan):
-        """Files that need not be made."""
-        raw = self.raw
-        background = [raw.background, _file(raw.randoms, DELAYED, SINGLES), _file(raw.scatters, ON)]
-        return Files(
             scan=scan, efficiency=raw.efficiency, correction=raw.correction, mu_map=raw.mu_map,
-            background=tuple(filter(None, background)),
+            background=tuple(filter(None, given)),
         )
+        if raw.steps:
+            self.check(**vars(files))
+        efficiency, mu_map = self._efficiency(scan), self._mu_map()
+        background = tuple(filter(None, [raw.background, self._randoms(scan), scatter]))
+        files = replace(files, efficiency=efficiency, mu_map=mu_map, background=background)
+        return self._with_scatter(files) if raw.scatter == ON else files
 
     def _prompts(self):
         from recon.histogram_command import histogram
@@ -333,7 +319,3 @@ def is_current(output, function, settings):
 def _file(value, *words):
     """The path that a setting names, None where it is a word or nothing."""
     return None if value is None or value in words else Path(value)
-
-
-def _flag(name):
-    return {"scatters": "scatter"}.get(name, name).replace("_", "-")

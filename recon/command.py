@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 
 from recon import backend, text
 from recon.chain import OFF, ON, Raw, prepare
-from recon.command_line import command_line
+from recon.command_line import command_line, flag_of
 from recon.field_of_view import image_grid
 from recon.io import FileError, check_output, check_picture, provenance, write_image
 from recon.io.image import is_interfile
@@ -263,6 +263,6 @@ def _three(name, values):
         return (0.0, 0.0, 0.0)
     values = np.ravel(values)
     if values.size not in (1, 3) or not (np.isfinite(values).all() and (values >= 0).all()):
-        flag = f"--{name.replace('_', '-')}"
+        flag = flag_of(name)
         raise ValueError(f"{flag} takes one or three widths of 0 mm or more, got {values.tolist()}")
     return tuple(map(float, np.broadcast_to(values, 3)))

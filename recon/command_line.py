@@ -28,4 +28,9 @@ def _flag(name, annotation):
     for note in getattr(annotation, "__metadata__", ()):
         if getattr(note, "name", None):
             return note.name[0]
+    return flag_of(name)
+
+
+def flag_of(name):
+    """The flag of a setting: `--psf-mm` of psf_mm."""
     return f"--{name.replace('_', '-')}"

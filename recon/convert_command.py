@@ -7,11 +7,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from recon import text
+from recon import progress, text
 from recon.castor_conversion import PARTS, from_histogram, to_histogram
 from recon.command import WHOLE
-from recon.command_line import command_line
-from recon.histogram_command import watched
+from recon.command_line import command_line, flag_of
 from recon.io import FileError, check_output, provenance, sidecar_path
 from recon.io.castor_data import data_mode
 from recon.io.castor_header import read_keys
@@ -81,7 +80,7 @@ def _only(settings, allowed, what, output, suffixes):
     for name in (*PARTS, *_OF_HISTOGRAM):
         if settings[name] is not None and name not in allowed:
             raise ValueError(
-                f"--{name.replace('_', '-')} is of no use where {settings['scan']} is {what}; "
+                f"{flag_of(name)} is of no use where {settings['scan']} is {what}; "
                 "leave it out"
             )
     if output.suffix not in suffixes:
@@ -104,7 +103,7 @@ def _from_list(settings, castor):
     ]), flush=True)
     info = events.info | {"duration_s": events.last_ms / 1000}
     record = _record(settings, events.inputs, unit="events", quantity="list of coincidences")
-    chunks = watched(events.chunks(), events.end_ms)
+    chunks = progress.events(events.chunks(), events.end_ms)
     if output.suffix == ".cdh":
         counts = write_castor_list(
             output, chunks, events.scanner, info=info, sidecar=record,

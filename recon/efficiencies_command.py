@@ -85,10 +85,9 @@ def efficiencies(
     del prompts, expected, added
     if not fit.converged:
         raise ValueError(
-            f"no efficiencies explain {phantom}: after {text.plural(fit.updates, 'update')} they "
-            f"still change by {fit.change:.1e}; give a longer scan (it has {total:,.0f} prompts "
-            f"for {int(real_crystals(layout.scanner).sum()):,} crystals), or an activity and a mu "
-            "map that reach as far as the phantom does; nothing was written"
+            f"no efficiencies explain {phantom}: {text.fit(fit)}; give a longer scan (it has "
+            f"{total:,.0f} prompts for {int(real_crystals(layout.scanner).sum()):,} crystals), or "
+            "an activity and a mu map that reach as far as the phantom does; nothing was written"
         )
     found = _summary(fit, layout.scanner)
     record = provenance(
@@ -108,8 +107,7 @@ def efficiencies(
     if crystals_out:
         _write_table(crystals_out, fit, layout.scanner)
     print(text.table([
-        ("fit", f"converged after {text.plural(fit.updates, 'update')}, largest change "
-                f"{fit.change:.1e}"),
+        ("fit", text.fit(fit)),
         ("efficiency", f"{found['least']:.4g} to {found['most']:.4g}, mean 1, standard deviation "
                        f"{found['sd']:.3g}"),
         ("errors", f"statistical, {100 * found['median_error']:.2g} % of a crystal's efficiency in "

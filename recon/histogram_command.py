@@ -1,16 +1,14 @@
 """The command `countless histogram`: list mode in, sinograms and head curve out."""
 
 import math
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from tqdm import tqdm
 
 from recon import frames as time_frames
-from recon import head_curve, memory, text
+from recon import head_curve, memory, progress, text
 from recon.command import WHOLE
 from recon.command_line import command_line
 from recon.events import Stream
@@ -79,7 +77,7 @@ def histogram(
         unit="counts",
     )
     end_ms = job.frames_ms[-1][1]
-    curves, rows, stream = [], [], Stream(watched(events.chunks(), end_ms))
+    curves, rows, stream = [], [], Stream(progress.events(events.chunks(), end_ms))
     for number, (start_ms, stop_ms) in enumerate(job.frames_ms, start=1):
         counted = histogram_of(stream.until(stop_ms), job.layout, start_ms=start_ms,
                                stop_ms=stop_ms, delayeds=delayed_out is not None)
@@ -254,13 +252,3 @@ def _tof_rows(layout, listed):
         yield "TOF", f"{text.time_of_flight(layout)}; {unmashed}"
     elif listed.tof:
         yield "TOF", f"the list's {listed.tof_bins} time-of-flight bins are summed"
-
-
-def watched(chunks, stop_ms):
-    """The chunks, with a bar of how much of the scan's time has been read."""
-    form = "{l_bar}{bar}| {n:.1f} of {total:.1f} s of the scan [{elapsed}<{remaining}]"
-    total = stop_ms / 1000
-    with tqdm(total=total, bar_format=form, file=sys.stderr, dynamic_ncols=True) as bar:
-        for events in chunks:
-            yield events
-            bar.update(max(min(float(events.time_ms[-1]) / 1000, total) - bar.n, 0))

@@ -10,6 +10,7 @@ import numpy as np
 from recon import backend, memory, text
 from recon.agreement import check_position
 from recon.chunks import chunks
+from recon.command_line import flag_of
 from recon.field_of_view import check_sizes, radius_mm, same_place
 from recon.grid import Grid
 from recon.io import FileError, check_counts, check_output, check_picture, like
@@ -73,7 +74,7 @@ class Plan:
         for name in ("iterations", "save_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"--{name.replace('_', '-')} takes 1 or more, got {value}")
+                raise ValueError(f"{flag_of(name)} takes 1 or more, got {value}")
         for flag, widths in (("--psf-mm", self.psf_mm), ("--post-filter-mm", self.post_filter_mm)):
             check_sizes(self.measurement.layout, flag, widths)
         self._check_field_of_view()

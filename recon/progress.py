@@ -24,3 +24,18 @@ def views(layout):
     with tqdm(total=layout.views, unit=" views", delay=1, file=sys.stderr,
               dynamic_ncols=True) as bar:
         yield bar.update
+
+
+def events(chunks, stop_ms):
+    """Yields a list's chunks, with a bar of how much of the scan's time has been read.
+
+    Args:
+        chunks: iterable of recon.events.Events.
+        stop_ms: where the list, or what is read of it, ends.
+    """
+    form = "{l_bar}{bar}| {n:.1f} of {total:.1f} s of the scan [{elapsed}<{remaining}]"
+    total = stop_ms / 1000
+    with tqdm(total=total, bar_format=form, delay=1, file=sys.stderr, dynamic_ncols=True) as bar:
+        for chunk in chunks:
+            yield chunk
+            bar.update(max(min(float(chunk.time_ms[-1]) / 1000, total) - bar.n, 0))

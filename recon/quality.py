@@ -81,12 +81,13 @@ class Quality:
             after[view] = np.divide(left, weight, np.full_like(left, np.nan), where=weight > 0)
         shown = plan.calibration(image) if plan.calibration else image
         sidecars = {path: read_sidecar(path) for path in files.background}
+        scatter = next((said for said in sidecars.values() if "scatter_scale" in said), {})
         return cls(
             image=shown, grid=plan.grid, unit=plan.unit, radial_mm=layout.rays()[0, :, 2],
             before=before, after=after, across=across, along=along,
-            counts=list(_sums(files, sidecars, across, along)),
+            counts=list(_sums(files, sidecars, scatter.get("sums", {}), across)),
             curve=read_sidecar(files.scan).get("head_curve"),
-            scatter=next((said for said in sidecars.values() if "scatter_scale" in said), {}),
+            scatter=scatter,
         )
 
 
@@ -104,7 +105,7 @@ def _without_tof(array):
     return array.sum(axis=1, dtype=np.float64) if array.ndim == 3 else array.astype(np.float64)
 
 
-def _sums(files, sidecars, across, along):
+def _sums(files, sidecars, scatter, across):
     """Rows of what each term of the model sums to."""
     prompts, background, expected = across.sum(axis=1)
     study = read_sidecar(files.scan)
@@ -113,17 +114,14 @@ def _sums(files, sidecars, across, along):
         yield "delayeds", text.number(study["delayeds"])
     for path, said in sidecars.items():
         named = said.get("quantity", "background").removeprefix("expected ")
-        total = (said.get("sums") or {}).get("scatter", said.get("randoms"))
+        total = said.get("sums", {}).get("scatter", said.get("randoms"))
         words = path.name if total is None else f"{text.number(total)}, {path.name}"
         yield named.split()[0], words
     if background:
         yield "background", f"{text.number(background)}, {_percent(background, prompts)} of prompts"
     yield "trues", text.number(prompts - background)
-    fraction = (sums := next((s["sums"] for s in sidecars.values() if "sums" in s), {})).get(
-        "scatter_fraction"
-    )
+    fraction, sd = (scatter.get(name) for name in ("scatter_fraction", "relative_sd"))
     if fraction is not None:
-        sd = sums.get("relative_sd")
         words = "" if sd is None else f" ± {100 * fraction * sd:.1f}"
         yield "scatter", f"fraction {100 * fraction:.1f}{words} % of prompts − randoms"
     yield "model", f"{text.number(expected)}, {_percent(expected, prompts)} of prompts"
@@ -169,7 +167,7 @@ def _draw_counts(left, right, quality):
         finite = array[np.isfinite(array)]
         low, high = np.percentile(finite, (_DARK, _BRIGHT)) if finite.size else (0, 1)
         drawn = ax.imshow(array, cmap="gray_r", aspect="auto", interpolation="nearest",
-                          vmin=min(low, 0), vmax=max(high, low + 1e-12),
+                          vmin=min(low, 0), vmax=high if high > min(low, 0) else 1,
                           extent=[*ends, len(array), 0])
         ax.set_title(name, fontsize=10)
         ax.set_xlabel("distance from the axis (mm)", fontsize=8)

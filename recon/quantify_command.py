@@ -8,7 +8,7 @@ import numpy as np
 from cyclopts import Parameter
 
 from recon import quantity, text
-from recon.command_line import command_line
+from recon.command_line import command_line, flag_of
 from recon.io import FileError, check_output, like, provenance, read_image, write_image
 from recon.io.image import is_interfile
 from recon.io.provenance import read_sidecar
@@ -124,14 +124,10 @@ def _refuse_unused(settings, image, stated):
     """
     for name in ("calibration_factor", "duration_s", "start_s"):
         if quantity.is_activity(stated) and settings[name] is not None:
-            raise FileError(f"{image} is in {stated} already; leave out {_flag(name)}")
+            raise FileError(f"{image} is in {stated} already; leave out {flag_of(name)}")
     for name in ("weight_kg", "dose_mbq", "dose_age_min", "dose_time", "height_cm", "sex"):
         if settings["suv"] is None and settings[name] is not None:
-            raise ValueError(f"{_flag(name)} is of an SUV; ask for --suv bw or lbm, or leave it")
-
-
-def _flag(name):
-    return f"--{name.replace('_', '-')}"
+            raise ValueError(f"{flag_of(name)} is of an SUV; ask for --suv bw or lbm, or leave it")
 
 
 def _unit(path, stated, given):

@@ -184,8 +184,7 @@ def _from_delayeds(settings, delayed, list_mode, output, more):
     )
     write_sinogram(output, found, layout, study_of(info), sidecar=record)
     print(text.table([
-        ("fit", f"{'converged' if fit.converged else 'NOT converged'} after "
-                f"{text.plural(fit.updates, 'update')}, largest change {fit.change:.1e}"),
+        ("fit", text.fit(fit)),
         ("delayeds", text.number(total)),
         ("randoms", f"{estimated:,.1f}, written to {output}"),
     ]))

@@ -118,6 +118,12 @@ def plural(count, noun):
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def fit(fit):
+    """How a Fit of crystals ended."""
+    ended = "converged" if fit.converged else "NOT converged"
+    return f"{ended} after {plural(fit.updates, 'update')}, largest change {fit.change:.1e}"
+
+
 def widths(fwhm_mm):
     """Three FWHM, or one where they are alike; 'none' where all are 0."""
     if not any(fwhm_mm):

@@ -1,11 +1,8 @@
 """What a scanner's other raw files are: list mode, component normalizations, CT series."""
 
-import sys
-
 import numpy as np
-from tqdm import tqdm
 
-from recon import text
+from recon import progress, text
 from recon.doctor.file import (
     CT,
     HISTOGRAM,
@@ -48,14 +45,11 @@ def examine_list(path, say):
         *note_rows(events.known_notes),
     ])
     counts = {"prompts": 0, "delayeds": 0, "impossible": 0}
-    with tqdm(total=events.end_ms / 1000, unit=" s of the scan", file=sys.stderr, delay=1,
-              dynamic_ncols=True, bar_format="{l_bar}{bar}| {n:.1f} of {total:.1f} s") as bar:
-        for chunk in events.chunks():
-            delayed = int(np.count_nonzero(chunk.delayed))
-            counts["prompts"] += len(chunk) - delayed
-            counts["delayeds"] += delayed
-            counts["impossible"] += int(np.count_nonzero(chunk.crystal1 < 0))
-            bar.update(max(float(chunk.time_ms[-1]) / 1000 - bar.n, 0))
+    for chunk in progress.events(events.chunks(), events.end_ms):
+        delayed = int(np.count_nonzero(chunk.delayed))
+        counts["prompts"] += len(chunk) - delayed
+        counts["delayeds"] += delayed
+        counts["impossible"] += int(np.count_nonzero(chunk.crystal1 < 0))
     seconds = events.end_ms / 1000
     say([
         ("prompts", f"{counts['prompts']:,}, {counts['prompts'] / seconds:,.0f} a second"),
