@@ -15,7 +15,7 @@ from recon.io.provenance import read_sidecar
 
 PER_CM = ("1/cm", "/cm", "cm-1", "cm^-1", "cm^{-1}", "percm")
 # Sinograms that grow with the time that they count.
-_COUNTED = ("background", "delayeds", "scatter", "counts")
+_COUNTED = ("background", "delayeds", "randoms", "scatter", "counts")
 # How the quantity in a sinogram's sidecar begins -> role.
 _ROLES = {
     "prompts": "prompts",
@@ -147,8 +147,8 @@ def layout_misfits(one, scan, what, *, tof=True):
     elif what != "factors":
         yield (
             f"{path} has no time of flight, where {named} has {mine.tof_bins} bins, and how its "
-            f"counts spread over them is not known; give a {what} with these bins, or sum them "
-            "with --no-tof"
+            f"counts spread over them is not known; give a {what} with these bins, or sum the "
+            "scan's with `countless recon --no-tof`"
         )
 
 

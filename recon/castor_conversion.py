@@ -16,7 +16,7 @@ from recon.io import (
 )
 from recon.io.castor_histogram import read_castor_histogram, read_castor_layout
 from recon.io.castor_histogram_writing import write_castor_histogram
-from recon.measurement import read_bins, read_mu_map
+from recon.measurement import Measurement, read_bins, read_mu_map
 from recon.sinogram_output import check_memory, check_sinogram_output, study_of
 
 PARTS = ("efficiency", "randoms", "scatter", "mu_map")
@@ -33,13 +33,16 @@ def to_histogram(settings, record):
         ValueError: they do not fit the memory.
     """
     scan, output = settings["scan"], settings["output"]
-    layout, info = read_layout(scan)
     parts = {name: settings[name] for name in PARTS if settings[name]}
     inputs = [scan, *parts.values()]
     check_output(output, inputs)
-    _check_parts(parts, scan, layout, info)
+    scatter = (parts["scatter"],) if "scatter" in parts else ()
+    model = Measurement(scan=scan, efficiency=parts.get("efficiency"), background=scatter,
+                        mu_map=parts.get("mu_map"))
+    layout, info = model.layout, model.info
+    _check_parts(parts, scan, layout)
     check_memory(layout, 1 + len(parts))
-    notes = list(info["notes"])
+    notes = list(model.notes())
     if "duration_s" not in info:
         notes.append("how long the scan took is not known: `Duration (s): 1` is written")
     if layout.tof and "randoms" in parts:
@@ -52,7 +55,7 @@ def to_histogram(settings, record):
     ]), flush=True)
     flat = layout.without_tof()
     arrays = {
-        "factors": _read(parts, "efficiency", "efficiencies", flat),
+        "factors": model.read_efficiency() if "efficiency" in parts else None,
         "randoms": _read(parts, "randoms", "randoms", layout),
         "scatter": _read(parts, "scatter", "scatter", layout),
         "attenuation": _attenuation(parts, flat, info),
@@ -71,23 +74,16 @@ def to_histogram(settings, record):
     print(text.table(rows))
 
 
-def _check_parts(parts, scan, layout, info):
-    """Whether the files of the model fit the scan."""
-    if "efficiency" in parts:
-        agreement.check_layout(parts["efficiency"], "factors", scan, tof=layout.tof)
-        if read_layout(parts["efficiency"])[0].tof:
-            raise FileError(
-                f"{parts['efficiency']} has factors by time of flight, where CASToR has one for "
-                "all its bins; give factors without it"
-            )
-    if "scatter" in parts:
-        agreement.check_layout(parts["scatter"], "background", scan, tof=layout.tof)
-    if "randoms" in parts:
+def _check_parts(parts, scan, layout):
+    """Whether CASToR's format can hold the files of the model."""
+    if "efficiency" in parts and read_layout(parts["efficiency"])[0].tof:
+        raise FileError(
+            f"{parts['efficiency']} has factors by time of flight, where CASToR has one for all "
+            "its bins; give factors without it"
+        )
+    if "randoms" in parts:  # of all time-of-flight bins together, or of each
         tof = layout.tof and read_layout(parts["randoms"])[0].tof
         agreement.check_layout(parts["randoms"], "randoms", scan, tof=tof)
-    if "mu_map" in parts:
-        agreement.check_position(parts["mu_map"], info["patient_position"], scan)
-        agreement.check_per_cm(parts["mu_map"])
 
 
 def _read(parts, name, what, layout):
@@ -152,7 +148,8 @@ def _write(settings, record, found):
     attenuation = "" if found.attenuation is None else ", attenuation included"
     if settings["efficiency_out"]:
         quantity = f"factors m that multiply expected counts{attenuation}"
-        said = record(inputs, unit="1", quantity=quantity, **facts)
+        said = record(inputs, unit="1", quantity=quantity,
+                      attenuation=found.attenuation is not None, **facts)
         write_sinogram(settings["efficiency_out"], found.factors(), found.layout.without_tof(),
                        {"patient_position": study["patient_position"]}, sidecar=said)
         yield "factors", f"m{attenuation}, written to {settings['efficiency_out']}"

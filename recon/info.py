@@ -61,13 +61,12 @@ def _examine(path):
 
 def _compare(file: File, first: File | None, name):
     """Says whether a file fits the first, and returns whether it does not."""
-    found = list(file.misfits)
-    if first is not None and file is not first:
-        found += misfits(file, first)
+    compared = misfits(file, first) if first is not None and file is not first else None
+    found = file.misfits + (compared or [])
     what = file.role or file.kind
     if file is not first and not found:
-        said = f"{file.path} ({what}) " + (f"fits {name}" if first else "is not compared")
-        _say([("fits", said)])
+        fits = "cannot be compared" if compared is None else f"fits {name}"
+        _say([("fits", f"{file.path} ({what}) {fits}")])
     for misfit in found:
         _say([("misfit", misfit)])
     return bool(found)

@@ -220,9 +220,7 @@ class Measurement:
 
     def _factors(self):
         if self.efficiency:
-            factors = self._read(self.efficiency, "efficiencies")
-            refuse(factor_misfits(factors, self.layout, self.efficiency, "efficiency"))
-            return factors
+            return self.read_efficiency()
         if self.correction:
             factors = self._read(self.correction, "corrections")
             refuse(factor_misfits(factors, self.layout, self.correction, "correction"))
@@ -232,6 +230,16 @@ class Measurement:
             return np.broadcast_to(layout.multiplicity(), layout.shape).copy()
         crystals, rings = layout.pair_counts()
         return crystals * rings
+
+    def read_efficiency(self):
+        """What the efficiency's file holds, float32 of the layout, with time of flight or without.
+
+        Raises:
+            FileError: its numbers cannot be efficiencies.
+        """
+        factors = self._read(self.efficiency, "efficiencies")
+        refuse(factor_misfits(factors, self.layout, self.efficiency, "efficiency"))
+        return factors
 
     @property
     def _pairs(self):

@@ -12,7 +12,7 @@ _MOST_PER_CM = 5.0
 _MOST_PER_M = 50.0
 _HU = -50.0  # the rest of a filter may be a little below 0
 _BENDS = 0.01  # sum of squares; neighbouring planes of span 1 sum one pair each
-_SLOPE = 0.5  # of a plane's mean against its ring pairs, in logarithms
+SLOPE = 0.5  # of a plane's mean against its ring pairs, in logarithms
 
 
 def attenuation_misfits(mu, path):
@@ -38,7 +38,7 @@ def attenuation_misfits(mu, path):
         yield f"{found}{most:.3g} at most, which looks like 1/m; divide it by 100"
 
 
-def factor_misfits(array, layout, path, what):
+def factor_misfits(array, layout, path, what, slope=None):
     """How factors show that they are the inverse of what they are given as.
 
     Efficiencies are 0 in gaps, and the more ring pairs a plane sums, the larger; corrections are
@@ -49,6 +49,7 @@ def factor_misfits(array, layout, path, what):
         layout: SinogramLayout.
         path: the file, for the message.
         what: "efficiency" or "correction".
+        slope: `pair_slope` of the array, where it is known already.
     """
     if what == "efficiency" and (gaps := sum(int((part >= GAP).sum()) for part in array)):
         yield (
@@ -56,13 +57,13 @@ def factor_misfits(array, layout, path, what):
             "gaps; give it as --correction"
         )
         return
-    slope = pair_slope(array, layout)
-    if what == "efficiency" and slope < -_SLOPE:
+    slope = pair_slope(array, layout) if slope is None else slope
+    if what == "efficiency" and slope < -SLOPE:
         yield (
             f"{path} is the smaller, the more ring pairs a plane sums, as corrections are and "
             "efficiencies are not; give it as --correction"
         )
-    if what == "correction" and slope > _SLOPE:
+    if what == "correction" and slope > SLOPE:
         yield (
             f"{path} is the larger, the more ring pairs a plane sums, as efficiencies are and "
             "corrections are not; give it as --efficiency"

@@ -8,7 +8,7 @@ from recon.agreement import (
     scanner_misfits,
     unit_misfits,
 )
-from recon.doctor.file import CT, IMAGE, LIST, NORM, SINOGRAM
+from recon.doctor.file import HISTOGRAM, IMAGE, LIST, NORM, SINOGRAM
 from recon.doctor.image import HOUNSFIELD, MU_MAP
 from recon.doctor.sinogram import is_known
 from recon.io import like
@@ -19,20 +19,20 @@ _TAIL_S = 1.0  # a scan's nominal end may be this much after its list's
 
 
 def misfits(file, first):
-    """All that keeps a file from being used with the first, sentences; none where it fits.
+    """All that keeps a file from being used with the first.
 
     Args:
         file, first: File of each, of any kind.
+    Returns:
+        List of sentences, empty where it fits; None where nothing of the two can be compared.
     """
     counted = first.kind == LIST and file.kind == SINOGRAM
     if counted or (first.layout is None and file.layout is not None):
         file, first = first, file
-    check = _CHECKS.get(file.kind)
-    if check and first.layout is not None:
-        yield from check(file, first)
-    elif file.kind == first.kind == IMAGE:
-        yield from position_misfits(file.path, first.position, first.path)
-        yield from _overlap(file, first)
+    check = _CHECKS.get(file.kind) if first.layout is not None else None
+    if file.kind == first.kind == IMAGE:
+        check = _images
+    return list(check(file, first)) if check else None
 
 
 def _sinogram(file, first):
@@ -112,7 +112,18 @@ def _image(file, first):
         )
 
 
-def _overlap(file, first):
+def _histogram(file, first):
+    """A CASToR histogram beside a sinogram that may have become it, or a list of its scanner."""
+    theirs, mine = (file.path, file.layout), (first.path, first.layout)
+    if first.kind == LIST:
+        scanners = ((path, layout.scanner) for path, layout in (theirs, mine))
+        yield from scanner_misfits(*scanners, "the histogram")
+    else:
+        yield from layout_misfits(theirs, mine, "counts")
+
+
+def _images(file, first):
+    yield from position_misfits(file.path, first.position, first.path)
     for axis, (low, high), (a, b) in zip("xyz", file.grid.extent, first.grid.extent, strict=True):
         if low >= b or high <= a:
             yield (
@@ -134,11 +145,12 @@ def _position(file, first):
 
 def _hashes(file):
     """SHA-256 of what the file was made from, as its sidecar says; empty where it does not."""
-    return {entry.get("sha256") for entry in file.sidecar.get("inputs", [])}
+    entries = file.sidecar.get("inputs", [])
+    return {entry["sha256"] for entry in entries if isinstance(entry, dict) and "sha256" in entry}
 
 
 def _is_among(file, hashes):
     return sha256(files_read(file.path)[-1]) in hashes  # its data, where it is a header
 
 
-_CHECKS = {SINOGRAM: _sinogram, LIST: _list, NORM: _norm, IMAGE: _image, CT: None}
+_CHECKS = {SINOGRAM: _sinogram, LIST: _list, NORM: _norm, IMAGE: _image, HISTOGRAM: _histogram}

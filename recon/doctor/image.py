@@ -11,7 +11,7 @@ from recon.doctor.file import (
     position_row,
     study_rows,
 )
-from recon.doctor.numbers import Numbers
+from recon.doctor.numbers import Numbers, count_misfits
 from recon.io import like, read_image
 from recon.io.image import is_interfile
 from recon.io.provenance import read_sidecar
@@ -44,10 +44,11 @@ def examine(path, say):
         rows.append(position_row(info))
     rows += [("unit", unit or "not said"), ("meaning", why), *study_rows(info)]
     if file.role == MU_MAP and numbers.least <= numbers.most:
-        file.misfits += attenuation_misfits(array, path)
+        found = list(attenuation_misfits(array, path))
+        file.misfits += found or count_misfits(array, path, "attenuation", axes=("x", "y", "z"))
     rows += [*note_rows(info.get("notes", ())), *note_rows(file.misfits), *made_rows(sidecar),
              *numbers.rows()]
-    say([*rows, _next(file)])
+    say([*rows, *([] if file.misfits else [_next(file)])])
     return file
 
 
@@ -55,7 +56,8 @@ def _role(unit, numbers, path):
     """What the numbers are, and why that is so."""
     if unit and (is_per_cm(unit) or str(unit).strip().lower() in _PER_LENGTH):
         return MU_MAP, "attenuation, as its unit says"
-    if unit == "HU" or (numbers.least <= _AIR_HU and numbers.most >= _BONE_HU):
+    air = numbers.least <= _AIR_HU  # with bone, or as a CT stores it
+    if unit == "HU" or (air and (numbers.most >= _BONE_HU or (not unit and numbers.whole))):
         return HOUNSFIELD, f"a CT in HU, as its {'unit' if unit else 'range'} says"
     if unit:
         if numbers.negative:

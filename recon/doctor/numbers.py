@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recon import text
+from recon.io import FileError, check_counts
 from recon.plausibility import GAP
 
 
@@ -59,3 +60,15 @@ class Numbers:
             yield "note", f"{self.huge:,} values are 1e20 or more, as corrections have in gaps"
         if self.negative or self.bad:
             yield "note", f"{self.negative:,} values are negative, {self.bad:,} NaN or infinite"
+
+
+def count_misfits(array, path, what, **options):
+    """What `check_counts` refuses such an array for, as sentences.
+
+    Args:
+        array, path, what, options: as of `check_counts`.
+    """
+    try:
+        check_counts(array, path, what, **options)
+    except FileError as reason:
+        yield str(reason)

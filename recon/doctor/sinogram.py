@@ -16,11 +16,11 @@ from recon.doctor.file import (
     position_row,
     study_rows,
 )
-from recon.doctor.numbers import Numbers
+from recon.doctor.numbers import Numbers, count_misfits
 from recon.io import read_layout, read_sinogram
 from recon.io.provenance import read_sidecar
 from recon.io.sinogram import is_siemens
-from recon.plausibility import factor_misfits, pair_slope
+from recon.plausibility import SLOPE, factor_misfits, pair_slope
 
 _ARC = {"arc correction", "arc corrected"}
 
@@ -48,6 +48,8 @@ def examine(path, say):
     array = read_sinogram(path)[0]
     numbers = Numbers.of(array)
     file.role = file.role or ("prompts" if info.get("datasets") else _guess(numbers, array))
+    if file.role:
+        file.misfits += count_misfits(array, path, file.role, infinite=file.role == "correction")
     say([*numbers.rows(), *_gap_rows(file, array, numbers), *_role_rows(file, array)])
     del array
     if info.get("datasets") == 2:
@@ -121,14 +123,14 @@ def _gap_rows(file, array, numbers):
 def _role_rows(file, array):
     path, role = file.path, file.role
     if role in ("efficiency", "correction"):
-        file.misfits += factor_misfits(array, file.layout, path, role)
-        yield from note_rows(file.misfits)
         slope = pair_slope(array, file.layout)
-        if abs(slope) < 0.5:
+        file.misfits += factor_misfits(array, file.layout, path, role, slope)
+        if abs(slope) < SLOPE:
             yield "note", (
                 "its planes do not go with the ring pairs that they sum, and factors must hold "
                 "the number of pairs of each bin"
             )
+    yield from note_rows(file.misfits)
     meaning = {
         "prompts": "coincidences as counted" if is_known(file) else
                    "whole numbers, so counts: taken as prompts",
@@ -147,9 +149,11 @@ def _role_rows(file, array):
 def _next_rows(file):
     """What a reconstruction takes beside it, and the command."""
     path = file.path
+    if file.misfits:
+        return
     if file.role == "prompts":
-        lacking = "efficiency (countless norm), mu map (countless mu-map), randoms (countless "
-        yield "takes too", f"{lacking}randoms), scatter (--scatter on)"
+        yield "takes too", ("efficiency (countless norm), mu map (countless mu-map), randoms "
+                            "(countless randoms), scatter (--scatter on)")
         delayed = ["--randoms delayed"] if file.info.get("datasets") == 2 else []
         norm = "--norm NORM.n.hdr" if "mMR" in file.layout.scanner.name else "--efficiency M.hs"
         yield next_row("countless recon", path, "-o image.nii.gz", norm, "--mu-map MU.nii.gz",

@@ -31,9 +31,14 @@ def folder(tmp_path, monkeypatch, rng):
     monkeypatch.chdir(tmp_path)
     counts = rng.poisson(2, LAYOUT.shape).astype(np.float32)
     write_sinogram(tmp_path / "scan.hs", counts, LAYOUT, STUDY)
-    for name, layout in (("m", FLAT), ("randoms", FLAT), ("scatter", LAYOUT)):
+    for name, layout, quantity in (  # as the commands that make them say
+        ("m", FLAT, "factors m that multiply expected counts"),
+        ("randoms", FLAT, "expected random coincidences"),
+        ("scatter", LAYOUT, "expected scattered coincidences"),
+    ):
         array = rng.gamma(3, 1, layout.shape).astype(np.float32)
-        write_sinogram(tmp_path / f"{name}.hs", array, layout, STUDY)
+        write_sinogram(tmp_path / f"{name}.hs", array, layout, STUDY,
+                       sidecar={"quantity": quantity})
     mu = np.where(GRID.cylinder(50), np.float32(0.096), np.float32(0)) * np.ones(GRID.shape, "f4")
     write_image(tmp_path / "mu.nii", mu.astype(np.float32), GRID, unit="1/cm")
     return tmp_path
@@ -204,6 +209,22 @@ def no_time(folder):
     write_sinogram(folder / "randoms.hs", np.ones(FLAT.shape, np.float32), FLAT)
 
 
+def other_time(folder):
+    study = {"duration_s": 7.0, "patient_position": "FFS"}
+    write_sinogram(folder / "randoms.hs", np.ones(FLAT.shape, np.float32), FLAT, study)
+
+
+def no_prompts(folder):
+    write_sinogram(folder / "scan.hs", np.ones(LAYOUT.shape, np.float32), LAYOUT,
+                   sidecar={"quantity": "expected random coincidences"})
+
+
+def upside_down(folder):
+    gaps = np.full(FLAT.shape, 2, np.float32)
+    gaps[:, :2] = 1e20
+    write_sinogram(folder / "m.hs", gaps, FLAT)
+
+
 def no_data(folder):
     (folder / "scan.s").unlink()
 
@@ -230,6 +251,9 @@ def a_histogram(folder):
     (other_bins, "scan.hs -o b.cdh --randoms randoms.hs", "give randoms with the scan's layout"),
     (per_mm, "scan.hs -o b.cdh --mu-map mu.nii", "looks like 1/mm"),
     (no_time, "scan.hs -o b.cdh --randoms randoms.hs", "take a duration above 0 s, got 0 s"),
+    (other_time, "scan.hs -o b.cdh --randoms randoms.hs", "give the randoms of the same time"),
+    (no_prompts, "scan.hs -o b.cdh", "expected random coincidences"),
+    (upside_down, "scan.hs -o b.cdh --efficiency m.hs", "give it as --correction"),
     (no_data, "scan.hs -o b.cdh", "scan.s"),
     (a_list, "list.cdh -o b.hs", "`countless histogram` makes sinograms of lists"),
     (a_list, "list.cdh -o b.cdh --efficiency m.hs", "--efficiency is of no use where list.cdh is"),

@@ -181,3 +181,8 @@ def test_a_norm_fits_scans_of_its_scanner_within_its_planes(info, reference):
     sinogram("steep.hs", steep, value=0)
     assert "takes ring differences up to 60, where steep.hs has 63; make the sinogram with" in info(
         "steep.hs", norm)["misfit"][0]
+
+
+def test_what_nothing_can_be_compared_of_is_not_said_to_fit(info, reference):
+    norm = reference / "mmr_norm" / "norm.n.hdr"
+    assert info(norm, norm, code=0)["fits"] == [f"{norm} (normalization) cannot be compared"]

@@ -139,6 +139,13 @@ def test_counts_between_detectors_are_told(said):
     assert "counts are in bins between" not in said(sinogram("f.hs", 2 * GAPS.mask()))
 
 
+def test_numbers_that_no_command_takes_are_misfits_and_have_no_next_command(said):
+    negative = np.where(np.arange(GAPS.radial_bins) == 5, -1, 2)[:, None]
+    words = said(sinogram("p.hs", negative, quantity="prompts"))
+    assert "values that cannot be prompts" in words
+    assert "next " not in words
+
+
 def test_efficiencies_that_are_corrections_are_told(said):
     words = said(sinogram("f.hs", np.where(GAPS.mask(), 1, 1e20), quantity="factors m"))
     assert "as corrections have in gaps; give it as --correction" in words
@@ -165,9 +172,10 @@ def test_numbers_larger_than_the_memory_are_not_read(said, monkeypatch):
         ("x.nii", 7, {"unit": "Bq/mL"}, "activity, as its unit says", "--grid-like"),
         ("x.nii", -7, {"unit": "Bq/mL"}, "some of it is negative", "--grid-like"),
         ("x.nii", 0.09, {"unit": "1/cm"}, "attenuation, as its unit says", "--mu-map x.nii"),
-        ("mu.nii", 0.0096, {}, "which looks like 1/mm; multiply it by 10", "--mu-map mu.nii"),
-        ("mu.nii", 9.6, {}, "which looks like 1/m; divide it by 100", "--mu-map mu.nii"),
+        ("mu.nii", 0.0096, {}, "which looks like 1/mm; multiply it by 10", None),
+        ("mu.nii", 9.6, {}, "which looks like 1/m; divide it by 100", None),
         ("x.hv", 40, {"unit": "HU"}, "a CT in HU, as its unit says", "countless mu-map x.hv"),
+        ("x.nii", -1000, {}, "a CT in HU, as its range says", "countless mu-map x.nii"),
     ],
 )
 def test_what_an_image_is_follows_from_its_unit_name_and_range(
@@ -175,7 +183,10 @@ def test_what_an_image_is_follows_from_its_unit_name_and_range(
 ):
     words = said(image(name, value, **more))
     assert meaning in words
-    assert following in words.split("next ")[1]
+    if following is None:  # of what no command takes
+        assert "next " not in words
+    else:
+        assert following in words.split("next ")[1]
 
 
 def test_a_ct_without_a_unit_is_known_by_its_range(said):
