@@ -39,7 +39,6 @@ PUBLISHED = {
     ),
     "uEXPLORER": (),
 }
-TOLERANCE = 2.0  # percentage points, added to either end of the published range
 LEFT_OUT = (
     "the bed, covers and end shields, which scatter too, and pile-up at high count rates: each "
     "would add to the scatter that is counted; all ring differences are accepted"
@@ -72,11 +71,11 @@ def scatter_fraction(
     if output is not None:
         check_writable(output)
     results = machine.origin()
-    results |= {"unit": "percent", "tolerance": TOLERANCE, "left_out": LEFT_OUT, "rows": []}
+    results |= {"unit": "percent", "left_out": LEFT_OUT, "rows": []}
     print(f"{'':14} {'single':>7} {'total':>7} {'Monte Carlo':>13}   published")
     for name, its in scanners:
         row = {"scanner": name} | measure(its, pairs) | _compared(name)
-        row["within"] = _within(row)
+        row["points_off"] = points_off(row)
         results["rows"].append(row)
         print(_line(row), flush=True)
     for name in results["rows"][0]["changes"]:
@@ -186,12 +185,12 @@ def _compared(name):
     }
 
 
-def _within(row):
-    """Whether the total lies within the published range and its tolerance; None without one."""
+def points_off(row):
+    """How far the total lies from the published range, negative below; 0 within, None without."""
     if row["published_range"] is None:
         return None
     low, high = row["published_range"]
-    return bool(low - TOLERANCE <= row["total"] <= high + TOLERANCE)
+    return min(row["total"] - low, 0.0) or max(row["total"] - high, 0.0)
 
 
 def _line(row):
@@ -199,6 +198,6 @@ def _line(row):
     if row["published_range"]:
         low, high = row["published_range"]
         words = f"{low:.1f}" if low == high else f"{low:.1f} to {high:.1f}"
-        words += f", {'within' if row['within'] else 'not within'} {TOLERANCE:g} points of it"
+        words += f": {row['points_off']:+.1f} points off" if row["points_off"] else ": within"
     drawn = f"{row['monte_carlo']:.1f} ± {row['monte_carlo_sd']:.1f}"
     return f"{row['scanner']:14} {row['single']:6.1f}% {row['total']:6.1f}% {drawn:>12}%   {words}"
