@@ -42,12 +42,32 @@ def test_the_mu_map_that_is_told_lies_beside_the_object(torso):
     assert truth.mu_per_cm.max() == pytest.approx(1.03 * 0.096)
 
 
-def test_an_estimate_without_noise_is_near_the_truth_and_says_how_near(torso):
+@pytest.fixture(scope="module")
+def exact(torso):
+    """Errors of a scan of the tiny scanner without noise."""
     problem, truth = torso
-    found = errors(problem, truth, reference_mean(problem, truth), prompts=1e8, rng=None)
-    assert found.randoms == pytest.approx(0, abs=1e-5) and found.randoms_bins < 1e-3
-    assert abs(found.scatter) < 0.2 and abs(found.region) < 0.05
-    assert found.scatter_planes >= abs(found.scatter) * 0.9
+    return errors(problem, truth, reference_mean(problem, truth), prompts=1e8, rng=None)
+
+
+def test_an_estimate_without_noise_is_near_the_truth_and_says_how_near(exact):
+    assert exact.randoms == pytest.approx(0, abs=1e-5) and exact.randoms_bins < 1e-3
+    assert abs(exact.scatter) < 0.10 and abs(exact.region) < 0.03
+    # Planes err as their sum does at least, but for their weights, which are nearly alike.
+    assert exact.scatter_planes > 0.9 * abs(exact.scatter)
+
+
+def test_noise_at_a_fiftieth_of_the_counts_moves_scatter_little_and_on_average_not(torso, exact):
+    # Whether the tiny scanner's own bias is small is not asked here: the result of the demo
+    # scanner is, in test_results.py.
+    problem, truth = torso
+    reference = reference_mean(problem, truth)
+    found = np.array([
+        errors(problem, truth, reference, prompts=2e6, rng=np.random.default_rng(seed)).scatter
+        for seed in range(8)
+    ])
+    spread = found.std(ddof=1)
+    assert 0 < spread < 0.10
+    assert abs(found.mean() - exact.scatter) < 3 * spread / np.sqrt(len(found))
 
 
 def test_bias_is_the_mean_spread_the_deviation_and_rms_both():

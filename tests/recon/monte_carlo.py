@@ -4,7 +4,14 @@ import math
 
 import numpy as np
 
-from tests.recon.reference_scatter import KEV, differential_cm2, efficiency, total_cm2
+from tests.recon.reference_scatter import (
+    KEV,
+    RADIUS_CM,
+    TO_FWHM,
+    differential_cm2,
+    efficiency,
+    total_cm2,
+)
 
 
 def scatter_to_trues(
@@ -81,3 +88,81 @@ def to_cylinder(place, direction, radius_mm):
     b = (place[:, :2] * direction[:, :2]).sum(1)
     c = (place[:, :2] ** 2).sum(1) - radius_mm**2
     return (np.sqrt(np.maximum(b**2 - a * c, 0)) - b) / a
+
+
+def twice_to_once(
+    *, radius_mm, half_mm, mu_per_mm, detector_radius_mm, half_length_mm, farthest_mm, resolution,
+    window, pairs, seed,
+):
+    """Pairs that scattered twice over those that did once, by forced scatters with their chances.
+
+    Of the two scatters both are of one photon, or each photon has one. Further ones are left out.
+    Lines farther than `farthest_mm` from the axis are not counted; the rest as `scatter_to_trues`.
+
+    Returns:
+        The ratio, and its standard error.
+    """
+    rng = np.random.default_rng(seed)
+    energies = np.linspace(100, KEV, 200)
+    cross_sections = total_cm2(energies)
+
+    def total(kev):
+        return np.interp(kev, energies, cross_sections)
+
+    def way_out(place, direction):
+        across = to_cylinder(place, direction, radius_mm)
+        end = (np.sign(direction[:, 2]) * half_mm - place[:, 2]) / direction[:, 2]
+        return np.minimum(across, end)
+
+    def scattered(place, direction, kev):
+        """Where, whereto and with what energy photons go on; the chance that they scatter."""
+        length, mu = way_out(place, direction), mu_per_mm * total(kev) / total(KEV)
+        chance = -np.expm1(-mu * length)
+        where = place - (np.log1p(-rng.random(pairs) * chance) / mu)[:, None] * direction
+        # Greater angles leave less energy than 5 standard deviations below the window.
+        drawn = KEV / (window[0] - 5 * KEV * resolution / TO_FWHM) - 1
+        cosine = 1 - drawn * rng.random(pairs)
+        weight = chance * drawn * _per_cosine_cm2(kev, cosine) / total(kev)
+        after = turned(direction, cosine, 2 * np.pi * rng.random(pairs))
+        return where, after, kev / (1 + kev / KEV * (1 - cosine)), weight
+
+    def arrives(place, direction, kev):
+        """Where photons reach the detectors, and the chance that they do and are kept."""
+        mu = mu_per_mm * total(kev) / total(KEV)
+        kept = efficiency(kev, resolution, window) / efficiency(KEV, resolution, window)
+        end = place + to_cylinder(place, direction, detector_radius_mm)[:, None] * direction
+        inside = np.abs(end[:, 2]) < half_length_mm
+        return end, kept * np.exp(-mu * way_out(place, direction)) * inside
+
+    def near(one, two):
+        x, y = (two - one)[:, :2].T
+        return np.abs(one[:, 0] * y - one[:, 1] * x) < farthest_mm * np.hypot(x, y)
+
+    r = radius_mm * np.sqrt(rng.random(pairs))
+    turn = 2 * np.pi * rng.random(pairs)
+    place = np.stack([r * np.cos(turn), r * np.sin(turn), half_mm * (2 * rng.random(pairs) - 1)],
+                     axis=-1)
+    one = directions(2 * rng.random(pairs) - 1, 2 * np.pi * rng.random(pairs))
+    fresh = np.full(pairs, KEV)
+    ends, chances = [], []
+    for direction in (one, -one):
+        first = scattered(place, direction, fresh)
+        second = scattered(*first[:3])
+        weights = np.array([np.ones(pairs), first[3], first[3] * second[3]])
+        reached = (arrives(place, direction, fresh), arrives(*first[:3]), arrives(*second[:3]))
+        ends.append([end for end, _ in reached])
+        chances.append([weight * chance for weight, (_, chance) in zip(weights, reached,
+                                                                       strict=True)])
+
+    def counted(i, j):
+        return chances[0][i] * chances[1][j] * near(ends[0][i], ends[1][j])
+
+    once, twice = counted(0, 1) + counted(1, 0), counted(0, 2) + counted(2, 0) + counted(1, 1)
+    ratio = twice.sum() / once.sum()
+    return ratio, math.sqrt(((twice - ratio * once) ** 2).sum()) / once.sum()
+
+
+def _per_cosine_cm2(kev, cosine):
+    """Klein and Nishina's cross section per cosine of the angle, all round."""
+    left = 1 / (1 + kev / KEV * (1 - cosine))
+    return math.pi * RADIUS_CM**2 * left**2 * (left + 1 / left - 1 + cosine**2)

@@ -11,6 +11,7 @@ from recon.corrections.photon_transport import PhotonSource
 from recon.corrections.scatter import ScatterSampling, coarse_single_scatter
 from recon.corrections.scatter_pairs import CoarsePairs
 from recon.corrections.scatter_widening import single_share, widened
+from tests.recon.monte_carlo import twice_to_once
 
 SCANNER = replace(Scanner.preset("demo"), tilt_deg=0.0)
 LAYOUT = SinogramLayout.of(SCANNER)
@@ -151,3 +152,28 @@ def test_a_uniform_object_longer_than_the_scanner_stays_uniform_along_it():
     single = np.ones(pairs.shape, np.float32)
     wide = widened(single, pairs, MultipleScatter(to_single=0.3, **NOTHING | {"axial_mm": 50.0}))
     np.testing.assert_allclose(wide, 0.3, rtol=1e-5)
+
+
+def test_twice_scattered_pairs_are_as_many_as_an_independent_simulation_finds():
+    source = PhotonSource(WATER, GRID, np.float32(0.096) * WATER, GRID, SCANNER)
+    farthest = float(np.abs(LAYOUT.rays()[0, :, 2]).max())
+    counts, squares = np.zeros(3), np.zeros(3)
+    for seed in range(20):
+        drawn = source.pairs(250_000, np.random.default_rng(seed))
+        inside = (np.abs(drawn.radial_mm) < farthest) & (drawn.scatters < 3)
+        kind, weight = drawn.scatters[inside], drawn.weight[inside]
+        counts += np.bincount(kind, weight, 3)
+        squares += np.bincount(kind, weight**2, 3)
+    ratio = counts[2] / counts[1]
+    sd = np.sqrt(squares[2] + ratio**2 * squares[1]) / counts[1]
+    # The image's cylinder is one of voxels: its area is theirs.
+    radius = np.sqrt(WATER[..., 0].sum() * 25 / np.pi)
+    expected, expected_sd = twice_to_once(
+        radius_mm=radius, half_mm=80, mu_per_mm=0.0096,
+        detector_radius_mm=SCANNER.effective_radius_mm,
+        half_length_mm=SCANNER.rings * SCANNER.ring_spacing_mm / 2, farthest_mm=farthest,
+        resolution=SCANNER.energy_resolution, window=SCANNER.energy_window_kev,
+        pairs=1_000_000, seed=3,
+    )
+    assert np.hypot(sd, expected_sd) < 0.02 * expected
+    assert abs(ratio - expected) < 3 * np.hypot(sd, expected_sd)
