@@ -15,6 +15,7 @@ from recon.corrections.normalization import efficiency_factors
 from recon.io import read_image, read_sinogram, write_image, write_sinogram
 from recon.projectors import SinogramProjector
 from sim import acquire
+from tests.files import contents
 
 SCANNER = replace(Scanner.preset("tiny"), virtual_crystals=(0,))
 TINY = SinogramLayout.of(SCANNER)
@@ -143,7 +144,7 @@ def test_an_image_made_with_them_is_as_uniform_as_with_the_true_ones(folder):
     ("changes", "message"),
     [
         ({"phantom": "none.hs"}, "none.hs cannot be read"),
-        ({"activity": "none.nii.gz"}, "none.nii.gz"),
+        ({"activity": "none.nii.gz"}, "none.nii.gz cannot be read"),
         ({"activity": "zero.nii.gz"}, "zero.nii.gz is 0 wherever the scanner looks"),
         ({"mu_map": "activity.nii.gz"}, "in 1/cm, got an image in Bq/mL"),
         ({"background": "other.hs"}, "where phantom.hs has"),
@@ -161,8 +162,8 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(folder, capsys, change
     demo = SinogramLayout.of(Scanner.preset("demo"), max_ring_difference=0)
     for name, layout in (("other", demo), ("arc", TINY.with_(radial_mm=9.0))):
         write_sinogram(f"{name}.hs", np.zeros(layout.shape, np.float32), layout, STUDY)
-    before = {path: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     assert run(**changes) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before

@@ -13,6 +13,7 @@ from recon.io import FileError, read_sinogram
 from recon.io.petsird_writing import write_petsird
 from recon.randoms_command import randoms
 from recon.scanner import Scanner
+from tests.files import contents
 from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, singles, tag, written
 
 # Two prompts and a delayed coincidence before 10 ms, one prompt after; all in planes of ring
@@ -110,10 +111,10 @@ def test_a_wider_span_holds_the_same_events(run, folder):
 )
 def test_settings_that_cannot_be_are_refused_and_nothing_is_written(folder, settings, message):
     paths = {k: Path(v) if isinstance(v, str) else v for k, v in settings.items()}
-    before = sorted(folder.iterdir())
+    before = contents(folder)
     with pytest.raises(ValueError, match=message):
         histogram(Path("scan.l.hdr"), **{"output": Path("out.hs"), "span": 1} | paths)
-    assert sorted(folder.iterdir()) == before
+    assert contents(folder) == before
 
 
 def test_sinograms_larger_than_the_memory_are_refused(run, monkeypatch):

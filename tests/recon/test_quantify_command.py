@@ -10,6 +10,7 @@ from recon import Grid, Scanner, SinogramLayout
 from recon.corrections.calibration import ISOTOPES, Calibration
 from recon.io import read_image, write_image, write_sinogram
 from recon.projectors import SinogramProjector
+from tests.files import contents
 
 GRID = Grid.centred(shape=(21, 21, 9), voxel_mm=(6, 6, 4))
 STUDY = {"patient_position": "HFS", "isotope": "^18^Fluorine", "duration_s": 600.0, "start_s": 60.0}
@@ -154,12 +155,12 @@ PATIENT = ["--weight-kg", 70, "--dose-mbq", 370]
 def test_what_cannot_be_quantified_is_one_sentence_and_nothing_is_written(
     folder, capsys, words, message
 ):
-    before = {path: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     words = words if "-o" in words else [*words, "-o", "out.nii.gz"]
     assert run("quantify", "counts.nii.gz", *words) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before
 
 
 @pytest.mark.parametrize(
@@ -237,13 +238,13 @@ def test_a_phantom_in_another_unit_is_refused(folder, capsys, unit, words):
 def test_a_region_or_activity_that_cannot_be_is_refused(folder, capsys, words, message):
     write_image("mask.nii.gz", np.ones((3, 3, 3), np.float32), Grid.centred(
         shape=(3, 3, 3), voxel_mm=(6, 6, 4)))
-    before = {path: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     given = {"-o": "c.json", "--activity-bq-ml": 900} | dict(
         zip(words[::2], words[1::2], strict=True))
     assert run("calibrate", "counts.nii.gz", *(w for pair in given.items() for w in pair)) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before
 
 
 def test_a_known_activity_comes_back_from_its_simulated_scan(folder):

@@ -15,6 +15,7 @@ from recon.corrections.randoms import (
 )
 from recon.histogram_command import histogram
 from recon.io import read_sinogram, write_sinogram
+from tests.files import contents
 from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, singles, tag, written
 
 TINY = SinogramLayout.of(Scanner.preset("tiny"))
@@ -104,8 +105,8 @@ def test_a_list_of_another_scanner_is_refused(listed, capsys):
     [
         (0, {}, "has no delayed coincidence"),
         (-1, {}, "negative"),
-        (np.nan, {}, "late"),
-        (1, {"delayed": "none.hs"}, "none.hs"),
+        (np.nan, {}, "values that cannot be delayed coincidences"),
+        (1, {"delayed": "none.hs"}, "none.hs cannot be read"),
         (1, {"output": "r.v"}, "ends in .hs"),
         (1, {"output": "no/r.hs"}, "there is no folder"),
         (1, {"output": "late.hs"}, "would overwrite the input late.hs"),
@@ -113,11 +114,11 @@ def test_a_list_of_another_scanner_is_refused(listed, capsys):
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(folder, capsys, value, settings, message):
     write_sinogram(folder / "late.hs", np.full(TINY.shape, value, np.float32), TINY, STUDY)
-    before = sorted(folder.iterdir())
+    before = contents(folder)
     assert run(**settings) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
-    assert sorted(folder.iterdir()) == before
+    assert contents(folder) == before
 
 
 BLOCKS = [[1000.0 * (k % 3 + 1) for k in range(8)]]  # tiny has 1 block along and 8 around
@@ -213,12 +214,12 @@ def test_the_real_list_has_no_singles_and_says_so(folder, reference, capsys):
 def test_delayeds_or_singles_are_asked_for(folder, capsys, words, message):
     counted()
     (folder / "late.json").unlink()
-    before = sorted(folder.iterdir())
+    before = contents(folder)
     words = words if "-o" in words else [*words, "-o", "r.hs"]
     assert countless.main(["randoms", *words]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
-    assert sorted(folder.iterdir()) == before
+    assert contents(folder) == before
 
 
 def test_a_normalization_of_another_scanner_is_refused(folder, reference, capsys):
@@ -231,4 +232,4 @@ def test_arc_corrected_delayeds_are_refused(folder, capsys):
     layout = SinogramLayout.of(TINY.scanner, radial_mm=5.0)
     write_sinogram(folder / "late.hs", np.ones(layout.shape, np.float32), layout, STUDY)
     assert run() == 2
-    assert "arc" in capsys.readouterr().err
+    assert "arc-corrected" in capsys.readouterr().err

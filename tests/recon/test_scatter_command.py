@@ -14,6 +14,7 @@ from recon.corrections.attenuation import attenuate
 from recon.corrections.scatter import single_scatter
 from recon.io import read_image, read_sinogram, write_image, write_sinogram
 from recon.projectors import SinogramProjector
+from tests.files import contents
 
 TINY = SinogramLayout.of(Scanner.preset("tiny"))
 GRID = Grid.centred(shape=(21, 21, 9), voxel_mm=(6, 6, 4))
@@ -185,7 +186,7 @@ def test_an_image_in_activity_scatters_as_its_counts(folder, scan):
 
 
 def test_a_picture_is_drawn_and_no_input_is_changed(folder, scan):
-    before = {path: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     assert run("--randoms", "randoms.hs", "--picture", "p.png") == 0
     assert (folder / "p.png").read_bytes().startswith(b"\x89PNG")
     assert all(path.read_bytes() == content for path, content in before.items())
@@ -224,14 +225,14 @@ def nothing():
 @pytest.mark.parametrize(
     "spoil, words, message",
     [
-        (nothing, ["--image", "none.nii.gz"], "none.nii.gz"),
+        (nothing, ["--image", "none.nii.gz"], "none.nii.gz cannot be read"),
         (nothing, ["--randoms", "none.hs"], "none.hs cannot be read"),
         (nothing, ["-o", "s.v"], "ends in .hs"),
         (nothing, ["-o", "no/s.hs"], "there is no folder"),
         (nothing, ["-o", "scan.hs"], "would overwrite the input scan.hs"),
         (nothing, ["-o", "image.hs"], "image.json, which belongs to image.nii.gz"),
         (nothing, ["--picture", "p.txt"], "--picture takes a name that ends in .jpg"),
-        (nothing, ["--scale", "free"], "scale"),
+        (nothing, ["--scale", "free"], "Choose from"),
         (image(0), [], "image.nii.gz is 0 everywhere"),
         (image(-1), [], "cannot be activities"),
         (image(unit="Bq/mL"), [], "image.nii.gz is in Bq/mL, where the factors make counts of"),
@@ -250,11 +251,11 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     folder, scan, capsys, spoil, words, message
 ):
     spoil()
-    before = {path: path.read_bytes() for path in folder.iterdir()}
+    before = contents(folder)
     assert run(*words) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents(folder) == before
 
 
 def test_a_scanner_that_does_not_state_its_energies_is_refused(folder, capsys):

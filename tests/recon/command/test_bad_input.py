@@ -9,6 +9,7 @@ import pytest
 from recon import Grid, backend, memory
 from recon.io import read_sinogram, write_image, write_sinogram
 from recon.io.files import opened
+from tests.files import contents
 from tests.recon.command.conftest import GRID, LAYOUT
 
 COMMAND = ["recon", "prompts.hs", "-o", "image.nii.gz", "--grid-like", "truth.hv"]
@@ -20,13 +21,13 @@ def refused(run, scan, monkeypatch):
     monkeypatch.chdir(scan)
 
     def refused(*words, command=COMMAND):
-        before = {path.name for path in scan.iterdir()}
+        before = contents(scan)
         result = run(*command, *words)
         assert result.code == 2
         assert result.err.startswith("countless: ")
         assert result.err.count("\n") == 1
         assert "Traceback" not in result.err
-        assert {path.name for path in scan.iterdir()} == before
+        assert contents(scan) == before
         return result.err
 
     return refused

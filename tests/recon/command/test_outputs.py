@@ -18,6 +18,7 @@ from recon.measurement import Measurement
 from recon.operators import GaussianBlur
 from recon.plan import Plan
 from recon.reconstruction import _post_filter
+from tests.files import contents
 from tests.recon.command.conftest import GRID
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -169,7 +170,7 @@ def test_a_failure_while_iterating_leaves_the_old_output_alone(run, scan, monkey
 
 
 def test_ctrl_c_ends_a_run_without_output_or_traceback(scan):
-    before = {path.name for path in scan.iterdir()}
+    before = contents(scan)
     command = [sys.executable, "-m", "countless", "recon", str(scan / "prompts.hs"), "-o",
                str(scan / "image.nii.gz"), "--iterations", "1000000"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -180,4 +181,4 @@ def test_ctrl_c_ends_a_run_without_output_or_traceback(scan):
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in error
-    assert {path.name for path in scan.iterdir()} == before
+    assert contents(scan) == before

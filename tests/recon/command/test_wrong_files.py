@@ -137,7 +137,7 @@ CASES = [
     ("mu-map mu.nii.gz -o out.nii.gz --kvp 120", nothing, "looks like a mu map, which needs no"),
     ("mu-map x.nii.gz -o out.nii.gz --kvp 120", nothing, "nothing in it is air (about -1000 HU)"),
     (MU_MAP, scaled("ct.nii.gz", np.nan), "values that are NaN or infinite, a CT has none"),
-    (MU_MAP, cut("ct.nii.gz", 150), "ct.nii.gz"),
+    (MU_MAP, cut("ct.nii.gz", 150), "ct.nii.gz is not a NIfTI image"),
     (f"{MU_MAP} --bed ct.nii.gz", nothing, "found -1000 to 40; give the bed in 1/cm"),
     (f"{MU_MAP} --grid-like m.hs", nothing, "an image takes a name that ends in .hv, .nii or"),
     (f"{MU_MAP} --grid-like mu.nii.gz --scanner-centre-mm 0 0 900", nothing, "do not overlap"),
