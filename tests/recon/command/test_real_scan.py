@@ -193,7 +193,10 @@ def test_left_and_right_of_the_brain_are_alike_beyond_its_outline(brain):
     ]
     assert alike[0] > 0.35  # 0.48; of noise alone less than 0.1
     assert abs(alike[1]) < 0.15
-    assert (folder / "quality.png").stat().st_size > 10_000
+
+
+def test_its_quality_page_is_in_the_work_folder(brain):
+    assert (brain[0] / "quality.png").stat().st_size > 100_000
 
 
 def _mirrored(image, axis, middle_mm):

@@ -246,10 +246,11 @@ def test_delayeds_of_the_real_scan_keep_their_number_and_touch_no_gap(reference)
     np.testing.assert_array_equal(found.any(axis=2), target.mask()[:, :, 0])
 
 
-def test_singles_of_buckets_give_the_real_scans_randoms(reference):
-    """Its list is shorter than the 2 s after which the mMR tells singles: they are from delayeds.
+def test_a_norm_spreads_a_buckets_singles_over_its_crystals_as_real_delayeds_are(reference):
+    """The list is shorter than the 2 s after which the mMR tells singles: they are from delayeds.
 
-    S = s / sqrt(2 tau T) of each crystal, summed to buckets as the list would tell them.
+    S = s / sqrt(2 tau T) of each crystal, summed to buckets as the list would tell them. So their
+    sum comes back whatever tau and T are; how a bucket's singles lie within it does not.
     """
     layout = SinogramLayout.of(MMR, max_ring_difference=60)
     pairs, fans = Coincidences(layout), np.zeros((64, 504))
