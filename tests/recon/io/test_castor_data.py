@@ -112,6 +112,14 @@ def test_a_header_that_cannot_be_used_is_refused(tmp_path, changes, message):
         read_data_header(written(tmp_path, changes), "list")
 
 
+@pytest.mark.parametrize("ours", ['{"study": 5}', '{"layout": "x", "study": {}}', '{"study": []}'])
+def test_what_countless_wrote_beside_the_keys_must_have_names_and_values(tmp_path, ours):
+    path = written(tmp_path)
+    path.write_text(path.read_text() + f"# countless {ours}\n")
+    with pytest.raises(FileError, match=r"takes names and values for `(study|layout)`, got"):
+        read_data_header(path, "list")
+
+
 def test_a_list_is_no_histogram(tmp_path):
     with pytest.raises(FileError, match="is list, where a histogram"):
         read_data_header(written(tmp_path), "histogram")
