@@ -19,7 +19,7 @@ def check_output(path, inputs=()):
     """Refuse an output before the work starts, where it cannot be written or would be a loss.
 
     Args:
-        path: what will be written; the data file and sidecar of a sinogram or image count too.
+        path: what will be written; the data file and sidecar of a sinogram, list or image count.
         inputs: paths that are read; their data files and sidecars count too.
     Raises:
         FileError: no such folder, no permission, one of the inputs would be overwritten, or the
