@@ -11,16 +11,14 @@ from recon import progress, text
 from recon.castor_conversion import PARTS, from_histogram, to_histogram
 from recon.command import WHOLE
 from recon.command_line import command_line, flag_of
-from recon.io import FileError, check_output, provenance, sidecar_path
+from recon.io import FileError, check_output, provenance
 from recon.io.castor_data import data_mode
 from recon.io.castor_header import read_keys
-from recon.io.castor_list import read_castor_list
 from recon.io.castor_list_writing import write_castor_list
 from recon.io.lists import open_list
-from recon.io.provenance import write_json
 
 _PETSIRD = (".petsird", ".bin")
-_OF_HISTOGRAM = ("span", "max_ring_difference", "efficiency_out", "background_out")
+_OF_HISTOGRAM = ("scanner", "span", "max_ring_difference", "efficiency_out", "background_out")
 
 
 def convert(
@@ -62,8 +60,6 @@ def convert(
     """
     settings = dict(locals())
     castor = scan.suffix.lower() == ".cdh"
-    if scanner and not castor:
-        raise ValueError("--scanner takes a scan in CASToR's format (.cdh); leave it out")
     if castor and data_mode(read_keys(scan)) == "histogram":
         _only(settings, _OF_HISTOGRAM, "a CASToR histogram", output, (".hs",))
         from_histogram(settings, partial(_record, settings))
@@ -71,8 +67,8 @@ def convert(
         _only(settings, PARTS, "a sinogram", output, (".cdh",))
         to_histogram(settings, partial(_record, settings))
     else:
-        _only(settings, (), "a list", output, (".cdh", *_PETSIRD))
-        _from_list(settings, castor)
+        _only(settings, ("scanner",), "a list", output, (".cdh", *_PETSIRD))
+        _from_list(settings)
 
 
 def _only(settings, allowed, what, output, suffixes):
@@ -90,11 +86,10 @@ def _only(settings, allowed, what, output, suffixes):
         )
 
 
-def _from_list(settings, castor):
-    scan, output = settings["scan"], settings["output"]
-    events = read_castor_list(scan, settings["scanner"]) if castor else open_list(scan)
+def _from_list(settings):
+    output = settings["output"]
+    events = open_list(settings["scan"], settings["scanner"])
     check_output(output, events.inputs)
-    check_output(sidecar_path(output), events.inputs)
     print(text.table([
         ("list mode", f"{events.inputs[0]}, {events.size}, {events.end_ms / 1000:.10g} s"),
         ("scanner", text.scanner(events.scanner)),
@@ -115,9 +110,7 @@ def _from_list(settings, castor):
         # A scanner's bins of time of flight are not there where the list has none.
         bins = events.scanner.tof_bins if events.layout.tof else 1
         scanner = replace(events.scanner, tof_bins=bins)
-        written, impossible = write_petsird(output, chunks, scanner, info=info)
-        counts = {"events": written, "delayeds": 0, "impossible": impossible}
-        write_json(sidecar_path(output), record | {"file": output.name, "counts": counts})
+        counts = write_petsird(output, chunks, scanner, info=info, sidecar=record)
     left_out = {
         "delayeds": "delayed coincidences, which CASToR's lists cannot hold",
         "impossible": "events on crystals or in time-of-flight bins that the scanner does not have",
@@ -125,7 +118,7 @@ def _from_list(settings, castor):
     print(text.table([
         ("events", f"{counts['events']:,}, written to {output}"),
         *(("left out", f"{counts[name]:,} {why}") for name, why in left_out.items()
-          if counts[name]),
+          if counts.get(name)),
         *(("note", note) for note in events.notes if note not in events.known_notes),
     ]))
 

@@ -33,6 +33,7 @@ def histogram(
     max_ring_difference: Annotated[int | None, WHOLE] = None,
     tof_mashing: Annotated[int | None, WHOLE] = None,
     tof: bool = True,
+    scanner: Path | None = None,
     delayed_out: Path | None = None,
     curve: Path | None = None,
     config: Path | None = None,
@@ -53,12 +54,14 @@ def histogram(
         tof_mashing: The list's time-of-flight bins summed into one, by default so many that one is
             nearest to half the timing resolution.
         tof: Whether to keep time of flight; --no-tof sums all its bins.
+        scanner: CASToR's file of the scanner (.geom, .hscan) where it is not beside the header nor
+            in $CASTOR_CONFIG/scanner.
         delayed_out: Sinogram of delayed coincidences to write (.hs).
         curve: Picture to draw of events per second against time (.png, .pdf, .svg, .jpg).
         config: YAML file of these settings by name; flags go over it.
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
-    events = open_list(list_mode)
+    events = open_list(list_mode, scanner)
     layout = _layout(events, span, max_ring_difference)
     job = Job(
         events=events,

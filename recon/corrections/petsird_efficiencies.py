@@ -99,38 +99,70 @@ def read_efficiencies(path):
 def _groups(given, modules, places, path):
     """`group` and `shared` of PetsirdEfficiencies."""
     first, total = np.cumsum(modules) - modules, sum(modules)
-    if not given.module_pair_efficiencies_vectors or not given.module_pair_sgidlut:
+    tables, vectors = given.module_pair_sgidlut, given.module_pair_efficiencies_vectors
+    if not vectors or not tables:
         most = int(max(places))
         return np.zeros((total, total), int), [np.ones((most, most), np.float32)]
+    for name, rows in (("SGIDLUT", tables), ("EfficienciesVectors", vectors)):
+        sizes = [len(row) for row in rows]
+        if any(size <= one for one, size in enumerate(sizes)) or len(sizes) < len(modules):
+            raise FileError(
+                f"{path}: modulePair{name} of the header take an entry for each two of "
+                f"{len(modules)} types of modules, got {sizes}; nothing tells the efficiency of "
+                "the others"
+            )
     group, shared = np.full((total, total), -1), []
     for one in range(len(modules)):
         for other in range(one + 1):
-            table = given.module_pair_sgidlut[one][other]
-            vector = given.module_pair_efficiencies_vectors[one][other]
+            table, vector = tables[one][other], vectors[one][other]
+            _check_table(table, modules[one], modules[other], one == other, path)
             for row, ids in enumerate(table):
                 ids = np.asarray(ids)
+                if ids.max() >= len(vector):
+                    raise FileError(
+                        f"{path}: modulePairSGIDLUT of the header names symmetry group "
+                        f"{ids.max()}, where there are {len(vector)}; nothing tells the efficiency "
+                        "of its modules"
+                    )
                 at = first[other] + np.arange(len(ids))
                 group[first[one] + row, at] = np.where(ids < 0, -1, ids + len(shared))
-            shared += [np.asarray(part.values, np.float32) for part in vector]
-            if any(part.shape != (places[one], places[other])
-                   or not ((part >= 0) & (part < np.inf)).all()
-                   for part in shared[len(shared) - len(vector):]):
-                raise FileError(
-                    f"{path}: modulePairEfficienciesVectors of the header take "
-                    f"{places[one]} × {places[other]} numbers of at least 0 for each pair of "
-                    "modules, got others"
-                )
+            shared += [_numbers(part.values, places[one], places[other], path) for part in vector]
     if group.max() < 0:
         raise FileError(
             f"{path}: modulePairSGIDLUT of the header has no two modules in coincidence, so all "
             "factors would be 0; give another file"
         )
-    if group.max() >= len(shared):
-        raise FileError(
-            f"{path}: modulePairSGIDLUT of the header names symmetry group {group.max()}, where "
-            f"there are {len(shared)}; nothing tells the efficiency of its modules"
-        )
     return group, shared
+
+
+def _check_table(table, rows, columns, same, path):
+    """Refuses a table of symmetry groups of other sizes; `same` are types of both modules."""
+    for row, ids in enumerate(table):
+        # Of one type the table is a triangle: the other half would say the same.
+        least = row + 1 if same else columns
+        if not least <= len(ids) <= columns:
+            raise FileError(
+                f"{path}: row {row} of modulePairSGIDLUT of the header takes {least} symmetry "
+                f"groups of pairs of modules, got {len(ids)}; nothing tells which are in "
+                "coincidence"
+            )
+    if len(table) != rows:
+        raise FileError(
+            f"{path}: modulePairSGIDLUT of the header takes {rows} rows, one for each module of a "
+            f"type, got {len(table)}; nothing tells which are in coincidence"
+        )
+
+
+def _numbers(values, rows, columns, path):
+    """Efficiencies of the places in two modules, float32 (rows, columns)."""
+    good = len(values) == rows and all(len(row) == columns for row in values)
+    numbers = np.asarray(values, np.float32) if good else None
+    if not good or not ((numbers >= 0) & (numbers < np.inf)).all():
+        raise FileError(
+            f"{path}: modulePairEfficienciesVectors of the header take {rows} × {columns} numbers "
+            "of at least 0 for each pair of modules, got others; give another file"
+        )
+    return numbers
 
 
 def petsird_factors(efficiencies, layout, *, watch=None):

@@ -148,6 +148,12 @@ def read_data_header(path, mode):
             another mode.
     """
     keys = read_keys(path)
+    for name, said in keys.ours.items():
+        if not isinstance(said, dict):
+            raise FileError(
+                f"{keys.path}: the comment that Countless wrote takes names and values for "
+                f"`{name}`, got `{said}`; remove the line"
+            )
     if (found := data_mode(keys)) != mode:
         raise FileError(
             f"{keys.place('Data mode')} is {found}, where {_WANTED[mode]} was expected; give one"
@@ -178,7 +184,7 @@ def read_data_header(path, mode):
         tof=tof,
         tof_bins=tof_bins,
         record=_list_record(keys, lines, tof) if mode == "list" else
-        _histogram_record(keys, lines, tof_bins),
+        histogram_record(_flagged(keys), lines, tof_bins),
         notes=list(_notes(keys)),
     )
 
@@ -204,24 +210,46 @@ _FLAGS = {
 }
 
 
+def _flagged(keys):
+    return [name for name, key in _FLAGS.items() if keys.flag(key)]
+
+
 def _list_record(keys, lines, tof):
-    flagged = [name for name, key in _FLAGS.items() if keys.flag(key)]
-    fields = [(name, "u1" if name == "kind" else "<f4") for name in flagged]
-    if tof:
-        fields.append(("tof_ps", "<f4"))
+    poi = []
     if keys.text("POI correction flag", "0").split(",")[0].strip() == "1":
         known = keys.numbers("POI capability", count=3)
-        fields += [(f"poi_{name}", "<f4", (2,)) for name, resolution in
-                   zip(("radial", "tangential", "axial"), known, strict=True) if resolution >= 0]
+        poi = [name for name, resolution in
+               zip(("radial", "tangential", "axial"), known, strict=True) if resolution >= 0]
+    return list_record(_flagged(keys), lines, tof=tof, poi=poi)
+
+
+def list_record(flags, lines, *, tof, poi=()):
+    """NumPy dtype of an event of a list, as DataHeader.record describes it.
+
+    Args:
+        flags: of acf, kind, scatter, random and norm, those that events have.
+        lines: lines per event at most.
+        tof: whether there is time of flight.
+        poi: of radial, tangential and axial, the points of interaction that events have.
+    """
+    fields = [(name, "u1" if name == "kind" else "<f4") for name in _FLAGS if name in flags]
+    fields += [("tof_ps", "<f4")] if tof else []
+    fields += [(f"poi_{name}", "<f4", (2,)) for name in poi]
     return np.dtype([("time_ms", "<u4"), *fields, *_lines(lines)])
 
 
-def _histogram_record(keys, lines, tof_bins):
-    flagged = [name for name in ("acf", "random", "norm") if keys.flag(_FLAGS[name])]
-    scatter = [("scatter", "<f4")] if keys.flag(_FLAGS["scatter"]) else []
+def histogram_record(flags, lines, tof_bins):
+    """NumPy dtype of an event of a histogram, as DataHeader.record describes it.
+
+    Args:
+        flags: of acf, scatter, random and norm, those that events have.
+        lines: lines per event at most.
+        tof_bins: time-of-flight bins, 1 without time of flight.
+    """
+    scatter = [("scatter", "<f4")] if "scatter" in flags else []
     return np.dtype([
         ("time_ms", "<u4"),
-        *((name, "<f4") for name in flagged),
+        *((name, "<f4") for name in ("acf", "random", "norm") if name in flags),
         ("bins", [("counts", "<f4"), *scatter], (tof_bins,)),
         *_lines(lines),
     ])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recon.io.castor_data import check_header_path, header_text, study
+from recon.io.castor_data import check_header_path, header_text, histogram_record, study
 from recon.io.castor_scanner import numbers_of, scanner_files
 from recon.io.files import replacing
 from recon.io.provenance import sidecar_content, sidecar_path, write_json
@@ -47,14 +47,14 @@ def write_castor_histogram(path, prompts, layout, *, attenuation=None, factors=N
         )
     info = {"duration_s": 1.0} | dict(info or {})
     flat = layout.without_tof().shape
-    for name, array, shapes in (
-        ("prompts", prompts, [layout.shape]), ("attenuation", attenuation, [flat]),
-        ("factors", factors, [flat]), ("randoms", randoms, [flat, layout.shape]),
-        ("scatter", scatter, [layout.shape]),
-    ):
-        if array is not None and array.shape not in shapes:
+    arrays = {"prompts": prompts, "attenuation": attenuation, "factors": factors,
+              "randoms": randoms, "scatter": scatter}
+    shapes = {name: [flat] for name in arrays} | {
+        "prompts": [layout.shape], "randoms": [flat, layout.shape], "scatter": [layout.shape]}
+    for name, array in arrays.items():
+        if array is not None and array.shape not in shapes[name]:
             raise ValueError(
-                f"write_castor_histogram takes {name} of shape {shapes[0]}, got {array.shape}"
+                f"write_castor_histogram takes {name} of shape {shapes[name][0]}, got {array.shape}"
             )
     if not info["duration_s"] > 0 and not (randoms is None and scatter is None):
         raise ValueError(
@@ -65,7 +65,7 @@ def write_castor_histogram(path, prompts, layout, *, attenuation=None, factors=N
     flags = [name for name, array in (("acf", attenuation), ("random", randoms),
                                       ("scatter", scatter)) if array is not None]
     flags += ["norm"] if events.normalized else []
-    record = events.record(flags)
+    record = histogram_record(flags, events.lines, layout.tof_bins)
     name, lut, hscan = scanner_files(layout.scanner)
     data, folder = path.with_suffix(".cdf"), path.parent
     files = [folder / f"{name}.lut", folder / f"{name}.hscan", data, sidecar_path(path), path]
@@ -75,9 +75,8 @@ def write_castor_histogram(path, prompts, layout, *, attenuation=None, factors=N
             for view in range(layout.views):
                 for radial in events.blocks():
                     here = view, radial
-                    part = {key: None if array is None else array[here] for key, array in (
-                        ("prompts", prompts), ("attenuation", attenuation), ("factors", factors),
-                        ("randoms", randoms), ("scatter", scatter))}
+                    part = {key: None if array is None else array[here]
+                            for key, array in arrays.items()}
                     out = events.of(record, here, part, info, counts)
                     file.write(out.data)
                 if watch:
@@ -119,18 +118,6 @@ class _Events:
         place = np.arange(len(plane)) - np.searchsorted(plane, plane)
         self._rings = np.full((layout.planes, place.max() + 1, 2), -1, np.int32)
         self._rings[plane, place] = np.stack([ring1, ring2], axis=1)
-
-    def record(self, flags):
-        """NumPy dtype of an event."""
-        scatter = [("scatter", "<f4")] if "scatter" in flags else []
-        count = [("lines", "<u2")] if self.lines > 1 else []
-        return np.dtype([
-            ("time_ms", "<u4"),
-            *((name, "<f4") for name in ("acf", "random", "norm") if name in flags),
-            ("bins", [("counts", "<f4"), *scatter], (self._layout.tof_bins,)),
-            *count,
-            ("pairs", "<u4", (self.lines, 2)),
-        ])
 
     def blocks(self):
         """Slices of radial bins that fit into memory."""

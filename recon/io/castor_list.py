@@ -46,7 +46,7 @@ def read_castor_list(path, scanner_file=None):
 
 
 class CastorList:
-    """A list, read from its beginning each time that `chunks` or `records` is asked for.
+    """A list, read from its beginning each time that `chunks` is asked for.
 
     Args:
         header: recon.io.castor_data.DataHeader.
@@ -110,7 +110,7 @@ class CastorList:
                               zip((*KINDS, "other"), self._kinds, strict=True)}
         return facts
 
-    def records(self):
+    def _records(self):
         """Yields events as they stand in the file, structured arrays (DataHeader.record)."""
         left = self._events
         with opened(self.path) as file:
@@ -125,14 +125,14 @@ class CastorList:
                 yield part
 
     def chunks(self):
-        """Yields Events; rings and crystals are -1 where the scanner has no such crystal.
+        """Yields Events; -1 for rings and crystals of both ends where the scanner lacks one.
 
         Raises:
             FileError: an event has several lines, so that its crystals are not known.
         """
         self._begin()
         time_ms = 0
-        for part in self.records():
+        for part in self._records():
             events = self._decoded(part)
             self._tally["times earlier than the one before them"] += int(
                 np.count_nonzero(np.diff(events.time_ms, prepend=time_ms) < 0)
@@ -163,8 +163,11 @@ class CastorList:
         self._tally["events on crystal numbers that the scanner does not have"] += int(
             np.count_nonzero(foreign)
         )
+        ring1, crystal1, ring2, crystal2 = (
+            np.where(foreign, np.int16(-1), index) for index in (ring1, crystal1, ring2, crystal2)
+        )
         return Events(
-            ring1=ring1, crystal1=crystal1, ring2=ring2, crystal2=np.where(foreign, -1, crystal2),
+            ring1=ring1, crystal1=crystal1, ring2=ring2, crystal2=crystal2,
             time_ms=part["time_ms"].astype(np.int64) - self._zero_ms,
             delayed=np.zeros(len(part), bool),
             tof_bin=self._tof_bins(part["tof_ps"]) if self._header.tof else None,
@@ -216,12 +219,9 @@ class CastorList:
 
     def _most_rings(self):
         """The largest ring difference, by the header's largest axial one; None for any."""
-        text = self._header.keys.text("Maximum axial difference mm", "-1").split(",")[0]
-        try:
-            most = int(float(text) / self.scanner.ring_spacing_mm + 1e-3)
-        except ValueError:
-            raise self._header.keys.wrong("Maximum axial difference mm", "a number") from None
-        return min(most, self.scanner.rings - 1) if float(text) >= 0 else None
+        most_mm = self._header.keys.number("Maximum axial difference mm", -1.0)
+        most = int(most_mm / self.scanner.ring_spacing_mm + 1e-3)
+        return min(most, self.scanner.rings - 1) if most_mm >= 0 else None
 
     def _check(self, first):
         """Refuse data of which most cannot be: their header speaks of other events."""

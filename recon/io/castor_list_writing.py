@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recon.io.castor_data import check_header_path, header_text, study
+from recon.io.castor_data import check_header_path, header_text, list_record, study
 from recon.io.castor_scanner import numbers_of, scanner_files
 from recon.io.files import FileError, replacing
 from recon.io.provenance import sidecar_content, sidecar_path, write_json
@@ -65,8 +65,7 @@ def _write_events(file, chunks, scanner, start_s):
     counts = {"events": 0, "delayeds": 0, "impossible": 0}
     for events in chunks:
         if record is None:
-            timed = [("tof_ps", "<f4")] if events.tof_bin is not None else []
-            record = np.dtype([("time_ms", "<u4"), *timed, ("pairs", "<u4", (2,))])
+            record = list_record((), lines=1, tof=events.tof_bin is not None)
         if (events.tof_bin is not None) != ("tof_ps" in record.names):
             raise ValueError("write_castor_list takes chunks that all have time of flight or none")
         counts["delayeds"] += int(np.count_nonzero(events.delayed))
@@ -82,7 +81,7 @@ def _write_events(file, chunks, scanner, start_s):
             continue
         out = np.empty(kept, record)
         out["time_ms"] = events.time_ms[there] + round(1000 * start_s)
-        out["pairs"][:, 0], out["pairs"][:, 1] = first[there], second[there]
+        out["pairs"][:, 0, 0], out["pairs"][:, 0, 1] = first[there], second[there]
         if events.tof_bin is not None:
             place = (scanner.tof_bins - 1) / 2 - events.tof_bin[there]
             out["tof_ps"] = place * scanner.tof_bin_ps

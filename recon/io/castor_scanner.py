@@ -14,7 +14,7 @@ import numpy as np
 
 from recon.io.castor_geometry import OURS, WORD, read_places
 from recon.io.castor_header import number_beginning, ours_line
-from recon.io.crystals import crystal_positions, raster_of
+from recon.io.crystals import crystal_positions, preset_or_none, raster_of
 from recon.io.files import FileError
 from recon.scanner import Scanner
 
@@ -77,7 +77,7 @@ def read_crystals(header, scanner_file=None):
         # A preset's bins are those of its other files.
         most = max(int(scanner.crystals * (0.5 - least_deg / 360)), 0)
         bins = min(2 * most + 1, scanner.crystals - 1)
-        scanner = scanner if _is_preset(name) else replace(scanner, radial_bins=bins)
+        scanner = scanner if preset_or_none(name) else replace(scanner, radial_bins=bins)
     return Crystals(scanner=scanner, ring=_ended(ring), crystal=_ended(crystal),
                     notes=[f"{places.files[0].name}: {note}"] if note else [], files=places.files)
 
@@ -190,13 +190,6 @@ def _sizes(keys):
     sides = [number_beginning(keys, f"crystals size {way}", 0.0)
              for way in ("trans", "axial", "depth")]
     return {"crystal_mm": tuple(sides)} if min(sides) > 0 else {}
-
-
-def _is_preset(name):
-    try:
-        return bool(Scanner.preset(name))
-    except ValueError:
-        return False
 
 
 def _ended(array):

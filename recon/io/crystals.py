@@ -68,10 +68,7 @@ def raster_of(positions_mm, *, name, depth_mm=0.0, zero_deg=None, **known):
             f"the detecting elements lie {radius.min():.5g} to {radius.max():.5g} mm from the axis "
             "and so on no cylinder about it"
         )
-    try:
-        preset = Scanner.preset(name)
-    except ValueError:
-        preset = None
+    preset = preset_or_none(name)
     if zero_deg is None:
         zero_deg = preset.tilt_deg if preset else 0.0
     around, along = _columns(positions, mean_radius, np.radians(zero_deg)), _rings(positions[:, 2])
@@ -96,6 +93,14 @@ def raster_of(positions_mm, *, name, depth_mm=0.0, zero_deg=None, **known):
     moved = np.linalg.norm(there - positions, axis=1)
     return (scanner, along.index.astype(np.int16), around.index.astype(np.int16),
             _note(scanner, moved, along.centre, real - len(positions)))
+
+
+def preset_or_none(name):
+    """The preset of a name that a file gives, None where there is none."""
+    try:
+        return Scanner.preset(name)
+    except ValueError:
+        return None
 
 
 @dataclass

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from recon.grid import PATIENT_AXES, Grid
-from recon.io.files import FileError
+from recon.io.files import FileError, optional
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NEEDED = (
     *("SeriesInstanceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("Rows", "Columns", "RescaleSlope", "RescaleIntercept"),
 )
+_LENGTHS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
 _ALIKE = ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient", "KVP")
 _POSITION_MM = 0.1  # positions are often rounded to this
 _SPACING = 0.02  # of the distance between slices
@@ -70,14 +71,7 @@ def read_ct(folder):
 
 def pydicom():
     """The package, or a sentence that says how to get it."""
-    try:
-        import pydicom
-    except ImportError as reason:
-        raise FileError(
-            "reading DICOM takes the package pydicom, which is not installed; "
-            "pip install 'countless[dicom]'"
-        ) from reason
-    return pydicom
+    return optional("pydicom", "dicom", "reading DICOM")
 
 
 def _headers(folder):
@@ -134,6 +128,12 @@ def _one_series(folder, headers):
             raise FileError(
                 f"{path} lacks {', '.join(lacking)}, which a CT's slices have; export it again"
             )
+        for name, count in _LENGTHS.items():
+            if np.size(header.get(name)) != count:
+                raise FileError(
+                    f"{path} takes {count} numbers as {name}, found {header.get(name)}; "
+                    "export it again"
+                )
         if header.get("RescaleType", "HU") not in ("HU", "US", ""):
             raise FileError(
                 f"{path} takes rescale type HU, found {header.RescaleType}; reconstruct or export "
@@ -232,9 +232,10 @@ def _hounsfield(path, header):
     try:
         stored = pydicom().dcmread(path).pixel_array
     except Exception as reason:  # which one depends on the decoder, and on how it was cut
+        why = (str(reason).splitlines() or [type(reason).__name__])[0]
         raise FileError(
-            f"{path}: its pixels cannot be read ({str(reason).splitlines()[0]}); the file was cut "
-            "short, or is compressed: pip install pylibjpeg pylibjpeg-libjpeg, or export it anew"
+            f"{path}: its pixels cannot be read ({why}); the file was cut short, or is compressed: "
+            "pip install pylibjpeg pylibjpeg-libjpeg, or export it anew"
         ) from reason
     if stored.shape != (header.Rows, header.Columns):
         raise FileError(

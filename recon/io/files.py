@@ -1,11 +1,16 @@
 """Files on disk: one exception for all that can be wrong with them; all-or-nothing writing."""
 
 import contextlib
+import errno
+import importlib
 import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
 
 
 class FileError(ValueError):
@@ -21,6 +26,25 @@ def opened(path, mode="rb", **options):
     except OSError as reason:
         raise FileError(
             f"{path} cannot be read ({_why(reason)}); check the name and the permissions"
+        ) from reason
+
+
+def optional(package, extra, use):
+    """An optional package, or a sentence that says how to get it.
+
+    Args:
+        package: its name, as it is imported and installed.
+        extra: of Countless, that brings it.
+        use: what takes it, for the message.
+    Raises:
+        FileError: it is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as reason:
+        raise FileError(
+            f"{use} takes the package {package}, which is not installed; "
+            f"pip install 'countless[{extra}]'"
         ) from reason
 
 
@@ -46,6 +70,9 @@ def replacing(*paths):
     Whatever ends the block early, the final names keep what they had and nothing else stays. The
     last path is the one that makes the others valid (a header for its data): it disappears first
     and appears last, so that it never stands beside data of another run.
+
+    Raises:
+        FileError: a place cannot be written, or something that the block reads cannot be read.
     """
     paths = [Path(path) for path in paths]
     for path in paths:
@@ -67,12 +94,33 @@ def replacing(*paths):
         for name, path in zip(temporary, paths, strict=True):
             os.replace(name, path)
     except OSError as reason:
+        if _is_of_writing(reason, paths):
+            raise FileError(
+                f"{paths[-1]} cannot be written ({_why(reason)}); free space or choose another "
+                "folder"
+            ) from reason
         raise FileError(
-            f"{paths[-1]} cannot be written ({_why(reason)}); free space or choose another folder"
+            f"{reason.filename or 'a file'} failed ({_why(reason)}) while {paths[-1]} was being "
+            "written, which was left as it was; check the disk and try again"
         ) from reason
     finally:
         for name in temporary:
             name.unlink(missing_ok=True)
+
+
+def _is_of_writing(reason, paths):
+    """Whether an OSError is about writing these, and not about what is read meanwhile."""
+    if reason.errno in _FULL:
+        return True
+    if reason.filename is None:
+        # NumPy's own error of a full disk has no number: "800 requested and 96 written".
+        return reason.errno in _FORBIDDEN or (reason.errno is None and "written" in str(reason))
+    folder, name = os.path.split(os.path.abspath(str(reason.filename)))
+    return any(
+        folder == os.path.abspath(path.parent)
+        and (name == path.name or (name.startswith(".") and name.endswith("." + path.name)))
+        for path in paths
+    )
 
 
 def check_counts(array, path, what="prompts", *, axes=None, infinite=False):

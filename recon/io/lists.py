@@ -9,11 +9,12 @@ from recon.io.siemens import read_list_mode
 _HDF5 = b"\x89HDF"
 
 
-def open_list(path):
+def open_list(path, scanner_file=None):
     """Open list mode: Siemens mMR (.hdr), PETSIRD (.petsird, .bin) or CASToR (.cdh).
 
     Args:
         path: the header, or the file where it holds its own.
+        scanner_file: CASToR's file of the scanner, see `recon.io.castor_list.read_castor_list`.
     Returns:
         A list: an object with path (of the data), inputs (all files that it reads), scanner,
         layout (SinogramLayout of span 1 with every pair of crystals that it can have, tof_mashing
@@ -23,14 +24,21 @@ def open_list(path):
         time) and record(start_ms, stop_ms) (dict of what the last reading counted).
     Raises:
         FileError: it is of no kind that can be read, or damaged.
+        ValueError: a file of the scanner for a list that says its scanner itself.
     """
     path = Path(path)
+    castor = path.suffix.lower() == ".cdh"
+    if scanner_file and not castor:
+        raise ValueError(
+            f"{path} takes no file of the scanner, which goes with CASToR's lists (.cdh) alone; "
+            "leave --scanner out"
+        )
     if path.suffix == ".hdr" or path.name.endswith(".hdr.STIR"):
         return read_list_mode(path)
-    if path.suffix.lower() == ".cdh":
+    if castor:
         from recon.io.castor_list import read_castor_list
 
-        return read_castor_list(path)
+        return read_castor_list(path, scanner_file)
     if is_petsird(path):
         return read_petsird(path)
     with opened(path) as file:

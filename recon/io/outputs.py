@@ -19,7 +19,7 @@ def check_output(path, inputs=()):
     """Refuse an output before the work starts, where it cannot be written or would be a loss.
 
     Args:
-        path: what will be written; the data file and sidecar of a sinogram or image count too.
+        path: what will be written; the data file and sidecar of a sinogram, list or image count.
         inputs: paths that are read; their data files and sidecars count too.
     Raises:
         FileError: no such folder, no permission, one of the inputs would be overwritten, or the
@@ -49,7 +49,8 @@ def check_output(path, inputs=()):
 def _check_sidecar(path):
     """Refuses a name whose .json tells of another output that is still there."""
     said = read_json(sidecar_path(path)) if has_sidecar(path) else {}
-    other = path.with_name(str(said.get("file", path.name)))
+    # The name alone: a path is of another place, or of another machine.
+    other = path.with_name(Path(str(said.get("file", ""))).name or path.name)
     if other.name != path.name and other.exists():
         raise FileError(
             f"{path} would replace {sidecar_path(path)}, which says how {other} was made; give the "

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from recon.events import Events
-from recon.io.files import FileError, opened
+from recon.io.files import FileError, opened, optional
 from recon.io.petsird_header import scanner_of, study_of
 from recon.io.petsird_stream import TimeBlocks
 from recon.layout import SinogramLayout
@@ -23,14 +23,7 @@ _YARDL = b"yardl"
 
 def petsird():
     """The package, or a sentence that says how to get it."""
-    try:
-        import petsird
-    except ImportError as reason:
-        raise FileError(
-            "reading and writing PETSIRD takes the package petsird, which is not installed; "
-            "pip install 'countless[petsird]'"
-        ) from reason
-    return petsird
+    return optional("petsird", "petsird", "reading and writing PETSIRD")
 
 
 def is_petsird(path):

@@ -31,11 +31,10 @@ def scanner_of(header, path):
         FileError: its detectors or its time-of-flight bins are not of the kind that a sinogram has.
     """
     said, types = header.scanner, header.scanner.scanner_geometry.replicated_modules
-    if not types:
-        raise FileError(f"{path} has no detector modules in its header; it is of no use alone")
+    _check_counts(said, path)
     energies = [len(said.event_energy_bin_edges[i].edges) - 1 for i in range(len(types))]
     positions = [_positions(type_) for type_ in types]
-    box, depth = _box(types[0])
+    box, depth = _box(types[0], path)
     known = {"crystal_mm": box, **_energy(said), **_timing(said, path)}
     notes = []
     try:
@@ -58,6 +57,30 @@ def scanner_of(header, path):
     return scanner, np.repeat(ring, of_element), np.repeat(crystal, of_element), first_bin, notes
 
 
+def _check_counts(said, path):
+    """Refuses a header that lacks something, before anything is taken from it."""
+    types, energies = said.scanner_geometry.replicated_modules, said.event_energy_bin_edges
+    if not types:
+        raise FileError(f"{path} has no detector modules in its header; it is of no use alone")
+    edges = [len(item.edges) for item in energies]
+    tof = [len(item.edges) for row in said.tof_bin_edges for item in row]
+    placed = [len(part.transforms) for type_ in types
+              for part in (type_, type_.object.detecting_elements)]
+    several = max(tof, default=0) > 2
+    for field, wanted, found, good in (
+        ("transforms", "at least one for each type of modules and of their elements", placed,
+         min(placed) > 0),
+        ("eventEnergyBinEdges", f"two edges or more for each of {len(types)} types of modules",
+         edges, len(edges) >= len(types) and min(edges) > 1),
+        ("tofBinEdges", "two edges or more", tof, min(tof, default=2) > 1),
+        ("tofResolution", "the FWHM in mm for each two types of modules", "none",
+         not several or (said.tof_resolution and len(said.tof_resolution[0]))),
+    ):
+        if not good:
+            raise FileError(f"{path}: {field} of the header takes {wanted}, got {found}; write the "
+                            "file again with a whole header")
+
+
 def _positions(module):
     """Middles of a type's detecting elements, module after module, in our coordinates."""
     elements = module.object.detecting_elements
@@ -69,13 +92,18 @@ def _positions(module):
     return there.reshape(-1, 3) * (1, 1, -1)
 
 
-def _box(module):
+def _box(module, path):
     """Sides (transaxial, axial, radial) of a type's first element, and its middle's depth."""
     elements = module.object.detecting_elements
     corners = np.array([corner.c for corner in elements.object.shape.corners], float)
     for transform in (elements.transforms[0], module.transforms[0]):
         corners = corners @ transform.matrix[:, :3].T.astype(float) + transform.matrix[:, 3]
     edges = _edges(corners)
+    if edges is None:
+        raise FileError(
+            f"{path}: corners of the header's first detecting element take a box of three sides, "
+            "got a flat one; write the file again with a whole header"
+        )
     outwards = corners.mean(axis=0) * (1, 1, 0)
     axial = edges.pop(int(np.argmax([abs(e[2]) / np.linalg.norm(e) for e in edges])))
     radial = edges.pop(int(np.argmax([abs(e @ outwards) / np.linalg.norm(e) for e in edges])))
@@ -84,12 +112,16 @@ def _box(module):
 
 
 def _edges(corners):
-    """The three edges of a box from its first corner; the other corners come in any order."""
+    """The three edges of a box from its first corner, None where it is flat.
+
+    The other corners come in any order.
+    """
     others = sorted(corners[1:] - corners[0], key=np.linalg.norm)
     first, second = others[:2]
     normal = np.cross(first, second)
-    third = next(e for e in others[2:] if abs(e @ normal) > 1e-3 * np.linalg.norm(normal))
-    return [first, second, third]
+    upright = (e for e in others[2:] if abs(e @ normal) > 1e-3 * np.linalg.norm(normal))
+    third = next(upright, None)
+    return None if third is None else [first, second, third]
 
 
 def _turn(module):
@@ -101,7 +133,7 @@ def _turn(module):
 def _energy(said):
     edges = [float(edge) for edge in said.event_energy_bin_edges[0].edges]
     known = {}
-    if len(edges) > 1 and 0 < edges[0] < edges[-1] < np.inf:
+    if 0 < edges[0] < edges[-1] < np.inf:
         known["energy_window_kev"] = (_short(edges[0]), _short(edges[-1]))
     if said.energy_resolution_at_511 and said.energy_resolution_at_511[0] > 0:
         known["energy_resolution"] = _short(said.energy_resolution_at_511[0])
@@ -131,7 +163,7 @@ def _timing(said, path):
             f"{worst:.3g} widths away from where {bins} equal ones have it; Countless reads lists "
             "with equal bins"
         )
-    resolution = float(said.tof_resolution[0][0]) if said.tof_resolution else 0.0
+    resolution = float(said.tof_resolution[0][0])
     if not 0 < resolution < np.inf:
         raise FileError(
             f"{path} has {bins} time-of-flight bins and a resolution of {resolution:g} mm; its "

@@ -131,11 +131,8 @@ class TimeBlocks:
             p = end(head + 6) + 1
             if byte or raw[p - 3 : p] != b"\0\1\1":
                 break
-            prompts = raw[p]
-            if prompts > 127:
-                prompts = prompts & 127 | raw[p + 1] << 7
-                if prompts >> 14:
-                    break
+            if (prompts := _short(raw, p)) is None:
+                break
             late = head + 7 + 3 * prompts
             if late + 4 > count:
                 break
@@ -143,11 +140,8 @@ class TimeBlocks:
             if raw[p] == 0:
                 after = late + 1
             elif raw[p : p + 2] == b"\1\1":
-                delayeds = raw[p + 2]
-                if delayeds > 127:
-                    delayeds = delayeds & 127 | raw[p + 3] << 7
-                    if delayeds >> 14:
-                        break
+                if (delayeds := _short(raw, p + 2)) is None:
+                    break
                 after = late + 3 + 3 * delayeds
                 if after + 2 > count:
                     break
@@ -204,7 +198,9 @@ class TimeBlocks:
             self._rates(start, stop)
         else:
             self._mixed = True
-            (self._signals, self._bed, self._gantry, self._dead_time)[kind - 1](start)
+            (self._signals, self._bed, self._gantry, self._dead_time)[kind - 1]()
+            if kind in (2, 3) and tally.blocks["events"]:
+                tally.moved_ms.append(start)
         tally.blocks[KINDS[kind]] += 1
         tally.end_ms = max(tally.end_ms, stop)
 
@@ -289,23 +285,17 @@ class TimeBlocks:
         if units:
             self.tally.rates.append((start, stop, units))
 
-    def _signals(self, start):
+    def _signals(self):
         self._bytes.one()
         self._bytes.skip(4 * self._bytes.one())
 
-    def _bed(self, start):
+    def _bed(self):
         self._bytes.skip(48)
-        self._moved(start)
 
-    def _gantry(self, start):
+    def _gantry(self):
         self._bytes.skip(48 * self._bytes.one())
-        self._moved(start)
 
-    def _moved(self, start):
-        if self.tally.blocks["events"]:
-            self.tally.moved_ms.append(start)
-
-    def _dead_time(self, start):
+    def _dead_time(self):
         one, skip = self._bytes.one, self._bytes.skip
         for _ in range(one()):
             skip(4 * one())
@@ -317,3 +307,12 @@ class TimeBlocks:
                 for _ in range(matrices):
                     for _ in range(one()):
                         skip(4 * one())
+
+
+def _short(raw, at):
+    """The varint at a byte, None where it has more than two bytes."""
+    low = raw[at]
+    if low < 128:
+        return low
+    high = raw[at + 1]
+    return low & 127 | high << 7 if high < 128 else None

@@ -10,16 +10,17 @@ import numpy as np
 from recon.io.files import replacing
 from recon.io.petsird import petsird
 from recon.io.petsird_scanner import Bins, header_of
+from recon.io.provenance import sidecar_content, sidecar_path, write_json
 from recon.io.varints import encoded
 
 _BEFORE, _BETWEEN, _AFTER = 7, 3, 2  # numbers of a block around its prompts and delayeds
 
 
-def write_petsird(path, chunks, scanner, *, info=None, efficiencies=None):
-    """Write a list.
+def write_petsird(path, chunks, scanner, *, info=None, efficiencies=None, sidecar=None):
+    """Write a list, with its provenance beside it; all of it or nothing.
 
     Args:
-        path: file to write.
+        path: file to write; provenance goes to its name and .json.
         chunks: iterable of Events in the order of time; with time of flight where the scanner has
             several bins of it.
         scanner: Scanner of the events.
@@ -27,23 +28,27 @@ def write_petsird(path, chunks, scanner, *, info=None, efficiencies=None):
             injection_time, injected_bq, isotope, patient_position and energy_window_kev are
             written.
         efficiencies: of each real crystal, (rings, crystals) float; None for 1.
+        sidecar: dict of `recon.io.provenance`; without it the .json holds version, unit and date.
     Returns:
-        How many events were written, and how many left out for crystals that the scanner does not
-        have or that are virtual.
+        dict: events that were written, and impossible ones that were left out (on no real crystal
+        or beyond the scanner's time-of-flight bins).
     Raises:
         FileError: no package petsird, or the file cannot be written.
         ValueError: events that go back in time or lack their time of flight.
     """
     package, info, bins = petsird(), info or {}, Bins(scanner)
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        writer = package.BinaryPETSIRDWriter(file)
-        writer.write_header(header_of(bins, info, efficiencies))
-        writer._close()  # into the file, which stays open
-        stream = _Stream(file, bins)
-        for events in chunks:
-            stream.add(events)
-        stream.close(round(1000 * info.get("duration_s", 0)))
-    return stream.written, stream.left_out
+    with replacing(sidecar_path(path), path) as (sidecar_file, list_file):
+        with open(list_file, "wb") as file:
+            writer = package.BinaryPETSIRDWriter(file)
+            writer.write_header(header_of(bins, info, efficiencies))
+            writer._close()  # into the file, which stays open
+            stream = _Stream(file, bins)
+            for events in chunks:
+                stream.add(events)
+            stream.close(round(1000 * info.get("duration_s", 0)))
+        counts = {"events": stream.written, "impossible": stream.left_out}
+        write_json(sidecar_file, sidecar_content(path, sidecar, "events") | {"counts": counts})
+    return counts
 
 
 class _Stream:

@@ -36,8 +36,8 @@ def sidecar_path(path):
 
 
 def has_sidecar(path):
-    """Whether it is a sinogram or an image, by its suffix; pictures and settings have none."""
-    return _format(path) in (*HEADERS, ".nii")
+    """Whether it is a sinogram, list or image, by its suffix; pictures and settings have none."""
+    return _format(path) in (*HEADERS, *_SCANS, ".nii")
 
 
 def sidecar_content(path, sidecar, unit):

@@ -17,7 +17,7 @@ from recon.io.petlink import WORD_BYTES, ListMode
 from recon.layout import SinogramLayout
 from recon.scanner import Scanner
 
-_MMR = "2008"  # Siemens's number of it
+MMR_SYSTEM = "2008"  # Siemens's number of it
 _PLANES_READ = 32
 _NUMBERS = {
     "duration_s": "image duration (sec)",
@@ -133,12 +133,6 @@ def read_sinogram(path, *, interleaved=True, dataset="prompts"):
 
 
 def _header(path, data_format, wanted):
-    with opened(path) as file:
-        if b"interfile" not in file.read(1024).lower():
-            raise FileError(
-                f"{path} is not a Siemens header: `!INTERFILE:=` was expected at its beginning; "
-                "give the text file that ends in .hdr, not the data"
-            )
     header = read_header(path, complete=False)
     found = header.text("data format", "").lower()
     if found != data_format:
@@ -196,10 +190,11 @@ def _sinogram_header(path, interleaved):
 def _layout(header, *, span, radial_bins, views):
     """The layout that the header speaks of; radial_bins and views are names of keys."""
     system = header.text("originating system", "")
-    if system != _MMR:
+    if system != MMR_SYSTEM:
         raise FileError(
             f"{header.path} is of the scanner `{system}`; of Siemens's own files Countless reads "
-            f"those of the mMR (`originating system:={_MMR}`): convert it to STIR's Interfile (.hs)"
+            f"those of the mMR (`originating system:={MMR_SYSTEM}`): convert it to STIR's "
+            "Interfile (.hs)"
         )
     scanner = Scanner.preset(system)
     for key, value in {"number of rings": scanner.rings, "%number of tof time bins": 1}.items():
@@ -224,8 +219,6 @@ def _layout(header, *, span, radial_bins, views):
 
 def _data(header):
     """Path of the data file."""
-    if not header.find("name of data file"):
-        raise FileError(f"{header.path} lacks the key `name of data file`; add it")
     path = data_path(header)
     if not path.is_file():
         raise FileError(

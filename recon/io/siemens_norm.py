@@ -13,10 +13,11 @@ import numpy as np
 
 from recon.io.files import FileError, opened
 from recon.io.header import read_header
+from recon.io.interfile_data import data_path
+from recon.io.siemens import MMR_SYSTEM
 from recon.scanner import Scanner
 from recon.segments import segments_of
 
-MMR_SYSTEM = "2008"
 _FLOAT = np.dtype("<f4")
 
 
@@ -68,11 +69,6 @@ _NAMES = {
     "additional axial effects": "more_axial",
 }
 
-_NEEDED = (
-    "%number of normalization components", "name of data file", "originating system",
-    "number format", "number of rings", "%axial compression", "%maximum ring difference",
-)
-
 
 def read_norm(path):
     """Read a component normalization of a Biograph mMR.
@@ -87,8 +83,6 @@ def read_norm(path):
     """
     path = Path(path)
     header = read_header(path, complete=False)
-    for key in _NEEDED:
-        _need(header, key)
     scanner = _scanner(header)
     header.choice("number format", {"float": 4})
     if header.integer("number of bytes per pixel", 4) != 4:
@@ -111,15 +105,6 @@ def read_norm(path):
     )
 
 
-def _need(header, key):
-    # Header's own message takes a misspelling of STIR's keys for the cause.
-    if header.find(key) is None:
-        raise FileError(
-            f"{header.path} lacks the key `{key}` of a component normalization; give the header "
-            "norm.n.hdr as the scanner wrote it"
-        )
-
-
 def _scanner(header):
     """The mMR, or a FileError that says which scanner the file is of."""
     if header.text("%data format", "norm components").find("norm components") < 0:
@@ -129,7 +114,7 @@ def _scanner(header):
         )
     system = header.text("originating system")
     scanner = Scanner.preset("mMR")
-    if system.strip() != MMR_SYSTEM:
+    if system != MMR_SYSTEM:
         raise header.wrong(
             "originating system", f"{MMR_SYSTEM} (Biograph mMR)",
             "the normalization of another scanner cannot be read: give an mMR's, or expand it to a "
@@ -161,18 +146,15 @@ def _shapes(scanner, span, largest, header):
 
 def _read_components(header, shapes):
     arrays, notes = {}, []
-    data_path = header.path.parent / header.text("name of data file").strip()
-    with opened(data_path) as file:
+    path = data_path(header)
+    with opened(path) as file:
         size = file.seek(0, 2)
         for k in range(1, header.integer("%number of normalization components", least=1) + 1):
             key = f"%normalization component [{k}]"
-            _need(header, key)
             words = " ".join(header.text(key).lower().split())
             if words not in _NAMES:
                 notes.append(f"{header.path}: unknown component {words!r} is not used")
                 continue
-            for needed in (f"%matrix size [{k}]", f"data offset in bytes [{k}]"):
-                _need(header, needed)
             shape, name = shapes[_NAMES[words]], _NAMES[words]
             stored = tuple(header.integers(f"%matrix size [{k}]", least=1)[::-1])
             if stored != shape:
@@ -186,13 +168,13 @@ def _read_components(header, shapes):
             end = offset + count * _FLOAT.itemsize
             if size < end:
                 raise FileError(
-                    f"{data_path} has {size} bytes, {words} end at byte {end} (line "
+                    f"{path} has {size} bytes, {words} end at byte {end} (line "
                     f"{header.find(key)[1]} of {header.path}); copy the whole file again"
                 )
             file.seek(offset)
             raw = file.read(count * _FLOAT.itemsize)
             arrays[name] = np.frombuffer(raw, _FLOAT).reshape(shape).astype(np.float32)
-            _check(arrays[name], name, words, data_path)
+            _check(arrays[name], name, words, path)
     missing = [words for words, name in _NAMES.items() if name not in arrays]
     if missing:
         raise FileError(

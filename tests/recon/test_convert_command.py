@@ -164,6 +164,7 @@ def test_a_list_comes_back_from_petsird(folder, capsys, with_tof):
     assert "events 2, written to list.petsird" in printed(capsys)
     said = json.loads((folder / "list.petsird.json").read_text())
     assert [e["path"] for e in said["inputs"]] == ["scan.cdh", "scan.cdf", "PET_hand.geom"]
+    assert (said["file"], said["counts"]["events"]) == ("list.petsird", 2)
     assert run("list.petsird", "-o", "again.cdh") == 0
     first, second = (np.concatenate([np.stack([e.ring1, e.crystal1, e.ring2, e.crystal2,
                                                e.time_ms, e.tof_bin if with_tof else e.ring1])
@@ -234,6 +235,11 @@ def a_list(folder):
     shutil.copy(folder / "scan.cdh", folder / "list.cdh")
 
 
+def an_mmr_list(folder):
+    mmr_written(folder / "list.l.hdr", LIST_HEADER, data=as_bytes(WORDS))
+    (folder / "taken.petsird.json").mkdir()
+
+
 def a_histogram(folder):
     run("scan.hs", "-o", "a.cdh")
 
@@ -244,7 +250,9 @@ def a_histogram(folder):
     (None, "scan.hs -o no/b.cdh", "there is no folder"),
     (None, "none.hs -o b.cdh", "none.hs cannot be read"),
     (None, "scan.hs -o b.cdh --span 3", "--span is of no use where scan.hs is a sinogram"),
-    (None, "scan.hs -o b.cdh --scanner x.geom", "--scanner takes a scan in CASToR's format"),
+    (None, "scan.hs -o b.cdh --scanner x.geom", "--scanner is of no use where scan.hs is a sin"),
+    (an_mmr_list, "list.l.hdr -o b.cdh --scanner x.geom", "goes with CASToR's lists (.cdh) alone"),
+    (an_mmr_list, "list.l.hdr -o taken.petsird", "taken.petsird.json cannot be written"),
     (None, "scan.hs -o b.cdh --mu-map scan.hs", "scan.hs"),
     (no_tof, "scan.hs -o b.cdh --scatter scatter.hs", "scatter.hs has no time of flight"),
     (tof, "scan.hs -o b.cdh --efficiency m.hs", "factors by time of flight"),

@@ -14,6 +14,7 @@ from recon.io.petsird_writing import write_petsird
 from recon.randoms_command import randoms
 from recon.scanner import Scanner
 from tests.files import contents
+from tests.recon.io import castor
 from tests.recon.io.mmr import LIST_HEADER, as_bytes, event, singles, tag, written
 
 # Two prompts and a delayed coincidence before 10 ms, one prompt after; all in planes of ring
@@ -131,6 +132,25 @@ def test_an_output_never_replaces_the_list(run, folder):
     with pytest.raises(FileError, match="would overwrite the input"):
         run("data.hs")
     assert (folder / "data.s").read_bytes() == words
+
+
+def test_a_castor_lists_scanner_may_lie_elsewhere(folder):
+    castor.written(folder, {"Number of events": 2}, castor.packed("III", (0, 0, 4), (700, 1, 5)))
+    (folder / "there").mkdir()
+    (folder / "PET_hand.geom").rename(folder / "there" / "other.geom")
+    scanner = Path("there/other.geom")
+    histogram(Path("scan.cdh"), output=Path("out.hs"), span=1, scanner=scanner)
+    assert read_sinogram("out.hs")[0].sum() == 2
+    said = sidecar(Path("out.hs"))
+    assert said["configuration"]["scanner"] == str(scanner)
+    assert str(scanner) in [entry["path"] for entry in said["inputs"]]
+    with pytest.raises(FileError, match="Scanner name"):
+        histogram(Path("scan.cdh"), output=Path("out.hs"))
+
+
+def test_a_list_that_says_its_scanner_takes_no_file_of_it(run, folder):
+    with pytest.raises(ValueError, match="leave --scanner out"):
+        run(scanner=folder / "other.geom")
 
 
 @pytest.fixture

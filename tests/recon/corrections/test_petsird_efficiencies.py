@@ -162,7 +162,41 @@ def _no_coincidences(header):
     table[:] = [[-1] * len(row) for row in table]
 
 
+def _ragged(part, change):
+    """A header whose table of groups, or of numbers, `change` has made ragged."""
+    def changed(header):
+        by_group(header, 1)
+        change(getattr(header.scanner.detection_efficiencies, part)[0][0])
+    return changed
+
+
+def _one_type_too_few(header):
+    of_two_types(header)
+    header.scanner.detection_efficiencies.module_pair_sgidlut[1].pop()
+
+
+def _row_of_two_types_too_short(header):
+    of_two_types(header)
+    header.scanner.detection_efficiencies.module_pair_sgidlut[1][0][2].pop()
+
+
+def _group_of_another_pair(header):
+    of_two_types(header)
+    header.scanner.detection_efficiencies.module_pair_sgidlut[1][0][2][3] = 3
+
+
+GROUPS, VECTORS = "module_pair_sgidlut", "module_pair_efficiencies_vectors"
+
+
 @pytest.mark.parametrize(("change", "words"), [
+    (_ragged(GROUPS, lambda table: table[3].pop()), "row 3 of .*LUT.* takes 4 .*, got 3"),
+    (_ragged(GROUPS, lambda table: table[7].append(0)), "row 7 of .*LUT.* takes 8 .*, got 9"),
+    (_ragged(GROUPS, lambda table: table.pop()), "LUT of the header takes 8 rows, .* got 7"),
+    (_ragged(GROUPS, lambda table: table.append([0])), "row 8 of .*LUT.* takes 9 .*, got 1"),
+    (_ragged(VECTORS, lambda vector: vector[2].values[3].pop()), "20 × 20 numbers"),
+    (_one_type_too_few, r"SGIDLUT .* each two of 2 types of modules, got \[1, 1\]"),
+    (_row_of_two_types_too_short, "row 2 of .*LUT.* takes 4 .*, got 3"),
+    (_group_of_another_pair, "symmetry group 3, where there are 3"),
     (_no_number, "numbers of at least 0"), (_no_coincidences, "no two modules in coincidence"),
     (_short, "159 numbers, not 160"), (_negative, "at least 0"),
     (_no_such_group, "symmetry group 6"), (_another_shape, "20 × 20 numbers"),

@@ -5,7 +5,7 @@ import pytest
 from recon.io import FileError
 from recon.io.castor_data import header_text, read_data_header, study
 from recon.io.castor_header import read_keys
-from tests.recon.io.castor import POSITION, changed, written
+from tests.recon.io.castor import POSITION, written
 
 ALL = {
     "Attenuation correction flag": 1, "Coincidence kind flag": 1, "Scatter correction flag": 1,
@@ -112,6 +112,14 @@ def test_a_header_that_cannot_be_used_is_refused(tmp_path, changes, message):
         read_data_header(written(tmp_path, changes), "list")
 
 
+@pytest.mark.parametrize("ours", ['{"study": 5}', '{"layout": "x", "study": {}}', '{"study": []}'])
+def test_what_countless_wrote_beside_the_keys_must_have_names_and_values(tmp_path, ours):
+    path = written(tmp_path)
+    path.write_text(path.read_text() + f"# countless {ours}\n")
+    with pytest.raises(FileError, match=r"takes names and values for `(study|layout)`, got"):
+        read_data_header(path, "list")
+
+
 def test_a_list_is_no_histogram(tmp_path):
     with pytest.raises(FileError, match="is list, where a histogram"):
         read_data_header(written(tmp_path), "histogram")
@@ -128,7 +136,3 @@ def test_a_header_that_was_written_says_the_same(tmp_path):
     assert header.study == info and header.events == 3 and not header.notes
     assert header.record.names == ("time_ms", "acf", "norm", "lines", "pairs")
     assert read_keys(path).text("Isotope") == "Ga-68"
-
-
-def test_changed_headers_of_the_tests_differ_in_one_line():
-    assert changed("a: 1\nb: 2\n", {"b": 3, "c": 4}) == "a: 1\nb: 3\nc: 4\n"

@@ -9,6 +9,7 @@ import pytest
 from recon.events import Events
 from recon.histogram import histogram
 from recon.io import FileError
+from recon.io.castor_data import read_data_header
 from recon.io.castor_list import read_castor_list
 from recon.io.castor_list_writing import write_castor_list
 from recon.io.castor_scanner import numbers_of, scanner_files
@@ -90,7 +91,7 @@ def test_optional_fields_are_found_where_they_stand(listed):
     changes = flags | TOF | {"Coincidence kind flag": 1, "Maximum number of lines per event": 2}
     events = listed([(5, 2.0, 1, 0.25, 0.5, 4.0, -200.0, 1, 0, 13, 7, 7),
                      (6, 3.0, 4, 0.75, 1.5, 8.0, 100.0, 1, 13, 3, 0, 0)], "IfBffffHIIII", changes)
-    records = np.concatenate(list(events.records()))
+    records = np.fromfile(events.path, read_data_header(events.inputs[0], "list").record)
     for name, values in {"acf": [2, 3], "kind": [1, 4], "scatter": [0.25, 0.75],
                          "random": [0.5, 1.5], "norm": [4, 8], "tof_ps": [-200, 100]}.items():
         assert records[name].tolist() == values
@@ -141,6 +142,14 @@ def test_impossible_crystals_are_counted_and_dropped_by_the_histogram(listed):
     assert counted.dropped.impossible == 2
     assert events.notes[1:] == [
         "in the list: 2 events on crystal numbers that the scanner does not have"]
+
+
+def test_neither_end_of_an_event_on_a_foreign_crystal_has_a_place(listed):
+    """As in other formats, so that a user of events may look at one end alone."""
+    found = all_of(listed([*EVENTS, (1999, 0, 16), (1999, 16, 0)]))
+    for name in ("ring1", "crystal1", "ring2", "crystal2"):
+        assert found[name].tolist()[3:] == [-1, -1] and (found[name][:3] >= 0).all()
+        assert found[name].dtype == np.int16
 
 
 def test_events_of_several_lines_are_refused(listed):
@@ -287,6 +296,7 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, chunks, name, error, me
     ({"List TOF measurement range (ps)": 0}, "takes a positive number"),
     ({"List TOF quantization bin size (ps)": 0.01}, "less than 32,768 bins"),
     ({"Maximum axial difference mm": "far"}, "takes a number"),
+    ({"Maximum axial difference mm": "inf"}, "takes a number, got `inf`"),
 ])
 def test_a_header_that_cannot_be_used_is_refused(listed, changes, message):
     with pytest.raises(FileError, match=message):

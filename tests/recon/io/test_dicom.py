@@ -172,6 +172,9 @@ def test_a_missing_slice_is_counted_and_placed(series):
         ({"PixelSpacing": [1, 1]}, r"found PixelSpacing"),
         ({"RescaleIntercept": None}, r"lacks RescaleIntercept"),
         ({"ImagePositionPatient": None}, r"lacks ImagePositionPatient"),
+        ({"ImagePositionPatient": [1, 2]}, r"takes 3 numbers as ImagePositionPatient, found"),
+        ({"ImageOrientationPatient": [1, 0, 0]}, r"takes 6 numbers as ImageOrientationPatient"),
+        ({"PixelSpacing": "3"}, r"IM000. takes 2 numbers as PixelSpacing, found 3; export"),
         ({"RescaleType": "OD"}, r"rescale type HU, found OD"),
         ({"NumberOfFrames": "3"}, r"found 3 frames"),
         ({"PixelData": b"\0" * 4}, r"its pixels cannot be read"),
@@ -180,6 +183,16 @@ def test_a_missing_slice_is_counted_and_placed(series):
 def test_a_slice_that_does_not_fit_is_refused(series, change, message):
     folder, _ = series(changes={2: change})
     with pytest.raises(FileError, match=message):
+        read_ct(folder)
+
+
+def test_pixels_that_fail_without_a_word_are_refused_with_the_kind_of_error(series, monkeypatch):
+    def fails(dataset):
+        raise AssertionError
+
+    folder, _ = series()
+    monkeypatch.setattr(pydicom.dataset.FileDataset, "pixel_array", property(fails))
+    with pytest.raises(FileError, match=r"its pixels cannot be read \(AssertionError\); the file"):
         read_ct(folder)
 
 

@@ -1,10 +1,11 @@
+import errno
 import os
 import stat
 
 import numpy as np
 import pytest
 
-from recon.io.files import FileError, check_counts, check_writable, replacing
+from recon.io.files import FileError, check_counts, check_writable, optional, replacing
 
 
 def test_files_appear_under_their_names_when_the_block_ends_well(tmp_path):
@@ -64,6 +65,52 @@ def test_a_full_disk_is_one_sentence(tmp_path):
     with pytest.raises(FileError, match=message), replacing(tmp_path / "a.s"):
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("reason", [
+    OSError(errno.EDQUOT, "Disk quota exceeded"),
+    OSError(errno.EFBIG, "File too large", "elsewhere"),
+    OSError(errno.EROFS, "Read-only file system"),
+    PermissionError(errno.EACCES, "Permission denied"),
+    OSError("1000 requested and 24 written"),
+])
+def test_what_is_about_writing_is_said_of_the_output(tmp_path, reason):
+    message = r"a\.hs cannot be written \(.*\); free space or choose another folder"
+    with pytest.raises(FileError, match=message), replacing(tmp_path / "a.s", tmp_path / "a.hs"):
+        raise reason
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.s", ".xyz.a.s"])
+def test_what_fails_under_a_final_or_temporary_name_is_about_writing(tmp_path, name):
+    with (pytest.raises(FileError, match=r"a\.hs cannot be written \(input/output error\)"),
+          replacing(tmp_path / "a.s", tmp_path / "a.hs")):
+        raise OSError(errno.EIO, "Input/output error", str(tmp_path / name))
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+@pytest.mark.parametrize("name", ["other/a.s", "in.a.s"])
+def test_an_input_that_fails_meanwhile_is_named_and_what_was_there_stays(tmp_path, name, number):
+    path, read = tmp_path / "a.s", tmp_path / name
+    path.write_text("old")
+    message = rf"{read} failed \(.* error\) while {path} was being written"
+    with pytest.raises(FileError, match=message), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise OSError(number, "Some error", str(read))
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_reading_that_fails_without_a_name_is_not_said_of_the_disks_space(tmp_path):
+    with (pytest.raises(FileError, match=r"a file failed \(input/output error\) while .*a\.s was"),
+          replacing(tmp_path / "a.s")):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_an_optional_package_that_is_not_installed_is_named_with_what_brings_it():
+    message = r"drawing takes the package not_there, .*; pip install 'countless\[more\]'"
+    with pytest.raises(FileError, match=message):
+        optional("not_there", "more", "drawing")
+    assert optional("json", "more", "drawing").dumps([]) == "[]"
 
 
 def test_an_output_in_no_folder_is_refused(tmp_path):

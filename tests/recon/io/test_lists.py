@@ -2,6 +2,7 @@ import pytest
 
 from recon.io import FileError
 from recon.io.lists import open_list
+from tests.recon.io.castor import packed, written
 
 NAMED = ("path", "inputs", "scanner", "layout", "info", "known_notes", "notes", "end_ms", "last_ms",
          "size", "chunks", "record")
@@ -34,6 +35,19 @@ def test_other_files_are_refused_with_what_to_give(tmp_path, content, words):
     path.write_bytes(content)
     with pytest.raises(FileError, match=words):
         open_list(path)
+
+
+def test_a_castor_list_takes_a_scanner_file_from_elsewhere(tmp_path):
+    path = written(tmp_path, {"Number of events": 1}, packed("III", (0, 0, 4)))
+    (tmp_path / "PET_hand.geom").rename(tmp_path / "other.geom")
+    with pytest.raises(FileError, match="Scanner name"):
+        open_list(path)
+    assert open_list(path, tmp_path / "other.geom").scanner.rings == 2
+
+
+def test_other_lists_take_no_scanner_file(tmp_path):
+    with pytest.raises(ValueError, match="goes with CASToR's lists"):
+        open_list(tmp_path / "scan.petsird", tmp_path / "other.geom")
 
 
 def test_no_file_is_said(tmp_path):

@@ -71,6 +71,32 @@ def test_an_output_that_would_take_anothers_sidecar_is_refused(tmp_path):
     check_output(tmp_path / "scan.png")
 
 
+@pytest.mark.parametrize("name", ["scan.petsird", "scan.bin", "scan.cdh"])
+def test_a_lists_sidecar_is_guarded_as_the_list(tmp_path, name):
+    (tmp_path / f"{name}.json").write_text("{}")
+    with pytest.raises(FileError, match=rf"would overwrite the input .*{name}\.json"):
+        check_output(tmp_path / name, inputs=[tmp_path / f"{name}.json"])
+    (tmp_path / f"{name}.json").unlink()
+    (tmp_path / f"{name}.json").mkdir()
+    with pytest.raises(FileError, match=rf"{name}\.json cannot be written: it is a folder"):
+        check_output(tmp_path / name)
+
+
+@pytest.mark.parametrize("said", ["there/scan.hs", "/no/such/folder/scan.hs", "./scan.hs"])
+def test_of_a_path_in_a_sidecar_the_name_counts(tmp_path, said):
+    write_json(tmp_path / "scan.json", {"file": said})
+    check_output(tmp_path / "scan.nii.gz")
+    (tmp_path / "scan.hs").write_text("")
+    with pytest.raises(FileError, match=r"which says how .*scan\.hs was made"):
+        check_output(tmp_path / "scan.nii.gz")
+
+
+@pytest.mark.parametrize("said", ["", ".", "/", "scan.nii.gz", None, 5])
+def test_a_sidecar_that_names_no_other_file_is_no_obstacle(tmp_path, said):
+    write_json(tmp_path / "scan.json", {"file": said})
+    check_output(tmp_path / "scan.nii.gz")
+
+
 def test_an_output_in_no_folder_is_refused(tmp_path):
     with pytest.raises(FileError, match="there is no folder"):
         check_output(tmp_path / "absent" / "image.nii")

@@ -135,7 +135,43 @@ def _no_modules(header):
     header.scanner.scanner_geometry.replicated_modules = []
 
 
+def _energies(*edges):
+    def change(header):
+        header.scanner.event_energy_bin_edges = [
+            petsird.BinEdges(edges=np.array(some, np.float32)) for some in edges]
+    return change
+
+
+def _no_transforms(of):
+    def change(header):
+        of(header.scanner.scanner_geometry.replicated_modules[0]).transforms = []
+    return change
+
+
+def _flat(header):
+    (type_,) = header.scanner.scanner_geometry.replicated_modules
+    for corner in type_.object.detecting_elements.object.shape.corners:
+        corner.c[1] = 0
+
+
+def _no_resolution_at_all(header):
+    header.scanner.tof_resolution = []
+
+
+def _empty_resolution(header):
+    header.scanner.tof_resolution = [[]]
+
+
 @pytest.mark.parametrize(("change", "words"), [
+    (_energies(), r"eventEnergyBinEdges .* each of 1 types of modules, got \[\]"),
+    (_energies([]), r"eventEnergyBinEdges .*, got \[0\]"),
+    (_energies([400.0]), r"eventEnergyBinEdges .*, got \[1\]"),
+    (_no_transforms(lambda module: module), r"transforms .* at least one .*, got \[0, 20\]"),
+    (_no_transforms(lambda m: m.object.detecting_elements), r"transforms .*, got \[8, 0\]"),
+    (_flat, "corners of .* take a box of three sides, got a flat one"),
+    (_no_resolution_at_all, "tofResolution of the header takes the FWHM in mm .*, got none"),
+    (_empty_resolution, "tofResolution of the header takes the FWHM in mm .*, got none"),
+    (_edges(), r"tofBinEdges of the header takes two edges or more, got \[0\]"),
     (_edges(-60, -20, 20, 61), "not of one width"),
     (_edges(-60, -20, 20, 60.5, 100), "not of one width"),
     (_edges(0, 20, 40), "not of one width"),

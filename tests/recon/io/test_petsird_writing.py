@@ -1,5 +1,6 @@
 """Lists that go out as PETSIRD and come back, by our reader and by the package's."""
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -60,7 +61,8 @@ def assert_equal_events(found, expected):
 def test_a_presets_events_and_scanner_come_back_bit_equal(tmp_path, name):
     scanner, path = Scanner.preset(name), tmp_path / "scan.petsird"
     events = listed(scanner, 3000)
-    assert write_petsird(path, [events], scanner, info=STUDY) == (3000, 0)
+    assert write_petsird(path, [events], scanner, info=STUDY) == {
+        "events": 3000, "impossible": 0}
     there = read_petsird(path)
     assert vars(there.scanner) == vars(scanner) | {"energy_window_kev": (420.5, 650.0)}
     assert_equal_events(joined(there.chunks()), events._arrays())
@@ -164,7 +166,7 @@ def test_events_on_no_real_crystal_are_left_out_and_counted(tmp_path):
                      ring2=np.ones(4, np.int16), crystal2=np.full(4, 2, np.int16),
                      time_ms=np.full(4, 60), delayed=np.zeros(4, bool))
     path = tmp_path / "scan.petsird"
-    assert write_petsird(path, [real, virtual], GAPPY) == (1, 4)
+    assert write_petsird(path, [real, virtual], GAPPY) == {"events": 1, "impossible": 4}
     assert read_petsird(path).size == "1 events"
 
 
@@ -173,6 +175,19 @@ def test_events_that_go_back_in_time_are_refused_and_nothing_is_left(tmp_path):
     with pytest.raises(ValueError, match="order of time"):
         write_petsird(tmp_path / "scan.petsird", [events, events], TINY)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_was_written_is_told_beside_the_list_whole_or_not_at_all(tmp_path):
+    path, events = tmp_path / "scan.petsird", listed(TINY, 10)
+    write_petsird(path, [events], TINY, sidecar={"seed": 3})
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert sorted(before) == ["scan.petsird", "scan.petsird.json"]
+    said = json.loads(before["scan.petsird.json"])
+    assert (said["file"], said["unit"], said["seed"]) == ("scan.petsird", "events", 3)
+    assert said["counts"] == {"events": 10, "impossible": 0}
+    with pytest.raises(ValueError, match="order of time"):
+        write_petsird(path, [events, events], TINY)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def test_events_without_time_of_flight_of_a_scanner_with_it_are_refused(tmp_path):

@@ -80,7 +80,7 @@ def test_a_position_that_is_no_supine_or_prone_one_is_told(list_header):
         ({"data format": "sinogram"}, "not the header of list mode of an mMR but of a sinogram,"),
         ({"data format": None}, "`data format` is absent"),
         ({"name of data file": "other.l"}, r"\(line 4\) is `other.l`, which is not in"),
-        ({"name of data file": None}, "lacks the key `name of data file`"),
+        ({"name of data file": None}, "lacks the key `name of data file`, which is needed"),
         ({"%LM event and tag words format (bits)": "48"}, "takes 32, got `48`"),
         ({"%axial compression": "11"}, "has lost its crystals"),
         ({"number of rings": "55"}, "takes 64, as the mMR has, got `55`"),
@@ -100,7 +100,7 @@ def test_a_list_without_a_word_is_refused(list_header):
 
 def test_data_in_place_of_a_header_are_refused(tmp_path):
     (tmp_path / "scan.l").write_bytes(WORDS)
-    with pytest.raises(FileError, match=r"is not a Siemens header.*not the data"):
+    with pytest.raises(FileError, match=r"is not an Interfile header.*\.hdr\), not the data file"):
         read_list_mode(tmp_path / "scan.l")
 
 

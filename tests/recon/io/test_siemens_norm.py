@@ -93,7 +93,10 @@ def test_an_unknown_component_is_told_and_left_out(norm):
         (r"ORDER:=LITTLE|order:=LITTLE", "order:=BIG", "imagedata byte order"),
         (r"file:=norm.n", "file:=other.n", "other.n cannot be read"),
         (r"data offset in bytes \[8\].*\n", "", r"lacks the key `data offset in bytes \[8\]`"),
-        (r"%axial compression.*\n", "", r"lacks the key `%axial compression`"),
+        (r"%axial compression.*\n", "", r"lacks the key `%axial compression`, which is needed"),
+        (r"!name of data file.*\n", "", r"lacks the key `name of data file`, which is needed"),
+        (r"%matrix size \[4\].*\n", "", r"lacks the key `%matrix size \[4\]`, which is needed"),
+        (r"%normalization component \[2\].*\n", "", r"lacks the key `%normalization comp.* \[2\]`"),
         (r"compression:=11", "compression:=10", "axial compression.*span"),
     ],
 )
