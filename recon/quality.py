@@ -85,7 +85,7 @@ class Quality:
         return cls(
             image=shown, grid=plan.grid, unit=plan.unit, radial_mm=layout.rays()[0, :, 2],
             before=before, after=after, across=across, along=along,
-            counts=list(_sums(files, sidecars, scatter.get("sums", {}), across)),
+            counts=list(_sums(files, sidecars, across)),
             curve=read_sidecar(files.scan).get("head_curve"),
             scatter=scatter,
         )
@@ -105,27 +105,32 @@ def _without_tof(array):
     return array.sum(axis=1, dtype=np.float64) if array.ndim == 3 else array.astype(np.float64)
 
 
-def _sums(files, sidecars, scatter, across):
+def _sums(files, sidecars, across):
     """Rows of what each term of the model sums to."""
     prompts, background, expected = across.sum(axis=1)
-    study = read_sidecar(files.scan)
     yield "prompts", text.number(prompts)
-    if study.get("delayeds"):
-        yield "delayeds", text.number(study["delayeds"])
+    if delayeds := read_sidecar(files.scan).get("delayeds"):
+        yield "delayeds", text.number(delayeds)
     for path, said in sidecars.items():
-        named = said.get("quantity", "background").removeprefix("expected ")
-        total = said.get("sums", {}).get("scatter", said.get("randoms"))
-        words = path.name if total is None else f"{text.number(total)}, {path.name}"
-        yield named.split()[0], words
+        if "sums" in said:
+            yield "scatter", f"{text.number(said['sums']['scatter'])}, {_fraction(said['sums'])}"
+        elif "randoms" in said:
+            yield "randoms", text.number(said["randoms"])
+        yield "", str(path)
     if background:
         yield "background", f"{text.number(background)}, {_percent(background, prompts)} of prompts"
     yield "trues", text.number(prompts - background)
-    fraction, sd = (scatter.get(name) for name in ("scatter_fraction", "relative_sd"))
-    if fraction is not None:
-        words = "" if sd is None else f" ± {100 * fraction * sd:.1f}"
-        yield "scatter", f"fraction {100 * fraction:.1f}{words} % of prompts − randoms"
     yield "model", f"{text.number(expected)}, {_percent(expected, prompts)} of prompts"
     yield "factors", " × ".join(files.factor_names())
+
+
+def _fraction(sums):
+    """The scatter fraction with its standard deviation, where they are known."""
+    fraction, sd = sums["scatter_fraction"], sums["relative_sd"]
+    if fraction is None:
+        return "no more prompts than randoms"
+    told = "" if sd is None else f" ± {100 * fraction * sd:.1f}"
+    return f"{100 * fraction:.1f}{told} % of prompts − randoms"
 
 
 def _percent(part, whole):
