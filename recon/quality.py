@@ -12,6 +12,7 @@ from recon.preview import draw_slices
 from recon.projectors import SinogramProjector
 
 _WORDS = 62  # letters in a line of the sums
+_ROOM = 1.2  # above the curves, for their legend
 _DARK, _BRIGHT = 0.5, 99.5  # percentiles that set a sinogram's grey scale
 
 
@@ -147,9 +148,9 @@ def draw(quality, path, *, title):
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15, 13), dpi=110, layout="constrained")
+    figure = Figure(figsize=(15, 13.5), dpi=110, layout="constrained")
     figure.suptitle(title, fontsize=13)
-    above, middle, below = figure.subfigures(3, 1, height_ratios=(4, 4, 4.6))
+    above, middle, below = figure.subfigures(3, 1, height_ratios=(4, 4.2, 4.9))
     left, right = above.subfigures(1, 2, width_ratios=(2.2, 1))
     _draw_counts(left, right, quality)
     _draw_profiles(middle, quality)
@@ -212,10 +213,10 @@ def _draw_sums(ax, at, rows, name):
         ({"linewidth": 1.2}, {"linewidth": 1.2}, {"linewidth": 1, "linestyle": "--"}), strict=True,
     ):
         ax.plot(at, counts, label=label, **style)
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, _ROOM * ax.get_ylim()[1])
     ax.set_xlabel(name, fontsize=8)
     ax.set_ylabel("counts (thousands)")
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=8, ncols=3, loc="upper center")
     ax.spines[["top", "right"]].set_visible(False)
 
 

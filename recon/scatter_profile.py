@@ -94,7 +94,7 @@ def plot(above, below, profile):
     if (profile.single < profile.scatter).any():
         above.plot(profile.mm, profile.single / 1000, "--", label="single scatter", linewidth=1.2)
     above.set_title("all lines", fontsize=10)
-    above.set_ylim(bottom=min(0, data.min()))
+    above.set_ylim(min(0, data.min()), 1.3 * above.get_ylim()[1])  # room for the legend
     used = profile.tail_share > 0
     if used.any():
         below.errorbar(
@@ -105,10 +105,11 @@ def plot(above, below, profile):
         below.plot(profile.mm, inside, label="scatter", linewidth=1.5)
     else:
         below.text(0.5, 0.5, "the object leaves no tails", ha="center", transform=below.transAxes)
+    below.set_ylim(top=1.3 * below.get_ylim()[1])
     below.set_title("in the tails alone: where no true coincidence can be", fontsize=10)
     below.set_xlabel("distance of the line from the axis (mm)")
     for ax in (above, below):
         ax.set_ylabel("counts (thousands)")
         ax.spines[["top", "right"]].set_visible(False)
         if ax.get_legend_handles_labels()[0]:
-            ax.legend(frameon=False, fontsize=8)
+            ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper center")
