@@ -19,8 +19,10 @@ from recon.corrections.photon_transport import PhotonSource
 from recon.corrections.randoms import randoms as expected_randoms
 from recon.corrections.scatter import ScatterSampling, single_scatter
 from sim.acquire import attenuated_trues, crystal_efficiencies
-from sim.phantoms import END, Organ, Phantom, torso
+from sim.materials import AIR, MATERIALS, Material
+from sim.phantoms import END, Phantom, Region
 from sim.shapes import Cylinder
+from sim.torso import torso
 
 RANDOMS = 0.3  # of the prompts
 MU_FACTOR = 1.03  # how the mu map that estimators get is wrong; it is shifted, too
@@ -130,9 +132,9 @@ def problem(scanner, name, tof):
     if scanner == "tiny":
         solid = Cylinder(centre_mm=(0, 0, 0), radii_mm=(*(2 * [40.0 if name == "torso" else 95.0]),
                                                         END))
-        water = Organ(name="water", solid=solid, activity=5.0, mu_per_cm=0.096)
+        water = Region(name="water", solid=solid, activity_bq_ml=5e3, material=MATERIALS["water"])
         return Problem(
-            phantom=Phantom(name=name, organs=(water,)),
+            phantom=Phantom(name=name, regions=(water,)),
             layout=SinogramLayout.of(Scanner.preset("tiny"), tof_mashing=3 * tof),
             truth_grid=Grid.centred(shape=(50, 50, 10), voxel_mm=(4, 4, 4)),
             grid=Grid.centred(shape=(25, 25, 10), voxel_mm=(8, 8, 4)),
@@ -185,17 +187,18 @@ def simulate(problem, seed):
 
 def _with_arms(phantom):
     """A torso with arms at its sides, in a light shell as wide as the field of view."""
-    def cylinder(name, x, radii, activity, mu):
+    def cylinder(name, x, radii, activity, material):
         solid = Cylinder(centre_mm=(x, 20.0 if x else 0.0, 0.0), radii_mm=(*radii, END))
-        return Organ(name=name, solid=solid, activity=activity, mu_per_cm=mu)
+        return Region(name=name, solid=solid, activity_bq_ml=activity, material=material)
 
+    foam = Material(name="foam", mu_per_cm=0.02, hu=-800.0)
     around = (
-        cylinder("shell", 0.0, (305.0, 305.0), 0.2, 0.02),
-        cylinder("air", 0.0, (290.0, 290.0), 0.0, 0.0),
-        cylinder("arm", -242.0, (45.0, 55.0), 3.5, 0.098),
-        cylinder("arm", 242.0, (45.0, 55.0), 3.5, 0.098),
+        cylinder("shell", 0.0, (305.0, 305.0), 200.0, foam),
+        cylinder("air", 0.0, (290.0, 290.0), 0.0, AIR),
+        cylinder("arm", -242.0, (45.0, 55.0), 3500.0, MATERIALS["muscle"]),
+        cylinder("arm", 242.0, (45.0, 55.0), 3500.0, MATERIALS["muscle"]),
     )
-    return Phantom(name="arms", organs=around + phantom.organs, seed=phantom.seed)
+    return Phantom(name="arms", regions=around + phantom.regions, seed=phantom.seed)
 
 
 def _multiple(source, layout, photon_pairs, rng):

@@ -13,7 +13,7 @@ from recon import Grid, Scanner, SinogramLayout
 from recon.io import FileError, provenance, write_image
 from recon.io.provenance import write_json
 from sim import comparison, scan
-from sim.phantoms import torso
+from sim.torso import torso
 
 LIVER_MM = (-110.0, 20.0, 55.0), 22.0  # centre and radius of the sphere where the liver is measured
 
@@ -47,7 +47,7 @@ def demo(
           f"{layout.scanner.crystals} crystals; all files are in {output}{os.sep}")
     scan.write_truth(output, phantom, grid, made=made)
     _write_regions(output, phantom, grid, made)
-    print(f"phantom        {len(phantom.organs)} solids: truth.nii.gz in {scan.UNIT}, mu-map.hv")
+    print(f"phantom        {len(phantom.regions)} solids: truth.nii.gz in {scan.UNIT}, mu-map.hv")
     doses = {"standard-dose": 1.0, "low-dose": low_dose}
     written = scan.write_scans(output, phantom, layout, counts=counts, doses=doses, seed=seed,
                                split=split, made=made)
@@ -115,7 +115,7 @@ def compare(output, phantom, doses):
         panels.append(("Standard dose" if dose == 1 else f"{dose:.0%} of the dose", caption, image))
         numbers[name] = values
     _, y, z = phantom.find("lesion 1")[0].solid.centre_mm
-    comparison.draw(output / "comparison.png", panels, (y, z), unit=scan.UNIT, maximum=26)
+    comparison.draw(output / "comparison.png", panels, (y, z), unit=scan.UNIT, maximum=26e3)
     return numbers
 
 

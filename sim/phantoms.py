@@ -1,158 +1,137 @@
-"""Phantoms: named organs with the activity they hold and how much they attenuate."""
+"""Phantoms: named regions with the activity they hold and what they are made of.
 
-from dataclasses import dataclass
+Coordinates are the scanner's (`recon.grid`): with the patient head first and supine, x leads to the
+left, y to the back and z to the feet.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from sim.shapes import Cylinder, Ellipsoid, paint
+from sim.materials import AIR, Material
+from sim.shapes import Solid, paint
 
 END = float("inf")  # solids that leave the scanner at both ends
+IMAGES = ("activity", "mu_per_cm", "hu", "labels")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Organ:
-    """A solid filled evenly.
+class Region:
+    """A solid filled with one material and one activity.
 
     Attributes:
-        name: organs of one name belong together.
-        solid: Ellipsoid or Cylinder.
-        activity: concentration in kBq/mL.
-        mu_per_cm: linear attenuation coefficient at 511 keV.
+        name: regions of one name belong together.
+        solid: Solid (`sim.shapes`).
+        activity_bq_ml: concentration.
+        material: Material.
+        lesion: whether it counts as a lesion, whose truth is listed.
+        texture: part of the activity that the phantom's Texture moves up and down, 0 to 1.
     """
 
     name: str
-    solid: Ellipsoid
-    activity: float
-    mu_per_cm: float
+    solid: Solid
+    activity_bq_ml: float
+    material: Material
+    lesion: bool = False
+    texture: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phantom:
-    """Organs, of which a later one covers the earlier, in scanner coordinates.
+    """Regions, of which a later one covers the earlier; air around them.
 
     Attributes:
         name: what the phantom is called.
-        organs: tuple of Organ.
+        regions: tuple of Region.
+        isotope: that the activity is of, a name in `recon.corrections.calibration`.
+        tracer: what carries it; None where that means nothing.
+        texture: callable of x, y, z (mm, broadcasting) that returns a smooth field with mean 0 and
+            standard deviation 1; None for evenly filled regions.
         seed: of the random numbers it was drawn with; None where there were none.
     """
 
     name: str
-    organs: tuple[Organ, ...]
+    regions: tuple[Region, ...]
+    isotope: str = "F-18"
+    tracer: str | None = None
+    texture: object = None
     seed: int | None = None
 
+    def images(self, grid, samples=3, names=IMAGES):
+        """Several images from one painting.
+
+        Args:
+            grid: Grid.
+            samples: points along each side of a voxel: edges are as fine as their number.
+            names: out of IMAGES.
+        Returns:
+            dict of images (x, y, z): activity in Bq/mL, mu_per_cm in 1/cm at 511 keV and hu, the
+            means over each voxel, float32; labels, the number of the region at the voxel's middle
+            in `names`, uint16, 0 for air.
+        """
+        tables = [_TABLES[name](self) for name in names if name != "labels"]
+        textured = self.texture is not None and "activity" in names
+        if textured:
+            tables.append([r.activity_bq_ml * r.texture for r in self.regions])
+        outside = [AIR.hu if name == "hu" else 0.0 for name in names if name != "labels"]
+        outside += [0.0] * textured
+        solids = [region.solid for region in self.regions]
+        painted = paint(solids, tables, grid, samples, outside) if tables else []
+        found = dict(zip([name for name in names if name != "labels"], painted, strict=False))
+        if textured:
+            field = self.texture(*np.ix_(*(grid.centres(axis) for axis in range(3))))
+            found["activity"] += painted[-1] * np.asarray(field, np.float32)
+            np.maximum(found["activity"], 0, out=found["activity"])
+        if "labels" in names:
+            numbers = [self.names.index(region.name) + 1 for region in self.regions]
+            found["labels"] = paint(solids, [numbers], grid, 1, [0])[0].astype(np.uint16)
+        return {name: found[name] for name in names}
+
     def activity(self, grid, samples=3):
-        """Activity in kBq/mL averaged over each voxel: image (x, y, z), float32."""
-        return self._paint([organ.activity for organ in self.organs], grid, samples)
+        """Activity in Bq/mL averaged over each voxel: image (x, y, z), float32."""
+        return self.images(grid, samples, ["activity"])["activity"]
 
     def mu_per_cm(self, grid, samples=3):
         """Attenuation at 511 keV in 1/cm averaged over each voxel: image (x, y, z), float32."""
-        return self._paint([organ.mu_per_cm for organ in self.organs], grid, samples)
+        return self.images(grid, samples, ["mu_per_cm"])["mu_per_cm"]
 
     def fraction(self, name, grid, samples=3):
-        """How much of each voxel the organs of a name fill where none covers them: 0 to 1."""
+        """How much of each voxel the regions of a name fill where none covers them: 0 to 1."""
         self.find(name)
-        return self._paint([float(organ.name == name) for organ in self.organs], grid, samples)
+        values = [float(region.name == name) for region in self.regions]
+        return paint([region.solid for region in self.regions], [values], grid, samples)[0]
+
+    @cached_property
+    def names(self):
+        """Names of the regions, each once, in the order of their labels: the first has 1."""
+        return tuple(dict.fromkeys(region.name for region in self.regions))
+
+    @property
+    def lesions(self):
+        """The regions that are lesions."""
+        return tuple(region for region in self.regions if region.lesion)
 
     def find(self, name):
-        """The organs of a name.
+        """The regions of a name.
 
         Raises:
             ValueError: there are none.
         """
-        found = [organ for organ in self.organs if organ.name == name]
+        found = [region for region in self.regions if region.name == name]
         if not found:
-            names = ", ".join(dict.fromkeys(organ.name for organ in self.organs))
-            raise ValueError(f"phantom {self.name!r} takes a name out of {names}, got {name!r}")
+            raise ValueError(
+                f"phantom {self.name!r} takes a name out of {', '.join(self.names)}, got {name!r}"
+            )
         return found
 
-    def _paint(self, values, grid, samples):
-        return paint([organ.solid for organ in self.organs], values, grid, samples)
+    def with_(self, **changes):
+        """A Phantom that differs in the attributes given."""
+        return replace(self, **changes)
 
 
-# Activities are those of a usual FDG scan an hour after injection, as kBq/mL for 5 kBq/mL on
-# average (SUV 1); attenuation at 511 keV as ICRU Report 44 gives it for these tissues.
-TISSUES = {
-    "fat": (1.2, 0.090),
-    "muscle": (3.5, 0.098),
-    "lung": (2.0, 0.027),
-    "blood": (8.0, 0.099),
-    "myocardium": (24.0, 0.099),
-    "liver": (11.0, 0.099),
-    "spleen": (9.5, 0.099),
-    "stomach": (5.0, 0.096),
-    "kidney": (15.0, 0.098),
-    "marrow": (6.5, 0.115),
-    "bone": (2.5, 0.150),
-    "lesion": (40.0, 0.098),
+_TABLES = {
+    "activity": lambda phantom: [region.activity_bq_ml for region in phantom.regions],
+    "mu_per_cm": lambda phantom: [region.material.mu_per_cm for region in phantom.regions],
+    "hu": lambda phantom: [region.material.hu for region in phantom.regions],
 }
-
-
-def torso(seed=0):
-    """A human torso from the upper chest to the kidneys, head first and supine, with hot lesions.
-
-    Made of ellipsoids and cylinders for z from -110 to 110 mm: enough for one bed position of a
-    scanner of 20 cm. Sizes of organs vary by 4 % (standard deviation), and lesions move and grow
-    within their organs.
-
-    Args:
-        seed: of the random numbers.
-    Returns:
-        Phantom; its lesions are named 'lesion 1', 'lesion 2', …
-    """
-    rng = np.random.default_rng(seed)
-    organs = []
-
-    def add(name, centre, radii, tissue=None, kind=Ellipsoid, turn=0.0, vary=0.04):
-        radii = tuple(float(r * np.clip(1 + vary * rng.standard_normal(), 0.9, 1.1)) for r in radii)
-        activity, mu = TISSUES[tissue or name]
-        solid = kind(centre_mm=centre, radii_mm=radii, turn_deg=turn)
-        organs.append(Organ(name=name, solid=solid, activity=activity, mu_per_cm=mu))
-
-    add("fat", (0, 0, 0), (186, 122, END), kind=Cylinder, vary=0.01)
-    add("muscle", (0, 3, 0), (170, 106, END), kind=Cylinder, vary=0.01)
-    for side in (-1, 1):  # right, left
-        for z in range(-105, 60, 30):
-            _rib(add, side, z)
-        add("lung", (86 * side, -2, -88), (58, 84, 122 if side < 0 else 112))
-    add("blood", (4, -26, -62), (36, 34, 60))  # great vessels and atria
-    add("myocardium", (48, -40, -22), (50, 37, 37), turn=-40, vary=0.02)
-    add("blood", (38, -32, -22), (44, 23, 23), turn=-40, vary=0.02)
-    add("liver", (-66, 0, 64), (88, 84, 66))
-    add("liver", (6, -40, 52), (74, 42, 34), turn=-8)
-    add("stomach", (76, -34, 74), (44, 42, 46), turn=20)
-    add("spleen", (112, 44, 66), (24, 44, 42), turn=20)
-    for side in (-1, 1):
-        add("kidney", (68 * side, 50, 112), (25, 30, 44), turn=-25 * side)
-    add("blood", (20, 40, 0), (12, 12, END), kind=Cylinder)  # aorta
-    add("bone", (0, 66, 0), (24, 20, END), kind=Cylinder, vary=0)
-    for z in range(-112, 113, 32):
-        add("marrow", (0, 66, z), (21, 17, 12), kind=Cylinder, vary=0)
-    add("bone", (0, 92, 0), (7, 14, END), kind=Cylinder, vary=0)
-    add("bone", (0, -98, -50), (20, 6, 62), kind=Cylinder)  # sternum
-
-    _add_lesions(add, rng)
-    return Phantom(name="torso", organs=tuple(organs), seed=seed)
-
-
-def _rib(add, side, z):
-    """A rib as three flat pieces along the chest wall, an ellipse, falling towards the front."""
-    for degrees, drop in ((-48, 14), (0, 4), (48, -8)):
-        angle = np.radians(degrees)
-        centre = (157 * np.cos(angle) * side, 93 * np.sin(angle) + 3, z + drop)
-        along = np.degrees(np.arctan2(93 * np.cos(angle), -157 * np.sin(angle) * side))
-        add("bone", centre, (40, 5, 7), turn=along, vary=0)
-
-
-def _add_lesions(add, rng):
-    """Hot spheres: two in the liver, one per lung, one beside the vessels, one in a vertebra."""
-    places = (
-        ((-60, -18, 50), (8, 13)),
-        ((-46, 34, 40), (6, 9)),
-        ((-92, -16, -54), (6, 10)),
-        ((98, 16, -62), (5, 9)),
-        ((-24, -12, -58), (6, 9)),
-        ((0, 64, 16), (7, 10)),
-    )
-    for number, (place, radii) in enumerate(places, start=1):
-        centre = tuple(float(c + rng.uniform(-6, 6)) for c in place)
-        add(f"lesion {number}", centre, [rng.uniform(*radii)] * 3, tissue="lesion", vary=0)

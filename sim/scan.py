@@ -7,13 +7,13 @@ from recon.corrections.normalization import efficiency_factors
 from recon.io import write_image, write_sinogram
 from sim import acquire
 
-UNIT = "kBq/mL"
+UNIT = "Bq/mL"
 FINE_MM = (2.0, 2.0, 3.125)  # voxels of the phantom that is scanned
 INFO = {"patient_position": "HFS", "isotope": "^18^Fluorine"}
 
 
 def write_truth(folder, phantom, grid, *, made):
-    """Writes truth.nii.gz in kBq/mL, and mu-map.hv in 1/cm, which a CT would tell.
+    """Writes truth.nii.gz in Bq/mL, and mu-map.hv in 1/cm, which a CT would tell.
 
     Args:
         folder: where to.
@@ -31,7 +31,7 @@ def write_scans(folder, phantom, layout, *, counts, doses, seed, split, made):
     """Simulates scans of one patient at several doses, each in a folder of its own.
 
     prompts.hs holds Poisson noise; background.hs its expected randoms and scatter; efficiency.hs
-    the dose and how well crystals count, in counts per kBq/mL * mm; its header says kBq/mL, the
+    the dose and how well crystals count, in counts per Bq/mL * mm; its header says Bq/mL, the
     unit that images get by it.
 
     Args:

@@ -1,8 +1,20 @@
 """Solids that phantoms are made of, in scanner coordinates (recon.grid), and voxels of them."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+
+
+class Solid(Protocol):
+    """What a solid has: a box around it, and which points lie inside."""
+
+    @property
+    def extent(self):
+        """The box around it in mm, ((low, high) of x, of y, of z)."""
+
+    def contains(self, x, y, z):
+        """Which points lie inside; coordinates in mm that broadcast."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,39 +67,49 @@ class Cylinder(Ellipsoid):
         return (u**2 + v**2 <= 1) & (np.abs(w) <= 1)
 
 
-def paint(solids, values, grid, samples=3):
-    """Mean of `values` over each voxel, where a later solid covers the earlier ones.
+def paint(solids, tables, grid, samples=3, outside=None):
+    """Means of several quantities over each voxel, where a later solid covers the earlier ones.
 
     Args:
-        solids: Ellipsoids and Cylinders.
-        values: one number for each; 0 where there is no solid.
+        solids: each a Solid.
+        tables: of each quantity one number per solid.
         grid: Grid.
         samples: points along each side of a voxel; edges are as fine as their number.
+        outside: each quantity's value where there is no solid; 0 by default.
     Returns:
-        Image (x, y, z), float32.
+        Images (x, y, z), float32, one for each table.
     """
-    image = np.empty(grid.shape, np.float32)
+    outside = [0.0] * len(tables) if outside is None else outside
+    tables = [np.array([out, *t], np.float32) for out, t in zip(outside, tables, strict=True)]
+    if any(len(table) != len(solids) + 1 for table in tables):
+        raise ValueError(f"paint takes one number per solid, {len(solids)} in each table")
+    images = [np.empty(grid.shape, np.float32) for _ in tables]
     x, y, z = (_sample_points(grid, axis, samples) for axis in range(3))
     slab = max(1, 2_000_000 // (samples**3 * grid.shape[1] * grid.shape[2]))
     for first in range(0, grid.shape[0], slab):
         last = min(first + slab, grid.shape[0])
         axes = x[first * samples : last * samples], y, z
-        points = np.zeros([len(axis) for axis in axes], np.float32)
-        for solid, value in zip(solids, values, strict=True):
+        at = np.zeros([len(axis) for axis in axes], np.uint16)  # number of the solid, from 1
+        for number, solid in enumerate(solids, start=1):
             box = tuple(
                 slice(*np.searchsorted(axis, ends))
                 for axis, ends in zip(axes, solid.extent, strict=True)
             )
-            near = (axis[part] for axis, part in zip(axes, box, strict=True))
-            inside = solid.contains(*np.ix_(*near))
-            points[box][inside] = value
-        # One axis at a time, z last: each sum runs over long contiguous rows.
-        for axis in range(3):
-            size = points.shape[axis] // samples
-            shape = (*points.shape[:axis], size, samples, *points.shape[axis + 1 :])
-            points = points.reshape(shape).mean(axis=axis + 1)
-        image[first:last] = points
-    return image
+            near = [axis[part] for axis, part in zip(axes, box, strict=True)]
+            if all(len(axis) for axis in near):
+                at[box][solid.contains(*np.ix_(*near))] = number
+        for image, table in zip(images, tables, strict=True):
+            image[first:last] = _voxel_means(table[at], samples)
+    return images
+
+
+def _voxel_means(points, samples):
+    # One axis at a time, z last: each sum runs over long contiguous rows.
+    for axis in range(3) if samples > 1 else ():
+        size = points.shape[axis] // samples
+        shape = (*points.shape[:axis], size, samples, *points.shape[axis + 1 :])
+        points = points.reshape(shape).mean(axis=axis + 1)
+    return points
 
 
 def _sample_points(grid, axis, samples):

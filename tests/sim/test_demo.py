@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sim.demo import demo
-from sim.phantoms import torso
+from sim.torso import torso
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,7 +80,7 @@ def test_every_sinogram_and_image_has_a_sidecar_that_says_what_made_it(output):
 
 def test_the_efficiency_says_the_unit_that_images_get_by_it(output):
     header = (output / "standard-dose" / "efficiency.hs").read_text()
-    assert "%unit := kBq/mL\n" in header
+    assert "%unit := Bq/mL\n" in header
     assert "%unit := counts\n" in (output / "standard-dose" / "prompts.hs").read_text()
 
 
