@@ -46,7 +46,8 @@ PRESETS = {
         tilt_deg=-4.399, crystal_mm=(3.95, 5.3, 25.0), scintillator="LSO", block_crystals=(4, 9),
         adds_blocks=True,
         radial_bins=415, radial_bin_mm=2.206,
-        energy_resolution=0.094, energy_window_kev=(425.0, 650.0), coincidence_window_ps=4900.0,
+        energy_resolution=0.094, energy_window_kev=(425.0, 650.0), effective_threshold_kev=409.0,
+        coincidence_window_ps=4900.0,
         timing_resolution_ps=375.4, tof_bins=377, tof_bin_ps=13.0,
     ),
     # Crystals and windows: Brix et al., J Nucl Med 38(10), 1997, and Adam et al., IEEE Trans Nucl

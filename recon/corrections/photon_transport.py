@@ -40,6 +40,7 @@ class DetectedPairs:
         scatters: how often the two scattered, (pairs,).
         weight: chance that the window keeps both, over that of two unscattered ones, (pairs,).
         along_mm: where time of flight puts them on the line, from its middle towards `first`.
+        cosines: of the angles between the two photons and the detectors' faces, (pairs, 2).
     """
 
     first: np.ndarray
@@ -47,6 +48,7 @@ class DetectedPairs:
     scatters: np.ndarray
     weight: np.ndarray
     along_mm: np.ndarray
+    cosines: np.ndarray
 
     @property
     def radial_mm(self):
@@ -130,10 +132,11 @@ class PhotonSource:
             DetectedPairs.
         """
         start, along = self._emitted(count, rng)
-        which, first, kept1, length1, often1, _ = self._detected(start, along, rng)
-        of, second, kept2, length2, often2, _ = self._detected(start[which], -along[which], rng)
+        which, first, kept1, length1, often1, cos1 = self._detected(start, along, rng)
+        of, second, kept2, length2, often2, cos2 = self._detected(start[which], -along[which], rng)
         return DetectedPairs(
-            first[of], second, often1[of] + often2, kept1[of] * kept2, (length2 - length1[of]) / 2
+            first[of], second, often1[of] + often2, kept1[of] * kept2, (length2 - length1[of]) / 2,
+            np.stack([cos1[of], cos2], axis=-1),
         )
 
     def photons(self, count, rng):
@@ -148,8 +151,7 @@ class PhotonSource:
             of its energy over what it keeps at 511 keV.
         """
         start, along = self._emitted(count, rng)
-        _, end, kept, _, _, along = self._detected(start, along, rng)
-        cosine = (along[:, :2] * end[:, :2]).sum(axis=1) / self.scanner.effective_radius_mm
+        _, end, kept, _, _, cosine = self._detected(start, along, rng)
         return *nearest(end, self.scanner), cosine, kept
 
     @property
@@ -175,7 +177,7 @@ class PhotonSource:
 
     def _detected(self, start, along, rng):
         """Follows photons; which of them are detected, where, how well, how far, how scattered,
-        and in which direction."""
+        and at which cosine to the normal."""
         count = len(start)
         start, along = start.copy(), along.copy()
         kev, scatters = np.full(count, ELECTRON_KEV), np.zeros(count, np.int64)
@@ -201,7 +203,9 @@ class PhotonSource:
         end = start + to_go[:, None] * along
         which = np.flatnonzero((np.abs(end[:, 2]) < half) & (kev > self._least_kev))
         kept = np.interp(kev[which], self._kev, self._kept)
-        return which, end[which], kept, (flown + to_go)[which], scatters[which], along[which]
+        end, along = end[which], along[which]
+        cosine = (along[:, :2] * end[:, :2]).sum(axis=1) / self.scanner.effective_radius_mm
+        return which, end, kept, (flown + to_go)[which], scatters[which], cosine
 
     def _mu_at(self, place):
         """mu (1/mm) of the voxel at each place; 0 outside the map."""
