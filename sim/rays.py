@@ -30,7 +30,9 @@ def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *,
     """
     fine = _finer(layout, split)
     without_tof = fine.without_tof()
-    normal, swapped = (plane_sums(fine, layout, split=split, turned=turned) for turned in (False, True))
+    normal, swapped = (
+        plane_sums(fine, layout, split=split, turned=turned) for turned in (False, True)
+    )
     rows, columns = layout.views * layout.radial_bins, layout.tof_bins * layout.planes
     total = np.zeros((rows, columns), np.float32)
     for first in range(0, fine.views, FINE_VIEWS):

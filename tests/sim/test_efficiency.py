@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from recon import Scanner, SinogramLayout
 from recon.corrections.normalization import efficiency_factors
