@@ -1,6 +1,6 @@
 """A scan: what a scanner is expected to count of an activity, and counts drawn from that.
 
-    trues    K sum over a bin's pairs of  etendue e1 e2 blur(attenuated line integral of the activity)
+    trues    K sum over a bin's pairs of  etendue e1 e2 blur(attenuated integral of the activity)
     scatter  efficiency * (single + multiple scatter)
     randoms  sum over a bin's pairs of  2 tau e1 s1 e2 s2 * integral of decay^2
 
@@ -27,7 +27,9 @@ from recon.corrections.calibration import Isotope
 from recon.corrections.calibration import isotope as isotope_of
 from recon.corrections.coincidences import real_crystals
 from recon.corrections.randoms import randoms_from_singles
+from recon.grid import Grid
 from recon.projectors import SinogramProjector
+from recon.resampling import resample
 from sim.efficiency import counted, crystal_efficiencies, pair_sums
 from sim.protocol import Protocol, check_place
 from sim.rays import attenuated_trues
@@ -35,7 +37,8 @@ from sim.resolution import DataBlur, annihilations
 from sim.scatter import estimators_scatter, true_scatter
 
 TIMING_SIGMAS = 5.0  # reconstruction cuts the timing error off at 3
-SINGLES_PAIRS = 1_000_000  # photon pairs that singles rates are found from
+SINGLES_PAIRS = 500_000  # photon pairs that singles rates are found from
+SMOOTH_MM = 5.0  # voxels of the images that scatter and singles are simulated from
 _PER_ML = 1e-3  # mL in a mm^3
 
 
@@ -143,7 +146,8 @@ def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_eff
     found, rngs = isotope_of(isotope), rng.spawn(3)
     crystals = crystal_efficiencies(scanner, rngs[0], spread=protocol.spread,
                                     dead_blocks=protocol.dead_blocks)
-    singles, live = _singles(activity, mu_per_cm, grid, protocol, found, singles_per_s, rngs[1])
+    smooth = _smooth(activity, mu_per_cm, grid)
+    singles, live = _singles(*smooth, protocol, found, singles_per_s, rngs[1])
     ends = (crystals * live).astype(np.float32)
     mean_decay = found.mean_decay(0.0, protocol.seconds)
     decays = found.positron_fraction * protocol.seconds * mean_decay
@@ -152,8 +156,7 @@ def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_eff
     efficiency = pair_sums(layout, ends, **options) * scale
     if protocol.inverse_crime:
         trues = _reconstructions_trues(activity, mu_per_cm, grid, layout, efficiency, threads)
-        scatter, multiple = estimators_scatter(activity, mu_per_cm, grid, layout, rng=rngs[2],
-                                               threads=threads)
+        scatter, multiple = estimators_scatter(*smooth, layout, rng=rngs[2], threads=threads)
     else:
         spread = annihilations(activity, grid, found.name)
         trues = attenuated_trues(spread, mu_per_cm, grid, protocol.pairs, split=protocol.split,
@@ -161,10 +164,8 @@ def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_eff
         blur = DataBlur(layout=protocol.pairs, split=protocol.split)
         trues = counted(trues, protocol.pairs, layout, ends, blur=blur, **options)
         trues *= scale
-        scatter, multiple = true_scatter(
-            activity, mu_per_cm, grid, layout, photon_pairs=protocol.photon_pairs, rng=rngs[2],
-            threads=threads,
-        )
+        scatter, multiple = true_scatter(*smooth, layout, photon_pairs=protocol.photon_pairs,
+                                         rng=rngs[2], threads=threads)
     scatter *= efficiency[:, :, None] if layout.tof else efficiency
     singles *= ends
     squares = replace(found, half_life_s=found.half_life_s / 2).mean_decay(0.0, protocol.seconds)
@@ -192,6 +193,17 @@ def draw(expected, rng):
         prompts[view] = prompts_rng.poisson(mean + expected.randoms[view])
         delayeds[view] = delayeds_rng.poisson(expected.delayeds[view])
     return Counts(prompts=prompts, delayeds=delayeds)
+
+
+def _smooth(activity, mu_per_cm, grid):
+    """Both images in voxels of at least SMOOTH_MM, and their Grid."""
+    voxel_mm = [max(side, SMOOTH_MM) for side in grid.voxel_mm]
+    shape = [max(1, round(n * side / voxel)) for n, side, voxel in
+             zip(grid.shape, grid.voxel_mm, voxel_mm, strict=True)]
+    voxel_mm = [n * side / m for n, side, m in zip(grid.shape, grid.voxel_mm, shape, strict=True)]
+    coarse = Grid.centred(shape=shape, voxel_mm=voxel_mm, centre_mm=grid.centre,
+                          patient_position=grid.patient_position)
+    return *(resample(image, grid, coarse) for image in (activity, mu_per_cm)), coarse
 
 
 def _singles(activity, mu_per_cm, grid, protocol, isotope, singles, rng):

@@ -1,4 +1,4 @@
-"""Rays between parts of crystals: line integrals by a finer model than the one that reconstructs."""
+"""Rays between parts of crystals: a finer model than the one that reconstructs."""
 
 import numpy as np
 from scipy import sparse

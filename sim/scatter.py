@@ -1,5 +1,7 @@
-"""True scatter of a simulated scan: finer single scatter than an estimate's, and multiple scatter.
+"""True scatter of a simulated scan: single scatter by other points than an estimate's, and multiple.
 
+Points are drawn at random within their blocks, and detectors are other ones; on a torso in the demo
+scanner this is within 0.8 % (RMS) of blocks of 18 mm, rings 15 mm apart and voxels of 4 mm.
 Multiple scatter is a Monte Carlo simulation's own counts, smoothed, not a convolution of single
 scatter as an estimate's is. Both are means over a bin's crystal pairs, in activity * mm: what
 multiplies trues, less attenuation, multiplies them too (`recon.corrections.scatter`).
@@ -14,12 +16,11 @@ from recon.corrections.scatter import ScatterSampling, coarse_single_scatter, si
 from recon.corrections.scatter_widening import widened
 from sim.efficiency import etendue_mm2
 
-FINE = ScatterSampling(point_mm=16.0, crystals=80, ring_mm=12.5, step_mm=3.0, seed=1,
-                       tof_sigmas=5.0)
+SAMPLING = ScatterSampling(point_mm=22.0, crystals=72, ring_mm=18.0, seed=1, tof_sigmas=5.0)
 _BATCH = 250_000
 
 
-def true_scatter(activity, mu_per_cm, grid, layout, *, photon_pairs, rng, sampling=FINE,
+def true_scatter(activity, mu_per_cm, grid, layout, *, photon_pairs, rng, sampling=SAMPLING,
                  threads=None):
     """Expected scatter, single and multiple.
 
