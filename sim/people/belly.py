@@ -116,10 +116,10 @@ def _add_kidneys(body, inside):
         whole = body.uneven(body.organ(kidney, 162, 145), 0.9, 22.0)
         body.add("kidney", whole)
         calyces = [
-            body.tube([hilum + (side * 6, 2, 0), middle + (side * 2, 1, z)], (6, 3.5))
+            body.tube([hilum + (side * 6, 2, 0), middle + (side * 2, 1, z)], (4.5, 2.2))
             for z in (-24, -2, 22)
         ]
-        sinus = Union(parts=tuple(calyces), rounding_mm=4.0)
+        sinus = Union(parts=tuple(calyces), rounding_mm=3.0)
         body.add("renal pelvis", sinus)
         _add_ureter(body, side, hilum)
         body.add("adrenal gland", body.tube(
@@ -134,7 +134,7 @@ def _add_ureter(body, side, hilum):
     full = body.rng.random(8).repeat(5) < 0.4
     full[:4] = True
     stretches = [path[i : i + 2] for i in range(39) if full[i]]
-    body.add("ureter", Union(parts=tuple(body.tube(part, 2.4) for part in stretches)))
+    body.add("ureter", Union(parts=tuple(body.tube(part, 1.8) for part in stretches)))
 
 
 def add_bowel(body, room):
@@ -145,10 +145,10 @@ def add_bowel(body, room):
     body.add("small bowel", tube(path, 11.5 * frame.wide))
     shift = [body.shift(7.0) for _ in range(4)]
     colon = np.array([
-        (-92, -12, 752), (-98, 4, 722), (-104, 14, 680), (-106, 16, 650), (-96, -14, 632),
+        (-64, -40, 758), (-84, -22, 728), (-104, 14, 680), (-106, 16, 650), (-96, -14, 632),
         (-66, -62, 648), (-30, -76, 668), (14, -78, 664), (60, -66, 632), (98, -24, 592),
-        (108, 24, 582), (112, 36, 622), (112, 32, 680), (106, 20, 730), (92, 0, 776),
-        (56, -18, 800), (20, -20, 786), (-10, 6, 776), (-4, 42, 792), (0, 60, 826), (0, 52, 870),
+        (108, 24, 582), (112, 36, 622), (112, 28, 680), (98, 4, 730), (70, -34, 776),
+        (44, -34, 804), (14, -20, 792), (-10, 6, 776), (-4, 42, 792), (0, 60, 826), (0, 52, 870),
         (0, 44, 912),
     ], float)
     colon[5:9] += shift[0] * (1, 0.4, 2)
@@ -157,7 +157,7 @@ def add_bowel(body, room):
     # The belly's wall may press flat what lies in front; haustra every 3 cm or so.
     colon = curve(colon, 150)
     way = np.linspace(0, 1, 150)
-    width = np.interp(way, (0, 0.12, 0.3, 0.55, 0.7, 0.82, 0.92, 1), (25, 23, 19, 17, 14, 13, 18, 12))
+    width = np.interp(way, (0, 0.12, 0.3, 0.55, 0.7, 0.82, 0.92, 1), (23, 21, 18, 16, 13, 12, 16, 11))
     width = width * np.exp(rng.normal(0, 0.1)) * (1 + 0.11 * np.sin(way * 150 * 0.9 + rng.random()))
     inside = Grown(solid=room, by_mm=-1.0)
     body.add("colon wall", Common(parts=(body.tube(colon, width), inside)))

@@ -23,17 +23,17 @@ class SmoothField:
 
     Attributes:
         lattice: the numbers (x, y, z), float32.
-        spacing_mm: between them, along x, y and z alike.
+        spacing_mm: between them, along x, y and z.
     """
 
     lattice: np.ndarray
-    spacing_mm: float
+    spacing_mm: tuple[float, float, float]
 
     @classmethod
     def draw(cls, rng, spacing_mm, size=(8, 8, 8)):
         """A field with mean 0 and standard deviation 1 over many lattices, from a Generator."""
         lattice = np.clip(rng.standard_normal(size), -LIMIT, LIMIT) / _SD
-        return cls(lattice=lattice.astype(np.float32), spacing_mm=spacing_mm)
+        return cls(lattice=lattice.astype(np.float32), spacing_mm=tuple(np.broadcast_to(spacing_mm, 3).tolist()))
 
     @property
     def bound(self):
@@ -43,8 +43,10 @@ class SmoothField:
     def __call__(self, x, y, z):
         """The field at points (mm, broadcasting), float32."""
         taps = [
-            self._taps(values, size)
-            for values, size in zip((x, y, z), self.lattice.shape, strict=True)
+            _taps(np.asarray(values, np.float64) / spacing, size)
+            for values, spacing, size in zip(
+                (x, y, z), self.spacing_mm, self.lattice.shape, strict=True
+            )
         ]
         if not is_mesh(x, y, z):
             return sum(
@@ -56,10 +58,11 @@ class SmoothField:
             field = sum(field.take(index.ravel(), axis) * weight for index, weight in along)
         return field
 
-    def _taps(self, values, size):
-        at = np.asarray(values, np.float64) / self.spacing_mm
-        middle = np.rint(at)
-        off = (at - middle).astype(np.float32)
-        middle = middle.astype(np.int64)
-        weights = 0.5 * (0.5 - off) ** 2, 0.75 - off**2, 0.5 * (0.5 + off) ** 2
-        return [((middle + k) % size, w) for k, w in zip((-1, 0, 1), weights, strict=True)]
+
+def _taps(at, size):
+    """Which numbers of a lattice reach to places along it, and with what weights."""
+    middle = np.rint(at)
+    off = (at - middle).astype(np.float32)
+    middle = middle.astype(np.int64)
+    weights = 0.5 * (0.5 - off) ** 2, 0.75 - off**2, 0.5 * (0.5 + off) ** 2
+    return [((middle + k) % size, w) for k, w in zip((-1, 0, 1), weights, strict=True)]

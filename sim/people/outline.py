@@ -24,8 +24,8 @@ _CAVITY = np.array([
     (272, 24, -2, 44), (295, 54, -20, 60), (320, 78, -40, 75), (350, 98, -58, 86),
     (380, 112, -72, 93), (420, 124, -82, 97), (460, 130, -90, 97), (500, 133, -94, 94),
     (540, 131, -95, 88), (580, 128, -95, 80), (620, 125, -94, 74), (660, 122, -93, 70),
-    (700, 120, -91, 68), (740, 115, -88, 66), (780, 102, -82, 70), (820, 84, -74, 76),
-    (860, 68, -64, 76), (900, 52, -50, 66), (925, 36, -36, 48),
+    (700, 114, -91, 66), (740, 100, -88, 62), (780, 84, -82, 64), (820, 70, -74, 72),
+    (860, 58, -64, 74), (900, 42, -50, 62), (925, 28, -34, 44),
 ], float)  # fmt: skip
 _MUSCLE = np.array([
     (150, 56, -34, 60), (200, 57, -42, 62), (245, 57, -42, 68), (270, 78, -42, 78),
@@ -149,7 +149,8 @@ class Outline:
     Attributes:
         frame: Frame.
         fat_mm: mean thickness of the fat below the skin.
-        stout: scale of what lies between skeleton and skin.
+        stout: how much there is between skeleton and skin: 1 of the reference man. Muscle grows
+            with its root, fat with its power of 1.5.
         breasts: tuple of Blob.
     """
 
@@ -164,13 +165,13 @@ class Outline:
 
     def skin(self):
         """All of the body: Surface."""
-        return self._layer(self.fat_mm * self.stout, self.breasts)
+        return self._layer(self.fat_mm * self.stout**1.5, self.breasts)
 
     def half_width(self, depth):
         """From the middle to the skin at the side, in mm."""
         half = np.interp(depth, _MUSCLE[:, 0], _MUSCLE[:, 1]) * self.frame.width(depth)
-        fat = np.interp(depth, _FAT[:, 0], _FAT[:, 1]) * self.fat_mm
-        return half + (fat + 0.35 * self.frame.belly(depth)) * self.stout
+        fat = np.interp(depth, _FAT[:, 0], _FAT[:, 1]) * self.fat_mm * self.stout**1.5
+        return half + fat + 0.35 * self.frame.belly(depth)
 
     def arm(self, side, fat_mm=0.0):
         """An arm with a layer of fat; side is -1 right, 1 left."""
@@ -181,14 +182,15 @@ class Outline:
         points = np.array(_ARM[self.frame.habitus.arms], float)
         if self.frame.habitus.arms == "down":  # beside the hips, however wide
             _, _, depth, radius, _, fat = points.T
-            clear = self.half_width(depth) + radius * self.stout**0.5 + fat * self.fat_mm + 4
+            own = radius * self.stout**0.5 + fat * self.fat_mm * self.stout**1.5
+            clear = self.half_width(depth) + own + 4
             clear = np.maximum.accumulate(clear / self.frame.width(depth))
             points[:, 0] = np.where(depth > 400, np.maximum(points[:, 0], clear), points[:, 0])
         return points
 
     def _limb(self, points, side, fat_mm):
         x, y, depth, radius, core, fat = np.array(points, float).T
-        radius = (core + (radius - core) * self.stout) * self.frame.wide + fat * fat_mm
+        radius = (core + (radius - core) * self.stout**0.5) * self.frame.wide + fat * fat_mm
         return tube(self.frame.place(side * x, y, depth), radius, 2 * len(points))
 
     def _layer(self, fat_mm, breasts):
@@ -197,7 +199,7 @@ class Outline:
         half = half + 0.35 * frame.belly(depth) / frame.wide
         more = PchipInterpolator(_FAT[:, 0], _FAT[:, 1:])(depth).T * fat_mm
         # Muscle over the cavity's walls, where there are any, is stouter or leaner too.
-        walls = np.interp(depth, (260, 300), (0.0, 1.0)) * (self.stout - 1)
+        walls = np.interp(depth, (260, 300), (0.0, 1.0)) * (self.stout**0.5 - 1)
         more = more + walls * np.array([[26.0], [14.0], [20.0]])
         parts = [frame._loft(depth, half, front, back, more), *self._head(fat_mm), *breasts]
         for side in (-1, 1):

@@ -13,7 +13,7 @@ from sim.people.habitus import draw_habitus
 from sim.people.head import add_head
 from sim.people.outline import DOME, draw_outline
 from sim.people.skeleton import add_chest_bones, add_limb_bones, add_pelvis, add_spine
-from sim.people.surfaces import Between, Grown
+from sim.people.surfaces import Between, Common, Grown, Sheets
 from sim.phantoms import Phantom, Region
 from sim.uptake import bq_per_ml, draw_suv, tracer as find_tracer, variation
 
@@ -39,7 +39,10 @@ def anatomy(rng, habitus):
     body.add("skin", skin)
     body.add("fat", Grown(solid=skin, by_mm=-SKIN))
     add_breasts(body)
-    body.add("muscle", outline.muscle())
+    muscle = outline.muscle()
+    body.add("muscle", muscle)
+    sheets = Sheets(field=SmoothField.draw(rng, (34.0, 34.0, 110.0), (24, 24, 24)), part=0.07)
+    body.add("fat", Common(parts=(Grown(solid=muscle, by_mm=-5.0), sheets)))
     add_lungs(body)
     room = add_abdomen(body)
     add_bowel(body, room)
@@ -48,8 +51,8 @@ def anatomy(rng, habitus):
     add_heart(body)
     add_vessels(body)
     add_chest_bones(body)
-    add_limb_bones(body)
     add_pelvis(body)
+    add_limb_bones(body)
     add_spine(body)
     add_head(body)
     return body

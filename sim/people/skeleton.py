@@ -5,7 +5,7 @@ from scipy.interpolate import PchipInterpolator
 
 from sim.people.anatomy import SIDES
 from sim.people.shaping import tube, turned
-from sim.people.surfaces import Common, Grown, Outside, Union
+from sim.people.surfaces import Common, Grown, Half, Outside, Union
 
 CORTEX = 2.0  # thickness of the bone around marrow, mm
 _SPINE_Y = ((160, 22), (190, 17), (215, 15), (245, 21), (262, 27), (285, 38), (350, 56), (425, 60),
@@ -127,9 +127,15 @@ def add_pelvis(body):
     """Hip bones; the sacrum belongs to the spine."""
     bones, marrow = [], []
     for side in SIDES:
-        wing = body.blob((side * 86, 14, 752), (70, 8.0, 60), (14, 0, side * -55))
-        bent = Common(parts=(body.uneven(wing, 1.5, 45.0),
-                             Outside(solid=body.blob((side * 52, -28, 745), (40, 48, 50)))))
+        # A sheet between two ellipsoids, one a little inside of the other, opens like a bowl.
+        outer = body.blob((side * 64, 12, 754), (66, 92, 66), (0, 0, side * 20), 2.3)
+        inner = body.blob((side * 57, 5, 753), (64, 92, 68), (0, 0, side * 20), 2.3)
+        plane = body.frame.place(side * 88, 20, 750)
+        normal = np.array((-side * 0.82, -0.57, 0.0))
+        wing = Common(parts=(outer, Outside(solid=inner),
+                             Half(point_mm=tuple(plane.tolist()), normal=tuple(normal.tolist()))),
+                      rounding_mm=2.0)
+        bent = body.uneven(wing, 0.6, 45.0)
         cup = body.blob((side * 84, 4, 836), (34, 32, 34))
         rods = [
             body.tube([(side * 84, 22, 800), (side * 90, 8, 825)], (15, 18)),

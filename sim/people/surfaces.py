@@ -266,6 +266,28 @@ class Grown(Surface):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sheets(Surface):
+    """Thin winding sheets, where a field is near zero.
+
+    Attributes:
+        field: SmoothField.
+        part: of space, that they fill: about this times 0.4, while small.
+    """
+
+    field: SmoothField
+    part: float
+
+    @property
+    def extent(self):
+        """It has no end."""
+        return ((-np.inf, np.inf),) * 3
+
+    def level(self, x, y, z, reach):
+        """Grows with the distance to a sheet, float32; negative inside."""
+        return np.abs(self.field(x, y, z)) - np.float32(self.part)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Between:
     """A solid's part between two heights.
 
