@@ -7,19 +7,34 @@ import numpy as np
 from sim.people.fields import SmoothField
 from sim.people.outline import REFERENCE_CM, Outline
 from sim.people.shaping import of_volume, tube, turned
-from sim.people.surfaces import Grown
+from sim.people.surfaces import Grown, Surface
 
 SIDES = (-1, 1)  # right, left
 
 
 @dataclass(frozen=True, kw_only=True)
+class Organ:
+    """A named solid of a person.
+
+    Attributes:
+        name: of the tissue.
+        solid: Surface.
+        moves: how far it goes towards the feet in breathing, over the diaphragm's way.
+    """
+
+    name: str
+    solid: Surface
+    moves: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Anatomy:
-    """Named solids of a person, a later one over the earlier.
+    """A person under construction: named solids, drawn at random within an outline.
 
     Attributes:
         outline: Outline.
         rng: Generator that all shapes are drawn from.
-        parts: list of (name, Surface).
+        parts: list of Organ, a later one over the earlier.
     """
 
     outline: Outline
@@ -36,9 +51,9 @@ class Anatomy:
         """Whether the person is a man."""
         return self.frame.habitus.sex == "male"
 
-    def add(self, name, *solids):
-        """Cover what is there by solids of one name."""
-        self.parts.extend((name, solid) for solid in solids)
+    def add(self, name, *solids, moves=0.0):
+        """Cover what is there by solids of one name, that move with the diaphragm by a part of it."""
+        self.parts.extend(Organ(name=name, solid=solid, moves=moves) for solid in solids)
 
     def scale(self, depth):
         """Scales along x, y and z at a depth."""

@@ -10,7 +10,7 @@ from sim.people.surfaces import Common, Grown, Half, Outside, Union
 
 def add_abdomen(body):
     """The abdomen's room below the diaphragm's domes, filled by fat: returns it as a Surface."""
-    cavity, frame, rng = body.frame.cavity(3.0), body.frame, body.rng
+    cavity, frame, rng = body.frame.cavity(2.0), body.frame, body.rng
     left = float(np.clip(rng.normal(0, 6), -10, 10))
     below = Half(point_mm=tuple(frame.place(0, 0, 552).tolist()), normal=(0.0, 0.0, -1.0))
     domes = Union(rounding_mm=18.0, parts=(
@@ -20,7 +20,7 @@ def add_abdomen(body):
         below,
     ))
     room = Common(parts=(cavity, body.uneven(domes, 1.5, 60.0)), rounding_mm=6.0)
-    body.add("abdominal fat", room)
+    body.add("abdominal fat", room, moves=1.0)
     for side in SIDES:
         body.add("muscle", body.tube(
             [(side * 30, 38, 565), (side * 44, 32, 660), (side * 58, 20, 740), (side * 76, -20, 810),
@@ -49,15 +49,15 @@ def _add_stomach(body, inside):
         return Common(parts=(body.tube(path, radii, 16), inside), rounding_mm=4.0)
 
     wall = body.organ(stomach, 330, 280, 0.3)
-    body.add("stomach wall", wall)
-    body.add("stomach content", Grown(solid=wall, by_mm=-5.0))
+    body.add("stomach wall", wall, moves=0.8)
+    body.add("stomach content", Grown(solid=wall, by_mm=-5.0), moves=0.8)
     top = body.frame.place(*path[2])
     gas = Half(point_mm=(0.0, float(top[1]) - 10.0, 0.0), normal=(0.0, 1.0, 0.0))
     if body.rng.random() < 0.6:
-        body.add("air", Common(parts=(Grown(solid=wall, by_mm=-6.0), gas)))
+        body.add("air", Common(parts=(Grown(solid=wall, by_mm=-6.0), gas)), moves=0.8)
     duodenum = [(-24, -36, 596), (-44, -18, 600), (-48, -2, 622), (-40, 4, 652), (-8, -6, 660),
                 (22, -8, 640), (34, -20, 636)]
-    body.add("duodenum", body.tube(duodenum, 11.5, 24))
+    body.add("duodenum", body.tube(duodenum, 11.5, 24), moves=0.5)
 
 
 def _add_pancreas(body):
@@ -67,7 +67,7 @@ def _add_pancreas(body):
     def pancreas(s):
         return body.tube(path, np.array((12, 14, 9, 10, 10, 7)) * s, 18)
 
-    body.add("pancreas", body.uneven(body.organ(pancreas, 125, 105), 1.2, 16.0))
+    body.add("pancreas", body.uneven(body.organ(pancreas, 125, 105), 1.2, 16.0), moves=0.6)
 
 
 def _add_liver(body, inside):
@@ -86,10 +86,10 @@ def _add_liver(body, inside):
         return Common(parts=(inside, lobes, face, Outside(solid=hollow)), rounding_mm=14.0)
 
     solid = body.organ(liver, 1700, 1330, 0.15)
-    body.add("liver", body.uneven(solid, 1.2, 40.0))
+    body.add("liver", body.uneven(solid, 1.2, 40.0), moves=1.0)
     body.add("gallbladder", body.organ(
         lambda s: body.tube([(-40, -26, 588), (-48, -46, 608), (-54, -62, 624)],
-                            np.array((6, 12, 14)) * s, 8), 50, 44, 0.35))
+                            np.array((6, 12, 14)) * s, 8), 50, 44, 0.35), moves=1.0)
 
 
 def _add_spleen(body, inside):
@@ -100,7 +100,7 @@ def _add_spleen(body, inside):
         shape = body.blob(np.array((98, 46, 530)) + shift, (34 * s, 54 * s, 62 * s), (-18, 10, 24))
         return Common(parts=(inside, shape, Outside(solid=hollow)), rounding_mm=8.0)
 
-    body.add("spleen", body.uneven(body.organ(spleen, 170, 145, 0.25), 1.0, 30.0))
+    body.add("spleen", body.uneven(body.organ(spleen, 170, 145, 0.25), 1.0, 30.0), moves=0.9)
 
 
 def _add_kidneys(body, inside):
@@ -114,17 +114,17 @@ def _add_kidneys(body, inside):
             return Common(parts=(bean, Outside(solid=notch), inside), rounding_mm=7.0)
 
         whole = body.uneven(body.organ(kidney, 162, 145), 0.9, 22.0)
-        body.add("kidney", whole)
+        body.add("kidney", whole, moves=0.6)
         calyces = [
             body.tube([hilum + (side * 6, 2, 0), middle + (side * 2, 1, z)], (4.5, 2.2))
             for z in (-24, -2, 22)
         ]
         sinus = Union(parts=tuple(calyces), rounding_mm=3.0)
-        body.add("renal pelvis", sinus)
+        body.add("renal pelvis", sinus, moves=0.6)
         _add_ureter(body, side, hilum)
         body.add("adrenal gland", body.tube(
             [middle + (side * -10, -8, -62), middle + (side * -18, -14, -48),
-             middle + (side * -28, -6, -58)], (3.0, 4.0, 3.0)))
+             middle + (side * -28, -6, -58)], (3.0, 4.0, 3.0)), moves=0.7)
 
 
 def _add_ureter(body, side, hilum):
@@ -142,7 +142,7 @@ def add_bowel(body, room):
     rng = body.rng
     frame = body.frame
     path = _pack(rng, frame)
-    body.add("small bowel", tube(path, 11.5 * frame.wide))
+    body.add("small bowel", tube(path, 11.5 * frame.wide), moves=0.3)
     shift = [body.shift(7.0) for _ in range(4)]
     colon = np.array([
         (-64, -40, 758), (-84, -22, 728), (-104, 14, 680), (-106, 16, 650), (-96, -14, 632),
@@ -160,14 +160,14 @@ def add_bowel(body, room):
     width = np.interp(way, (0, 0.12, 0.3, 0.55, 0.7, 0.82, 0.92, 1), (23, 21, 18, 16, 13, 12, 16, 11))
     width = width * np.exp(rng.normal(0, 0.1)) * (1 + 0.11 * np.sin(way * 150 * 0.9 + rng.random()))
     inside = Grown(solid=room, by_mm=-1.0)
-    body.add("colon wall", Common(parts=(body.tube(colon, width), inside)))
+    body.add("colon wall", Common(parts=(body.tube(colon, width), inside)), moves=0.3)
     lumen = Common(parts=(body.tube(colon, np.maximum(width - 3.5, 4)), Grown(solid=room, by_mm=-4.0)))
-    body.add("colon content", lumen)
+    body.add("colon content", lumen, moves=0.3)
     gas = []
     for start in rng.integers(8, 120, 5):
         end = start + rng.integers(4, 14)
         gas.append(body.tube(colon[start:end] + (0, -4, 0), width[start:end] - 7))
-    body.add("air", Common(parts=(Union(parts=tuple(gas)), lumen)))
+    body.add("air", Common(parts=(Union(parts=tuple(gas)), lumen)), moves=0.3)
 
 
 def _pack(rng, frame, count=150, step=14.0):

@@ -3,14 +3,15 @@
 import numpy as np
 
 from sim.people.anatomy import SIDES
+from sim.people.fields import SmoothField
 from sim.people.shaping import curve
 from sim.people.skeleton import spine_y
-from sim.people.surfaces import Blob, Common, Grown, Half, Outside, Union
+from sim.people.surfaces import Blob, Common, Grown, Half, Outside, Sheets, Union
 
 
 def add_lungs(body):
     """The room of the chest, filled by fat, and the lungs with their vessels in it."""
-    room = body.frame.cavity(2.0, deepest=580)
+    room = body.frame.cavity(2.5, deepest=540)
     body.add("mediastinum", body.frame.cavity(1.0, deepest=580))
     shift = body.shift(2.0)
     spine = [(0, spine_y(d) + 2, d) for d in range(270, 600, 40)]
@@ -26,7 +27,7 @@ def add_lungs(body):
                     normal=(-float(side), 0.0, 0.0))
         lung = Common(parts=(room, half, Outside(solid=middle)), rounding_mm=9.0)
         body.add("lung", lung)
-        body.add("blood", _lung_vessels(body, side))
+        body.add("blood", _lung_vessels(body, side), moves=0.4)
 
 
 def _lung_vessels(body, side):
@@ -54,7 +55,7 @@ def add_heart(body):
     way = np.array([0.64, -0.56, 0.53]) + rng.normal(0, 0.07, 3)
     way /= np.linalg.norm(way)
     body.add("mediastinum", body.uneven(body.blob(
-        np.array((20, -36, 447)) + shift, (60, 48, 55), (0, 0, 20)), 1.5, 40.0))
+        np.array((20, -36, 447)) + shift, (60, 48, 55), (0, 0, 20)), 1.5, 40.0), moves=0.5)
 
     def along(place, radii):
         first = np.cross(way, (0.0, 0.0, 1.0))
@@ -82,13 +83,13 @@ def add_heart(body):
 
     muscle = body.organ(wall, 130, 100, 0.15)
     right = along((6, -58, 447), (48, 25, 40))
-    body.add("right ventricle", body.uneven(right, 1.2, 30.0))
+    body.add("right ventricle", body.uneven(right, 1.2, 30.0), moves=0.5)
     body.add("blood",
              Grown(solid=right, by_mm=-3.5),
              body.blob(np.array((-34, -24, 448)) + shift, (24, 27, 31)),
-             body.blob(np.array((8, 6, 424)) + shift, (34, 19, 24)))
-    body.add("myocardium", body.uneven(muscle, 0.9, 24.0))
-    body.add("blood", pool)
+             body.blob(np.array((8, 6, 424)) + shift, (34, 19, 24)), moves=0.5)
+    body.add("myocardium", body.uneven(muscle, 0.9, 24.0), moves=0.5)
+    body.add("blood", pool, moves=0.5)
 
 
 def add_vessels(body):
@@ -141,5 +142,8 @@ def add_vessels(body):
 
 def add_breasts(body):
     """The gland within each breast."""
+    thin = body.rng.uniform(0.3, 1.1)  # how much of the gland has turned into fat
     for breast in body.outline.breasts:
-        body.add("breast", body.uneven(Grown(solid=breast, by_mm=-14.0), 3.0, 18.0))
+        strands = Outside(solid=Sheets(field=SmoothField.draw(body.rng, 11.0), part=thin))
+        gland = body.uneven(Grown(solid=breast, by_mm=-13.0), 3.0, 18.0)
+        body.add("breast", Common(parts=(gland, strands)))

@@ -53,14 +53,14 @@ _ARM = {
     "down": (
         (160, 8, 338, 48, 32, 0.9), (190, 10, 348, 49, 34, 0.9), (206, 14, 420, 44, 20, 1.1),
         (214, 18, 520, 40, 18, 1.1), (220, 20, 620, 37, 30, 0.6), (225, 12, 690, 39, 20, 0.6),
-        (230, 0, 780, 33, 20, 0.5), (232, -12, 890, 25, 22, 0.2), (232, -18, 940, 27, 25, 0.2),
-        (232, -22, 1000, 24, 22, 0.2), (230, -26, 1070, 13, 12, 0.2),
+        (230, 0, 780, 33, 20, 0.5), (232, -12, 890, 25, 22, 0.2), (232, -18, 945, 24, 23, 0.2),
+        (232, -22, 985, 23, 22, 0.1),
     ),
     "up": (
         (150, 8, 352, 48, 32, 0.9), (184, 6, 326, 49, 34, 0.9), (206, 2, 262, 45, 20, 1.1),
         (228, -4, 168, 41, 18, 1.1), (250, -10, 62, 37, 30, 0.6), (236, -18, -10, 39, 20, 0.6),
-        (196, -28, -92, 33, 20, 0.5), (140, -36, -192, 25, 22, 0.2), (112, -38, -238, 27, 25, 0.2),
-        (84, -36, -285, 23, 21, 0.2), (52, -32, -335, 13, 12, 0.2),
+        (196, -28, -92, 33, 20, 0.5), (140, -36, -192, 25, 22, 0.2), (116, -38, -238, 24, 23, 0.2),
+        (92, -36, -276, 23, 22, 0.1),
     ),
 }
 _NARROWER = {  # how much wider than a man scaled to her height a woman is, at depths
@@ -188,6 +188,22 @@ class Outline:
             points[:, 0] = np.where(depth > 400, np.maximum(points[:, 0], clear), points[:, 0])
         return points
 
+    def fingers(self, side):
+        """The thumb and four fingers: places (n, 3) along each, in mm."""
+        points = self.arm_points()[:, :3]
+        palm, wrist = (self.frame.place(*(row * (side, 1, 1))) for row in (points[-1], points[-2]))
+        ahead = (palm - wrist) / np.linalg.norm(palm - wrist)
+        aside = np.cross(ahead, (0.0, 1.0, 0.0)) * side
+        aside /= np.linalg.norm(aside)
+        up = np.cross(ahead, aside)
+        size = self.frame.wide
+        return [
+            np.array([palm + size * (way * aside - 25 * ahead),
+                      palm + size * (1.5 * way * aside + length / 2 * ahead),
+                      palm + size * (1.6 * way * aside + length * ahead + 14 * up)])
+            for way, length in ((-26, 22), (-15, 82), (-4, 92), (7, 86), (17, 68))
+        ]
+
     def _limb(self, points, side, fat_mm):
         x, y, depth, radius, core, fat = np.array(points, float).T
         radius = (core + (radius - core) * self.stout**0.5) * self.frame.wide + fat * fat_mm
@@ -204,7 +220,7 @@ class Outline:
         parts = [frame._loft(depth, half, front, back, more), *self._head(fat_mm), *breasts]
         for side in (-1, 1):
             parts += [self._limb(points, side, fat_mm) for points in (_LEG, _FOOT)]
-            parts.append(self.arm(side, fat_mm))
+            parts += [self.arm(side, fat_mm), *(tube(f, 8.5) for f in self.fingers(side))]
         return Union(parts=tuple(parts), rounding_mm=24.0)
 
     def _head(self, fat_mm):

@@ -171,7 +171,7 @@ def add_limb_bones(body):
             body.tube([(side * 118, 12, 1290), (side * 112, 12, 1480), (side * 106, 10, 1700)],
                       (8, 6, 9), 10),
             body.tube([(side * 92, 30, 1722), (side * 94, -40, 1728), (side * 100, -130, 1740)],
-                      (18, 14, 8), 8),
+                      (16, 10, 5), 8),
         ]
         cover = body.blob((side * 84, 4, 836), (26, 26, 26))
         body.add("cartilage", cover)
@@ -189,9 +189,8 @@ def add_limb_bones(body):
 
 def _arm_bones(body, side):
     points = body.outline.arm_points()
-    joint, elbow, wrist, tip = (points[i, :3] * (side, 1, 1) for i in (1, 4, 7, 10))
+    joint, elbow, wrist = (points[i, :3] * (side, 1, 1) for i in (1, 4, 7))
     joint = joint * (0.93, 1, 1)
-    hand = wrist + (tip - wrist) * 0.85
     across = np.array([0, 8, 0]) if body.frame.habitus.arms == "up" else np.array([3, 8, 0])
     upper = [joint, joint + (elbow - joint) * 0.2, (joint + elbow) / 2, elbow]
     ball = body.blob(joint, (22, 22, 22))
@@ -199,6 +198,6 @@ def _arm_bones(body, side):
         ball, body.tube(upper, (17, 12, 10, 15), 12),
         body.tube([elbow - across, wrist - across], (9, 8)),
         body.tube([elbow + across, wrist + across], (11, 6)),
-        body.tube([wrist, (wrist + hand) / 2, hand], (12, 9, 4)),
+        *(tube(places, 4.0) for places in body.outline.fingers(side)),
     ]
     return bones, [Grown(solid=ball, by_mm=-CORTEX), body.tube(upper, (12, 7, 5, 8), 12)]
