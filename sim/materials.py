@@ -33,5 +33,9 @@ MATERIALS = {
         Material(name="soft tissue", mu_per_cm=0.099, hu=50.0),
         Material(name="marrow", mu_per_cm=0.115, hu=180.0),
         Material(name="bone", mu_per_cm=0.150, hu=800.0),
+        Material(name="grey matter", mu_per_cm=0.099, hu=38.0),
+        Material(name="white matter", mu_per_cm=0.099, hu=28.0),
+        Material(name="csf", mu_per_cm=0.096, hu=8.0),
+        Material(name="skin", mu_per_cm=0.103, hu=60.0),
     )
 }

@@ -1,0 +1,178 @@
+"""What the tissues of a head take up of a tracer, and what they are made of.
+
+Standardized uptake values (SUV) of resting adults; each person's vary around them.
+
+FDG: grey to white matter 4:1, as in Hoffman's brain phantom (Hoffman et al., IEEE Trans Nucl Sci
+37(2), 1990); striatum above, and cerebellum, hippocampus and brainstem below the cortex. In
+Alzheimer's disease parietal and temporal cortex and the posterior cingulate fall.
+Amyloid: florbetapir 50 min after injection, with white matter at about 1.8 times the cerebellum's
+grey matter, and cortex at about 1 time without amyloid and 1.4 to 2 times with it (scans are read
+as positive above 1.10, Clark et al., Lancet Neurol 11, 2012).
+FDOPA: 80 min after injection, with striatum at about 2.4 times the occipital cortex. In Parkinson's
+disease the putamen loses half and more, one side before the other, and the caudate little.
+
+The other values are round figures such as these scans show, not those of one paper.
+"""
+
+import difflib
+from dataclasses import dataclass
+
+from recon.corrections.calibration import isotope, suv_scale
+from sim.brain_frame import SIDES
+from sim.materials import MATERIALS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracer:
+    """A tracer and the scan that is made with it.
+
+    Attributes:
+        injected_mbq: usual injected activity.
+        wait_min: from injection to the start of the scan.
+        suv: of each tissue; those that are missing hold none.
+        disease: what the scan looks for.
+        changes: (low, high) factors that the disease puts on a tissue's uptake.
+        tumour_suv: (low, high) of a brain tumour.
+    """
+
+    injected_mbq: float
+    wait_min: float
+    suv: dict[str, float]
+    disease: str
+    changes: dict[str, tuple[float, float]]
+    tumour_suv: tuple[float, float]
+
+
+TRACERS = {
+    "FDG": Tracer(
+        injected_mbq=200.0,
+        wait_min=45.0,
+        disease="Alzheimer's disease",
+        suv={
+            "frontal cortex": 9.0, "parietal cortex": 9.0, "temporal cortex": 8.2,
+            "occipital cortex": 9.4,
+            "posterior cingulate cortex": 10.0, "white matter": 2.25, "csf": 0.4, "caudate": 9.6,
+            "putamen": 10.2, "pallidum": 6.0, "thalamus": 9.0, "hippocampus": 6.6,
+            "brainstem": 5.0, "cerebellar grey": 7.6, "cerebellar white": 2.3, "blood": 1.8,
+            "muscle": 0.8, "fat": 0.3, "skin": 0.7, "skull": 0.4, "diploe": 1.3, "vertebrae": 1.4,
+            "facial bone": 0.7, "parotid": 2.0, "tongue": 1.8, "eye muscles": 4.0,
+            "optic nerve": 2.2, "nasal mucosa": 2.2, "eye": 0.3,
+        },
+        changes={"parietal cortex": (0.6, 0.8), "temporal cortex": (0.65, 0.85),
+                 "hippocampus": (0.7, 0.9),
+                 "posterior cingulate cortex": (0.55, 0.75), "frontal cortex": (0.85, 1.0)},
+        tumour_suv=(11.0, 18.0),
+    ),
+    "amyloid": Tracer(
+        injected_mbq=370.0,
+        wait_min=50.0,
+        disease="amyloid",
+        suv={
+            "frontal cortex": 1.0, "parietal cortex": 1.0, "temporal cortex": 1.0,
+            "occipital cortex": 1.05,
+            "posterior cingulate cortex": 1.05, "white matter": 1.9, "csf": 0.3, "caudate": 1.15,
+            "putamen": 1.3, "pallidum": 1.7, "thalamus": 1.45, "hippocampus": 1.1,
+            "brainstem": 1.8, "cerebellar grey": 1.05, "cerebellar white": 1.7, "blood": 0.9,
+            "muscle": 0.7, "fat": 0.2, "skin": 0.7, "skull": 0.5, "diploe": 1.2, "vertebrae": 1.1,
+            "facial bone": 0.6, "parotid": 2.2, "tongue": 0.9, "eye muscles": 0.9,
+            "optic nerve": 1.5, "nasal mucosa": 1.1, "eye": 0.3,
+        },
+        changes={"frontal cortex": (1.5, 2.0), "parietal cortex": (1.4, 1.9),
+                 "temporal cortex": (1.4, 1.8),
+                 "posterior cingulate cortex": (1.5, 2.1), "occipital cortex": (1.1, 1.5),
+                 "caudate": (1.2, 1.6), "putamen": (1.2, 1.5)},
+        tumour_suv=(1.5, 3.0),
+    ),
+    "FDOPA": Tracer(
+        injected_mbq=185.0,
+        wait_min=80.0,
+        disease="Parkinson's disease",
+        suv={
+            "frontal cortex": 1.25, "parietal cortex": 1.2, "temporal cortex": 1.25,
+            "occipital cortex": 1.15,
+            "posterior cingulate cortex": 1.25, "white matter": 1.0, "csf": 0.6, "caudate": 2.8,
+            "putamen": 3.0, "pallidum": 1.6, "thalamus": 1.45, "hippocampus": 1.35,
+            "brainstem": 1.45, "cerebellar grey": 1.2, "cerebellar white": 1.0, "blood": 1.4,
+            "muscle": 1.2, "fat": 0.3, "skin": 0.9, "skull": 0.4, "diploe": 0.9, "vertebrae": 0.9,
+            "facial bone": 0.6, "parotid": 2.0, "tongue": 1.4, "eye muscles": 1.3,
+            "optic nerve": 1.0, "nasal mucosa": 1.3, "eye": 0.4,
+        },
+        changes={"putamen": (0.4, 0.6), "caudate": (0.75, 0.95)},
+        tumour_suv=(2.5, 5.0),
+    ),
+}
+
+ISOTOPE = "F-18"  # of all tracers here
+WEIGHT_KG = {"female": (68.0, 12.0), "male": (82.0, 13.0)}  # mean and standard deviation
+
+_MADE_OF = {  # the rest is grey matter
+    "white matter": "white matter", "cerebellar white": "white matter",
+    "brainstem": "white matter", "csf": "csf", "blood": "blood", "muscle": "muscle", "fat": "fat",
+    "orbital fat": "fat", "skin": "skin", "skull": "bone", "diploe": "marrow",
+    "vertebrae": "bone", "facial bone": "bone", "teeth": "bone", "parotid": "soft tissue",
+    "tongue": "muscle", "eye muscles": "muscle", "optic nerve": "white matter",
+    "nasal mucosa": "soft tissue", "eye": "water", "lens": "soft tissue", "airway": "air",
+    "air cells": "air",
+}
+
+
+def material(tissue):
+    """The Material of a tissue."""
+    return MATERIALS[_MADE_OF.get(tissue, "grey matter")]
+
+
+def tracer(name):
+    """The Tracer of a name.
+
+    Raises:
+        ValueError: there is none; the message gives the nearest.
+    """
+    if name in TRACERS:
+        return TRACERS[name]
+    near = difflib.get_close_matches(str(name), TRACERS, n=1, cutoff=0.0)
+    raise ValueError(
+        f"brain takes a tracer out of {', '.join(TRACERS)}, got {name!r}; "
+        f"the nearest is {near[0]!r}"
+    )
+
+
+def bq_ml_per_suv(made, sex, rng):
+    """Bq/mL at the start of a random adult's scan where the SUV is 1.
+
+    Args:
+        made: Tracer.
+        sex: female or male.
+        rng: numpy Generator.
+    """
+    weight_kg = min(max(rng.normal(*WEIGHT_KG[sex]), 45), 130)
+    dose_bq = 1e6 * made.injected_mbq * rng.normal(1, 0.05)
+    return 1 / suv_scale(
+        weight_kg=weight_kg,
+        dose_bq=dose_bq,
+        isotope=isotope(ISOTOPE),
+        dose_age_s=60 * made.wait_min,
+    )
+
+
+def random_suv(made, diseased, rng):
+    """A person's uptake.
+
+    Args:
+        made: Tracer.
+        diseased: whether its `changes` apply; they are further on on one side.
+        rng: numpy Generator.
+    Returns:
+        callable of a tissue and its side (left, right or None for both) that returns the SUV.
+    """
+    whole = rng.lognormal(0, 0.12)
+    sides = list(SIDES)
+    rng.shuffle(sides)
+    found = {}
+    for tissue, mean in made.suv.items():
+        own = whole * mean * rng.normal(1, 0.04)
+        changes = sorted(rng.uniform(*made.changes.get(tissue, (1, 1)), 2))
+        changes = changes if diseased else [1.0, 1.0]
+        for side, change in zip(sides, changes, strict=True):
+            found[tissue, side] = own * change * rng.normal(1, 0.015)
+        found[tissue, None] = own * sum(changes) / 2
+    return lambda tissue, side: found.get((tissue, side), 0.0)
