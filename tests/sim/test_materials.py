@@ -6,8 +6,8 @@ from sim.attenuation import CT_KEV, attenuation_per_cm
 from sim.ct_spectrum import WATER, hounsfield, spectrum
 from sim.materials import MATERIALS
 
-# NIST (Hubbell & Seltzer, NISTIR 5632), mass attenuation in cm2/g at 40, 60, 80 and 100 keV, the
-# geometric means of whose neighbours the tables hold.
+# NIST (Hubbell & Seltzer, NISTIR 5632): mass attenuation in cm2/g at 40, 60, 80 and 100 keV, which
+# lie between the energies of the tables.
 NIST = {
     "water": (1.0, {"H": 0.111894, "O": 0.888106}, (0.2683, 0.2059, 0.1837, 0.1707)),
     "aluminium": (2.699, {"Al": 1.0}, (0.5685, 0.2778, 0.2018, 0.1704)),
