@@ -50,7 +50,7 @@ def fbp(model, prompts, *, window="hann", cutoff=1.0):
     direct, radial_mm = _equal_spacing(direct, layout)
     direct = _filter(direct, radial_mm, window, cutoff)
     dx, dy, dz = grid.voxel_mm
-    direct, radial_mm = _finer(direct, radial_mm, min(dx, dy) / 2)
+    direct, radial_mm = _finer(direct, radial_mm, min(dx, dy) / 4)
     direct = _at_slices(direct, layout.scanner.ring_spacing_mm / 2, grid)
     # A scanner whose rings are the image's slices: each plane meets one slice.
     slices = replace(layout.scanner, rings=grid.shape[2], ring_spacing_mm=dz, virtual_rings=())
@@ -175,7 +175,8 @@ def _filter(direct, radial_mm, window, cutoff):
 def _finer(direct, radial_mm, most_mm):
     """Bins of at most `most_mm` by linear interpolation, and their size in mm.
 
-    Lines as far apart as voxels would pass some voxels closer than others, which shows as a moire.
+    Lines as far apart as voxels would pass some voxels closer than others, which shows as a moire:
+    about the axis of a uniform object by up to 0.9 % at half a voxel, by 0.2 % at a quarter.
     """
     bins, times = direct.shape[1], int(np.ceil(radial_mm / most_mm))
     if times == 1 or bins == 1:

@@ -46,6 +46,23 @@ def check_output(path, inputs=()):
     _check_sidecar(path)
 
 
+def make_folder(path):
+    """Makes a folder for outputs, where there is none, and returns its path.
+
+    Raises:
+        FileError: it cannot be made.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise FileError(
+            f"{path} cannot be made a folder ({reason.strerror.lower()}); give --output another "
+            "name"
+        ) from reason
+    return path
+
+
 def _check_sidecar(path):
     """Refuses a name whose .json tells of another output that is still there."""
     said = read_json(sidecar_path(path)) if has_sidecar(path) else {}
