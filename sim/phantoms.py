@@ -108,6 +108,16 @@ class Phantom:
         return tuple(dict.fromkeys(region.name for region in self.regions))
 
     @property
+    def extent(self):
+        """The box around all that ends, in mm: ((low, high) of x, of y, of z)."""
+        boxes = np.array([region.solid.extent for region in self.regions])
+        boxes[~np.isfinite(boxes)] = np.nan
+        return tuple(
+            (float(np.nanmin(boxes[:, axis, 0])), float(np.nanmax(boxes[:, axis, 1])))
+            for axis in range(3)
+        )
+
+    @property
     def lesions(self):
         """The regions that are lesions."""
         return tuple(region for region in self.regions if region.lesion)
