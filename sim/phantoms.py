@@ -110,12 +110,12 @@ class Phantom:
     @property
     def extent(self):
         """The box around all that ends, in mm: ((low, high) of x, of y, of z)."""
-        boxes = np.array([region.solid.extent for region in self.regions])
-        boxes[~np.isfinite(boxes)] = np.nan
-        return tuple(
-            (float(np.nanmin(boxes[:, axis, 0])), float(np.nanmax(boxes[:, axis, 1])))
-            for axis in range(3)
-        )
+        boxes = np.array([region.solid.extent for region in self.regions])  # (region, axis, end)
+        ends = []
+        for low, high in np.moveaxis(boxes, 0, -1):
+            low, high = low[np.isfinite(low)], high[np.isfinite(high)]
+            ends.append((float(low.min(initial=END)), float(high.max(initial=-END))))
+        return tuple(ends)
 
     @property
     def lesions(self):
