@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 
 _POINTS_AT_ONCE = 2_000_000
-_THIN = 12  # a solid with fewer points across is painted with more,
+_THIN = 16  # a solid with fewer points across is painted with more,
 _ACROSS = 48  # this many, which makes its volume right to some 0.3 %,
-_MOST = 96  # and no more along the side of a voxel
+_MOST = 128  # and no more along the side of a voxel
 
 
 class Solid(Protocol):
