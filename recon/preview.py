@@ -70,7 +70,8 @@ def draw_slices(figure, image, grid, *, unit, in_per_mm, at=None, window=None):
     scale = {"cmap": "gray" if window else "gray_r", "vmin": low, "vmax": high}
     for ax, part, panel in zip(axes, slices, PANELS, strict=True):
         drawn = _panel(ax, part, panel, grid, limits, at, scale)
-        _letters(ax, panel[-1], thin=sides[panel[2]] * in_per_mm < _THIN_IN)
+        thin = [sides[axis] * in_per_mm < _THIN_IN for axis in panel[1:3]]
+        _letters(ax, panel[-1], *thin)
     beyond = "max" if values.max() > high else "neither"
     bar = figure.colorbar(drawn, ax=axes, extend=beyond, shrink=0.9, aspect=30, pad=0.01)
     bar.set_label(unit, fontsize=9)
@@ -109,19 +110,24 @@ def _panel(ax, part, panel, grid, limits, at, scale):
     return drawn
 
 
-def _letters(ax, letters, *, thin):
+def _letters(ax, letters, narrow, low):
     """Which way is which; beside a panel too thin to hold letters, and there no ticks along it."""
-    style = {"fontsize": 10, "fontweight": "bold", "color": "tab:blue", "transform": ax.transAxes}
-    style["bbox"] = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
+    style = {"fontsize": 10, "fontweight": "bold", "color": "tab:blue"}
+    box = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
+    inside = style | {"transform": ax.transAxes, "bbox": box}
     left, right, bottom, top = letters
-    inset = -0.02 if thin else 0.02
-    ax.text(inset, 0.5, left, ha="right" if thin else "left", va="center", **style)
-    ax.text(1 - inset, 0.5, right, ha="left" if thin else "right", va="center", **style)
-    if thin:
+    if low:
         ax.set_yticks([])
+    else:
+        ax.text(0.5, 0.02, bottom, ha="center", va="bottom", **inside)
+        ax.text(0.5, 0.98, top, ha="center", va="top", **inside)
+    if narrow:
+        ax.set_xticks(ax.get_xlim(), [left, right], **style)
+        ax.set_xlabel("")
         return
-    ax.text(0.5, 0.02, bottom, ha="center", va="bottom", **style)
-    ax.text(0.5, 0.98, top, ha="center", va="top", **style)
+    inset = -0.02 if low else 0.02
+    ax.text(inset, 0.5, left, ha="right" if low else "left", va="center", **inside)
+    ax.text(1 - inset, 0.5, right, ha="left" if low else "right", va="center", **inside)
 
 
 def _slice(image, at, across, up):

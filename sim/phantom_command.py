@@ -20,7 +20,7 @@ from sim.labelled import labelled
 from sim.phantom_files import IMAGES, PREVIEW, SUMMARY, check_folder, write_phantom
 from sim.region_table import cut_off
 
-VOXEL_MM = (2.0, 2.0, 2.0)
+VOXEL_MM, AIR_MM = (2.0, 2.0, 2.0), 10.0
 _BYTES_PER_VOXEL = 40  # four images, one of them once more, and what painting takes
 Three = Annotated[tuple[float, float, float], Parameter(negative_iterable=())]
 
@@ -116,11 +116,11 @@ def _grid(made, own_grid, voxel_mm, grid_like):
 
 
 def fitted(extent, voxel_mm):
-    """The Grid about the middle of a box, which it holds with half a voxel to spare, at least."""
+    """The Grid about the middle of a box, which it holds with 10 mm of air around, at least."""
     if not all(0 < side < math.inf for side in voxel_mm):
         raise ValueError(f"--voxel-mm takes three sides above 0 mm, got {voxel_mm}")
     sides = [high - low for low, high in extent]
-    shape = [math.ceil(side / voxel) + 1 for side, voxel in zip(sides, voxel_mm, strict=True)]
+    shape = [math.ceil((side + 2 * AIR_MM) / n) for side, n in zip(sides, voxel_mm, strict=True)]
     middle = [(low + high) / 2 for low, high in extent]
     return Grid.centred(shape=shape, voxel_mm=voxel_mm, centre_mm=middle)
 

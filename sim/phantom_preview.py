@@ -5,7 +5,7 @@ import numpy as np
 from recon.io.files import replacing
 from recon.preview import PANELS, draw_slices
 
-WINDOW_HU = (-1000.0, 1000.0)
+WINDOW_HU = (-1000.0, 500.0)
 _WIDTH_IN, _HEIGHT_IN, _MARGIN_IN = 10.0, 5.0, 0.9
 _ALIKE = 0.01  # slices whose edges differ by less show the same
 
