@@ -107,11 +107,11 @@ def test_less_activity_has_the_randoms_fraction_that_squares_give_and_a_shorter_
     signal, randoms = 3e6, 1e6
     for mode, fraction in (("time", 0.25), ("activity", 1 / (1 + 3 * 10))):
         dose = Dose(factor=10, mode=mode)
-        prompts, _ = thin([signal + randoms], dose.prompts(0.25), rng)
-        delayeds, _ = thin([randoms], dose.randoms, rng)
+        prompts = float(thin([signal + randoms], dose.prompts(0.25), rng)[0][0])
+        delayeds = float(thin([randoms], dose.randoms, rng)[0][0])
         # Relative standard deviation of a ratio of counts: of the delayeds, mostly.
-        sd = fraction * np.sqrt(1 / delayeds[0] + 1 / prompts[0])
-        assert delayeds[0] / prompts[0] == pytest.approx(fraction, abs=4 * sd)
+        sd = fraction * np.sqrt(1 / delayeds + 1 / prompts)
+        assert delayeds / prompts == pytest.approx(fraction, abs=4 * sd)
 
 
 def test_halves_are_equal_in_the_mean_and_uncorrelated(rng):
