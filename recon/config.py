@@ -40,18 +40,7 @@ def read_settings(path, known, switches=()):
     Raises:
         FileError: see `fill_in`; with the line.
     """
-    import yaml
-
-    try:
-        with opened(path, "r", encoding="utf-8") as file:
-            text = file.read()
-        root, settings = yaml.compose(text), yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as reason:
-        mark = getattr(reason, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise FileError(
-            f"{path}{line} is not YAML: {getattr(reason, 'problem', reason)}"
-        ) from reason
+    root, settings = read_yaml(path)
     if settings is None:
         return {}
     if not isinstance(settings, dict):
@@ -68,11 +57,7 @@ def read_settings(path, known, switches=()):
             value = value != name.startswith("no_")
             name = name.removeprefix("no_")
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
-            hint = f"the nearest known one is `{nearest[0]}`" if nearest else (
-                f"known are {', '.join(known)}"
-            )
-            raise FileError(f"{where}: unknown setting `{node.value}`; {hint}")
+            raise FileError(f"{where}: unknown setting `{node.value}`; {nearest(name, known)}")
         if isinstance(value, bool) and name not in switches:
             raise FileError(
                 f"{where}: `{node.value}` takes a value, got {str(value).lower()}; leave the line "
@@ -80,6 +65,36 @@ def read_settings(path, known, switches=()):
             )
         found[name] = value
     return {name: value for name, value in found.items() if value is not None}
+
+
+def read_yaml(path):
+    """What a YAML file holds, with the lines that it stands on.
+
+    Returns:
+        The root node of `yaml.compose`, and the values of `yaml.safe_load`; None of an empty file.
+    Raises:
+        FileError: it cannot be read or is no YAML; with the line.
+    """
+    import yaml
+
+    try:
+        with opened(path, "r", encoding="utf-8") as file:
+            text = file.read()
+        return yaml.compose(text), yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as reason:
+        mark = getattr(reason, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise FileError(
+            f"{path}{line} is not YAML: {getattr(reason, 'problem', reason)}"
+        ) from reason
+
+
+def nearest(name, known):
+    """Words that offer the nearest of the known names, or all where none is near."""
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"the nearest known one is `{near[0]}`"
+    return f"known are {', '.join(known)}"
 
 
 def _plain(name):
