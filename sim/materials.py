@@ -33,5 +33,11 @@ MATERIALS = {
         Material(name="soft tissue", mu_per_cm=0.099, hu=50.0),
         Material(name="marrow", mu_per_cm=0.115, hu=180.0),
         Material(name="bone", mu_per_cm=0.150, hu=800.0),
+        # Of test objects, by the electrons in a mL: 1.19, 0.96, 2.16, 2.70 and 0.30 g/mL.
+        Material(name="PMMA", mu_per_cm=0.111, hu=125.0),
+        Material(name="polyethylene", mu_per_cm=0.0945, hu=-70.0),
+        Material(name="PTFE", mu_per_cm=0.179, hu=940.0),
+        Material(name="aluminium", mu_per_cm=0.226, hu=2300.0),
+        Material(name="lung insert", mu_per_cm=0.028, hu=-720.0),
     )
 }

@@ -108,6 +108,16 @@ class Phantom:
         return tuple(dict.fromkeys(region.name for region in self.regions))
 
     @property
+    def extent(self):
+        """The box around all that ends, in mm: ((low, high) of x, of y, of z)."""
+        boxes = np.array([region.solid.extent for region in self.regions])  # (region, axis, end)
+        ends = []
+        for low, high in np.moveaxis(boxes, 0, -1):
+            low, high = low[np.isfinite(low)], high[np.isfinite(high)]
+            ends.append((float(low.min(initial=END)), float(high.max(initial=-END))))
+        return tuple(ends)
+
+    @property
     def lesions(self):
         """The regions that are lesions."""
         return tuple(region for region in self.regions if region.lesion)

@@ -1,0 +1,1 @@
+"""Test objects to their published dimensions; `sim.catalogue` knows them by name."""
