@@ -1,6 +1,6 @@
 """Scans whose randoms and scatter are known, of which no estimator is told more than a scan tells.
 
-Trues are counted by crystals cut into parts (`sim.acquire`), with efficiencies that vary and two
+Trues are counted by crystals cut into parts (`sim.rays`), with efficiencies that vary and two
 blocks that are dead. Single scatter is simulated with finer and other scatter points and detectors
 than an estimate takes; multiple scatter is a Monte Carlo simulation's own counts, smoothed, not a
 convolution. Randoms are products of the crystals' singles. The timing error reaches 5 sigma, where
@@ -10,7 +10,6 @@ reconstruction cuts it off at 3.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from recon import Grid, Scanner, SinogramLayout
 from recon.corrections.attenuation import attenuate
@@ -18,16 +17,17 @@ from recon.corrections.normalization import efficiency_factors
 from recon.corrections.photon_transport import PhotonSource
 from recon.corrections.randoms import randoms as expected_randoms
 from recon.corrections.scatter import ScatterSampling, single_scatter
-from sim.acquire import attenuated_trues, crystal_efficiencies
+from sim.efficiency import crystal_efficiencies
 from sim.materials import AIR, MATERIALS, Material
 from sim.phantoms import END, Phantom, Region
+from sim.rays import attenuated_trues
+from sim.scatter import multiple_counts
 from sim.shapes import Cylinder
 from sim.torso import torso
 
 RANDOMS = 0.3  # of the prompts
 MU_FACTOR = 1.03  # how the mu map that estimators get is wrong; it is shifted, too
 TIMING_SIGMAS = 5.0
-BATCH = 250_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,7 @@ def simulate(problem, seed):
     trues *= _bins(efficiency / layout.multiplicity(), layout)
     scatter = single_scatter(activity, grid, mu, grid, layout, sampling=problem.fine)
     source = PhotonSource(activity, grid, mu, grid, layout.scanner)
-    multiple, ratio = _multiple(source, layout, problem.photon_pairs, rng)
+    multiple, ratio = multiple_counts(source, layout, problem.photon_pairs, rng)
     pairs = _bins(layout.multiplicity(), layout)
     multiple *= np.float32(ratio * _sum(scatter * pairs) / _sum(multiple * pairs))
     scatter += multiple
@@ -199,38 +199,6 @@ def _with_arms(phantom):
         cylinder("arm", 242.0, (45.0, 55.0), 3500.0, MATERIALS["muscle"]),
     )
     return Phantom(name="arms", regions=around + phantom.regions, seed=phantom.seed)
-
-
-def _multiple(source, layout, photon_pairs, rng):
-    """Mean multiple scatter of a bin's pairs, of layout.shape in any unit, and multiple / single.
-
-    It is taken for the same in all ring differences at the same z.
-    """
-    scanner = layout.scanner
-    shape = layout.views, layout.radial_bins, layout.tof_bins, 2 * scanner.rings - 1
-    counted, once, often = np.zeros(np.prod(shape)), 0.0, 0.0
-    planes, ring1, ring2 = layout.ring_pairs().T
-    ring_sum, at = ring1 + ring2, np.zeros(layout.planes, np.int64)
-    at[planes] = ring_sum  # all of a plane's
-    for start in range(0, photon_pairs, BATCH):
-        drawn = source.pairs(min(BATCH, photon_pairs - start), rng)
-        bins = drawn.bins(layout, rng)
-        inside = bins[0] >= 0
-        once += drawn.weight[inside & (drawn.scatters == 1)].sum()
-        inside &= drawn.scatters > 1
-        often += drawn.weight[inside].sum()
-        view, radial, tof, plane = (part[inside] for part in bins)
-        counted += np.bincount(
-            np.ravel_multi_index((view, radial, tof, at[plane]), shape), drawn.weight[inside],
-            counted.size,
-        )
-    pairs = np.bincount(ring_sum, minlength=shape[-1])
-    radial_mm = np.ptp(layout.rays()[0, :, 2]) / layout.radial_bins
-    blur_mm = scanner.effective_radius_mm / 20
-    sigmas = layout.views / 60, blur_mm / 2 / radial_mm, 0.3, blur_mm / scanner.ring_spacing_mm
-    smooth = ndimage.gaussian_filter(counted.reshape(shape), sigmas, mode="nearest")
-    smooth /= ndimage.gaussian_filter1d(pairs.astype(float), sigmas[-1], mode="nearest")
-    return smooth[..., at].astype(np.float32).reshape(layout.shape), often / once
 
 
 def _bins(array, layout):

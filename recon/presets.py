@@ -44,6 +44,7 @@ PRESETS = {
         name="GE Discovery MI 4 rings",
         rings=36, crystals=544, radius_mm=371.1, depth_mm=9.4, ring_spacing_mm=5.52296,
         tilt_deg=-4.399, crystal_mm=(3.95, 5.3, 25.0), scintillator="LSO", block_crystals=(4, 9),
+        adds_blocks=True,
         radial_bins=415, radial_bin_mm=2.206,
         energy_resolution=0.094, energy_window_kev=(425.0, 650.0), coincidence_window_ps=4900.0,
         timing_resolution_ps=375.4, tof_bins=377, tof_bin_ps=13.0,
@@ -78,7 +79,7 @@ PRESETS = {
     "demo": Scanner(
         name="demo",
         rings=16, crystals=256, radius_mm=400.0, depth_mm=8.0, ring_spacing_mm=12.5,
-        crystal_mm=(9.5, 12.0, 20.0), block_crystals=(8, 4),
+        crystal_mm=(9.5, 12.0, 20.0), scintillator="LSO", block_crystals=(8, 4),
         radial_bins=135, radial_bin_mm=5.0,
         energy_resolution=0.12, energy_window_kev=(430.0, 650.0), coincidence_window_ps=4500.0,
         timing_resolution_ps=400.0, tof_bins=45, tof_bin_ps=100.0,
@@ -87,7 +88,7 @@ PRESETS = {
     "tiny": Scanner(
         name="tiny",
         rings=5, crystals=32, radius_mm=100.0, depth_mm=5.0, ring_spacing_mm=8.0,
-        crystal_mm=(18.0, 7.5, 20.0), block_crystals=(4, 5),
+        crystal_mm=(18.0, 7.5, 20.0), scintillator="LSO", block_crystals=(4, 5),
         radial_bins=23, radial_bin_mm=10.0,
         energy_resolution=0.15, energy_window_kev=(400.0, 650.0), coincidence_window_ps=1000.0,
         timing_resolution_ps=300.0, tof_bins=9, tof_bin_ps=100.0,

@@ -29,6 +29,11 @@ class Scanner:
         radial_bin_mm: its usual size of arc-corrected bins.
         energy_resolution: FWHM at 511 keV as a fraction of 511 keV.
         energy_window_kev: (low, high).
+        effective_threshold_kev: lower edge that photons meet, where it was fitted to a measured
+            scatter fraction; None for that of energy_window_kev.
+        adds_blocks: whether the energy that a photon leaves in neighbouring blocks is added up.
+        dead_time_ns: for which a block is blind after each photon it records, and after each that
+            comes meanwhile (paralysable); None where it is not known.
         coincidence_window_ps: full width (2 tau) of the accepted differences of arrival times.
         timing_resolution_ps: FWHM of that difference.
         tof_bins: time-of-flight bins before mashing; 1 where there is no time of flight.
@@ -53,6 +58,9 @@ class Scanner:
     radial_bin_mm: float | None = None
     energy_resolution: float | None = None
     energy_window_kev: tuple[float, float] | None = None
+    effective_threshold_kev: float | None = None
+    adds_blocks: bool = False
+    dead_time_ns: float | None = None
     coincidence_window_ps: float | None = None
     timing_resolution_ps: float | None = None
     tof_bins: int = 1
@@ -148,11 +156,13 @@ def _plain(name):
 
 
 _MANY = (tuple, list)
-_POSITIVE_IF_KNOWN = ("radial_bin_mm", "energy_resolution", "coincidence_window_ps",
-                      "timing_resolution_ps", "tof_bin_ps")
+_POSITIVE_IF_KNOWN = ("radial_bin_mm", "energy_resolution", "effective_threshold_kev",
+                      "dead_time_ns", "coincidence_window_ps", "timing_resolution_ps",
+                      "tof_bin_ps")
 _KINDS = {
     "rings": int, "crystals": int, "radial_bins": int, "tof_bins": int, "radius_mm": float,
     "depth_mm": float, "ring_spacing_mm": float, "tilt_deg": float, "crystal_mm": float,
     "scintillator": str, "block_crystals": int, "virtual_crystals": int, "virtual_rings": int,
-    "energy_window_kev": float, **dict.fromkeys(_POSITIVE_IF_KNOWN, float),
+    "energy_window_kev": float, "adds_blocks": bool,
+    **dict.fromkeys(_POSITIVE_IF_KNOWN, float),
 }

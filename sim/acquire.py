@@ -1,143 +1,226 @@
-"""What a scanner counts of a phantom, by a finer model than the one that reconstructs it."""
+"""A scan: what a scanner is expected to count of an activity, and counts drawn from that.
+
+    trues    K sum over a bin's pairs of  etendue e1 e2 blur(attenuated integral of the activity)
+    scatter  efficiency * (single + multiple scatter)
+    randoms  sum over a bin's pairs of  2 tau e1 s1 e2 s2 * integral of decay^2
+
+K is 1 / (2 pi), positrons per decay, the chance that a pair of crystals records a pair of photons,
+and the integral of decay over the scan; e of a crystal is its efficiency and what dead time leaves;
+s are singles per s at the scan's start. With the sums of pairs alone, `efficiency` is what a user
+knows: m in trues = m exp(-integral of mu) (mean line integral of the activity at the scan's start).
+
+The reconstruction's model has none of this: rays between parts of crystals (`sim.rays`), resolution
+in data space and positron range (`sim.resolution`), finer scatter and its Monte Carlo
+(`sim.scatter`), crystals that differ within a bin. Only `Protocol.inverse_crime` simulates with
+that model: one ray for each bin, no resolution, the scatter that reconstruction would estimate.
+
+Dead time is that of the mean activity over the scan.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-from scipy import ndimage, sparse
 
-from recon import Grid, Scanner, Segment, SinogramLayout
+from recon.corrections.attenuation import attenuate
+from recon.corrections.calibration import Isotope
+from recon.corrections.calibration import isotope as isotope_of
+from recon.corrections.coincidences import real_crystals
+from recon.corrections.randoms import randoms_from_singles
+from recon.grid import Grid
 from recon.projectors import SinogramProjector
+from recon.resampling import resample
+from sim.efficiency import counted, crystal_efficiencies, pair_sums
+from sim.protocol import Protocol, check_place
+from sim.rays import attenuated_trues
+from sim.resolution import DataBlur, annihilations
+from sim.scatter import estimators_scatter, true_scatter
 
-FINE_VIEWS = 16  # projected at a time, which bounds the memory
+TIMING_SIGMAS = 5.0  # reconstruction cuts the timing error off at 3
+SINGLES_PAIRS = 500_000  # photon pairs that singles rates are found from
+SMOOTH_MM = 5.0  # voxels of the images that scatter and singles are simulated from
+_PER_ML = 1e-3  # mL in a mm^3
 
 
-def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *, split=2,
-                     tof_sigmas=3.0, threads=None):
-    """Sum over a bin's crystal pairs of the attenuated line integral of the activity.
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """Expected counts of a whole scan, and what its user would know.
 
-    Every crystal is cut into split x split smaller ones. A pair's line integral is the mean over
-    all rays between the parts of its two crystals, each attenuated on its own way, which blurs as
-    the crystals' size does. Reconstruction knows one ray per bin, so it has no part in this.
-
-    Args:
-        activity: image (x, y, z) on a grid finer than that of the reconstruction.
-        mu_per_cm: image (x, y, z), attenuation at 511 keV in 1/cm.
-        grid: Grid of both.
-        layout: SinogramLayout whose bins follow the crystals.
-        split: parts of a crystal along each of its sides.
-        tof_sigmas: where the Gaussian timing error is cut off before it is renormalised.
-        threads: CPU threads.
-    Returns:
-        float32 of layout.shape, activity * mm.
+    Attributes:
+        protocol: Protocol.
+        isotope: Isotope.
+        trues, scatter, randoms: float32 of layout.shape.
+        efficiency: (view, radial, plane) float32, counts per Bq/mL * mm of unattenuated trues,
+            activity at the scan's start.
+        crystals: efficiencies of the crystals, (rings, crystals) float32.
+        singles_per_s: of the crystals at the scan's start, dead time and efficiencies in it,
+            (rings, crystals) float64.
+        live: part of the pairs that dead time leaves, mean over the crystal pairs.
+        multiple_to_single: multiple over single scatter, in counts.
     """
-    fine = _finer(layout, split)
-    without_tof = fine.without_tof()
-    normal, swapped = (_plane_sums(fine, layout, split, turned) for turned in (False, True))
-    rows, columns = layout.views * layout.radial_bins, layout.tof_bins * layout.planes
-    total = np.zeros((rows, columns), np.float32)
-    for first in range(0, fine.views, FINE_VIEWS):
-        views = slice(first, first + FINE_VIEWS)
-        emitted = SinogramProjector(
-            fine, grid, views=views, tof_sigmas=tof_sigmas, threads=threads
-        )(activity)
-        mm = SinogramProjector(without_tof, grid, views=views, threads=threads)(mu_per_cm) / 10
-        emitted = emitted.reshape(*mm.shape[:2], layout.tof_bins, fine.planes)
-        emitted *= np.exp(-mm)[:, :, None]
-        for planes, step, bins in zip(
-            (normal, swapped), (1, -1), _bin_sums(fine, layout, split, views), strict=True
-        ):
-            summed = emitted[:, :, ::step].reshape(-1, fine.planes) @ planes
-            total += bins @ summed.reshape(bins.shape[1], -1)
-    return (total / split**4).reshape(layout.shape)
+
+    protocol: Protocol
+    isotope: Isotope
+    trues: np.ndarray
+    scatter: np.ndarray
+    randoms: np.ndarray
+    efficiency: np.ndarray
+    crystals: np.ndarray
+    singles_per_s: np.ndarray
+    live: float
+    multiple_to_single: float
+
+    @property
+    def layout(self):
+        """SinogramLayout of prompts and delayeds."""
+        return self.protocol.layout
+
+    @property
+    def delayeds(self):
+        """Expected delayed coincidences: as many as randoms."""
+        return self.randoms
+
+    @cached_property
+    def counts(self):
+        """Expected counts by kind: dict of trues, scatter, randoms and prompts."""
+        found = {name: float(getattr(self, name).sum(dtype=np.float64))
+                 for name in ("trues", "scatter", "randoms")}
+        return found | {"prompts": sum(found.values())}
+
+    @property
+    def scatter_fraction(self):
+        """Scatter over trues and scatter."""
+        unrandom = self.counts["trues"] + self.counts["scatter"]
+        return self.counts["scatter"] / unrandom if unrandom else 0.0
+
+    @property
+    def randoms_fraction(self):
+        """Randoms over prompts."""
+        return self.counts["randoms"] / self.counts["prompts"] if self.counts["prompts"] else 0.0
+
+    def at_dose(self, factor):
+        """The same scan of `factor` times the activity; randoms go with its square.
+
+        Dead time stays as it is; `expect` of that activity has its own.
+        """
+        factor = np.float32(factor)
+        return replace(
+            self, trues=self.trues * factor, scatter=self.scatter * factor,
+            randoms=self.randoms * factor**2, efficiency=self.efficiency * factor,
+            singles_per_s=self.singles_per_s * float(factor),
+        )
 
 
-def _finer(layout, split):
-    """The layout, of span 1 and unmashed, of the scanner whose crystals are parts of ours."""
-    coarse = layout.scanner
-    tilt = coarse.tilt_deg - 180 * (split - 1) / (split * coarse.crystals)
-    scanner = Scanner(
-        name=f"{coarse.name}, crystals in {split} x {split} parts",
-        rings=split * coarse.rings, crystals=split * coarse.crystals,
-        ring_spacing_mm=coarse.ring_spacing_mm / split, tilt_deg=tilt,
-        radius_mm=coarse.radius_mm, depth_mm=coarse.depth_mm,
-        radial_bins=split * coarse.radial_bins, tof_bins=coarse.tof_bins,
-        tof_bin_ps=coarse.tof_bin_ps, timing_resolution_ps=coarse.timing_resolution_ps,
-    )
-    largest = max(
-        max(-segment.min_ring_difference, segment.max_ring_difference)
-        for segment in layout.segments
-    )
-    return SinogramLayout.of(
-        scanner,
-        max_ring_difference=split * (largest + 1) - 1,
-        radial_bins=min(split * (layout.radial_bins + 2), scanner.crystals - 1),
-        tof_mashing=layout.tof_mashing,
-    ).with_(tof_bins=layout.tof_bins)
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What a scan counted: prompts and delayeds, float32 whole numbers of layout.shape."""
+
+    prompts: np.ndarray
+    delayeds: np.ndarray
 
 
-def _plane_sums(fine, layout, split, turned):
-    """Sparse (fine planes, planes): which planes belong to which, for rays seen from either end."""
-    plane, ring1, ring2 = fine.ring_pairs().T
-    rings = (ring2, ring1) if turned else (ring1, ring2)
-    opposite = layout.scanner.crystals // 2
-    to = layout.bin_of(rings[0] // split, 0, rings[1] // split, opposite)[2]
-    return _sums(plane, to, (fine.planes, layout.planes))
-
-
-def _bin_sums(fine, layout, split, views):
-    """Sparse (bins of the layout, fine bins) for rays seen from the same end, and the other."""
-    crystal1, crystal2 = fine.crystal_pairs()[0, views].reshape(-1, 2).T // split
-    direct = Segment(min_ring_difference=0, max_ring_difference=0, planes=layout.scanner.rings)
-    direct = layout.with_(segments=(direct,))
-    view, radial, _, swapped = direct.bin_of(0, crystal1, 0, crystal2)
-    to = np.where(view < 0, -1, view * layout.radial_bins + radial)
-    shape = layout.views * layout.radial_bins, len(to)
-    for turned in (False, True):
-        yield _sums(np.where(swapped == turned, to, -1), np.arange(len(to)), shape)
-
-
-def _sums(row, column, shape):
-    kept = (row >= 0) & (column >= 0)
-    ones = np.ones(np.count_nonzero(kept), np.float32)
-    return sparse.csr_array((ones, (row[kept], column[kept])), shape=shape)
-
-
-def crystal_efficiencies(scanner, rng, *, spread=0.1, dead_blocks=0):
-    """How well each crystal counts, 1 on average; 0 for virtual crystals and for blocks that fail.
+def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_efficiency=None,
+           singles_per_s=None, threads=None):
+    """What a scanner is expected to count (this module's docstring has the model).
 
     Args:
-        scanner: Scanner.
+        activity: (x, y, z) in Bq/mL at the scan's start.
+        mu_per_cm: (x, y, z), attenuation at 511 keV in 1/cm.
+        grid: Grid of both, as the phantom has it; finer than a reconstruction's.
+        protocol: Protocol.
+        isotope: name of the isotope.
+        rng: numpy Generator: of crystals that differ, and of Monte Carlo simulations.
+        pair_efficiency: chance that crystals record the pairs that cross both of them; by default
+            that of `sim.count_rates` in each direction.
+        singles_per_s: of ideal crystals, (rings, crystals), without dead time; by default that of
+            `sim.count_rates`.
+        threads: CPU threads; the result does not depend on it.
+    Returns:
+        Expected.
+    Raises:
+        ValueError: nothing of the phantom is in the scanner, or the scanner lacks what scatter
+            and randoms take.
+    """
+    check_place(protocol, activity, grid)
+    grid, layout, scanner = protocol.placed(grid), protocol.layout, protocol.scanner
+    found, rngs = isotope_of(isotope), rng.spawn(3)
+    crystals = crystal_efficiencies(scanner, rngs[0], spread=protocol.spread,
+                                    dead_blocks=protocol.dead_blocks)
+    smooth = _smooth(activity, mu_per_cm, grid)
+    singles, live = _singles(*smooth, protocol, found, singles_per_s, rngs[1])
+    ends = (crystals * live).astype(np.float32)
+    mean_decay = found.mean_decay(0.0, protocol.seconds)
+    decays = found.positron_fraction * protocol.seconds * mean_decay
+    scale = np.float32(_PER_ML * decays / (2 * np.pi))
+    options = {"pair_efficiency": pair_efficiency}
+    efficiency = pair_sums(layout, ends, **options) * scale
+    if protocol.inverse_crime:
+        trues = _reconstructions_trues(activity, mu_per_cm, grid, layout, efficiency, threads)
+        scatter, multiple = estimators_scatter(*smooth, layout, rng=rngs[2], threads=threads)
+    else:
+        spread = annihilations(activity, grid, found.name)
+        trues = attenuated_trues(spread, mu_per_cm, grid, protocol.pairs, split=protocol.split,
+                                 tof_sigmas=TIMING_SIGMAS, threads=threads)
+        blur = DataBlur(layout=protocol.pairs, split=protocol.split)
+        trues = counted(trues, protocol.pairs, layout, ends, blur=blur, **options)
+        trues *= scale
+        scatter, multiple = true_scatter(*smooth, layout, photon_pairs=protocol.photon_pairs,
+                                         rng=rngs[2], threads=threads)
+    scatter *= efficiency[:, :, None] if layout.tof else efficiency
+    singles *= ends
+    squares = replace(found, half_life_s=found.half_life_s / 2).mean_decay(0.0, protocol.seconds)
+    return Expected(
+        protocol=protocol, isotope=found, trues=trues, scatter=scatter,
+        randoms=randoms_from_singles(singles, layout, protocol.seconds * squares),
+        efficiency=efficiency, crystals=crystals, singles_per_s=singles,
+        live=float((live[real_crystals(scanner)]).mean() ** 2), multiple_to_single=multiple,
+    )
+
+
+def draw(expected, rng):
+    """Poisson counts of a scan: prompts, and delayeds of their own.
+
+    Args:
+        expected: Expected.
         rng: numpy Generator.
-        spread: standard deviation from crystal to crystal.
-        dead_blocks: blocks, drawn at random, that count nothing.
     Returns:
-        float32 (rings, crystals).
+        Counts.
     """
-    transaxial, axial = scanner.block_crystals
-    values = np.clip(rng.normal(1, spread, (scanner.rings, scanner.crystals)), 0.1, None)
-    ring, crystal = np.indices(values.shape)
-    values[np.isin(crystal % transaxial, scanner.virtual_crystals)] = 0
-    values[np.isin(ring % axial, scanner.virtual_rings)] = 0
-    columns = -(-scanner.crystals // transaxial)
-    block = ring // axial * columns + crystal // transaxial
-    values[np.isin(block, rng.choice(block.max() + 1, dead_blocks, replace=False))] = 0
-    return values.astype(np.float32)
+    prompts, delayeds = (np.empty(expected.layout.shape, np.float32) for _ in range(2))
+    prompts_rng, delayeds_rng = rng.spawn(2)
+    for view in range(len(prompts)):  # a view at a time: int64 of no more
+        mean = expected.trues[view] + expected.scatter[view]
+        prompts[view] = prompts_rng.poisson(mean + expected.randoms[view])
+        delayeds[view] = delayeds_rng.poisson(expected.delayeds[view])
+    return Counts(prompts=prompts, delayeds=delayeds)
 
 
-def smooth_background(trues, efficiencies, layout, *, scatter=0.4, randoms=0.4):
-    """Stand-ins for scatter (the trues, blurred by 6 cm) and for randoms (the same in every bin).
+def _smooth(activity, mu_per_cm, grid):
+    """Both images in voxels of at least SMOOTH_MM, and their Grid."""
+    voxel_mm = [max(side, SMOOTH_MM) for side in grid.voxel_mm]
+    shape = [max(1, round(n * side / voxel)) for n, side, voxel in
+             zip(grid.shape, grid.voxel_mm, voxel_mm, strict=True)]
+    voxel_mm = [n * side / m for n, side, m in zip(grid.shape, grid.voxel_mm, shape, strict=True)]
+    coarse = Grid.centred(shape=shape, voxel_mm=voxel_mm, centre_mm=grid.centre,
+                          patient_position=grid.patient_position)
+    return *(resample(image, grid, coarse) for image in (activity, mu_per_cm)), coarse
 
-    Args:
-        trues: of `attenuated_trues`, without time of flight.
-        efficiencies: of `recon.corrections.normalization.efficiency_factors`.
-        layout: SinogramLayout.
-        scatter, randoms: their counts, as fractions of the counts of trues.
-    Returns:
-        Expected counts, float32 of layout.shape, efficiencies applied.
-    """
-    blur = 60 / layout.scanner.effective_radius_mm * layout.scanner.crystals / np.pi
-    scattered = ndimage.gaussian_filter1d(trues, blur, axis=1, mode="constant")
-    mean = efficiencies / layout.multiplicity()
-    scattered = ndimage.gaussian_filter1d(scattered, layout.views / 12, axis=0, mode="nearest")
-    scattered *= mean
-    counts = float(np.sum(trues * mean, dtype=np.float64))
-    scattered *= scatter * counts / float(scattered.sum(dtype=np.float64))
-    return scattered + efficiencies * (randoms * counts / float(efficiencies.sum(dtype=np.float64)))
+
+def _singles(activity, mu_per_cm, grid, protocol, isotope, singles, rng):
+    """Singles at the scan's start of ideal crystals, and what dead time leaves of them."""
+    from sim import count_rates
+
+    scanner = protocol.scanner
+    if singles is None:
+        singles = count_rates.singles_rates(activity, mu_per_cm, grid, scanner, rng=rng,
+                                            pairs=SINGLES_PAIRS, isotope=isotope.name)
+    singles = np.where(real_crystals(scanner), singles, 0.0)
+    return singles, count_rates.live(scanner, singles * isotope.mean_decay(0, protocol.seconds))
+
+
+def _reconstructions_trues(activity, mu_per_cm, grid, layout, efficiency, threads):
+    trues = SinogramProjector(layout, grid, threads=threads)(activity)
+    factors = efficiency.copy()
+    attenuate(factors, mu_per_cm, grid, layout)
+    trues *= factors[:, :, None] if layout.tof else factors
+    return trues

@@ -1,8 +1,10 @@
-"""How much of its energy a photon leaves in a block of crystals: a Monte Carlo simulation.
+"""How much of its energy a photon leaves in a wall of detector blocks: a Monte Carlo simulation.
 
-Photons enter the front of a block at right angles, anywhere; within it they are absorbed or
-scatter, and leave through any face with what is left. Crystals of a block share what they are read
-out by, so their light adds up; reflectors, fluorescence and coherent scatter are left out.
+Photons enter the front of the wall, evenly over its face; within it they are absorbed or scatter,
+also from block to block, and leave through front or back with what is left. Blocks repeat at a
+pitch without end, with nothing in the gaps between them. Crystals of a block share what they are
+read out by, so their light adds up; that of two blocks does not, unless the scanner adds it.
+Reflectors, fluorescence and coherent scatter are left out.
 """
 
 import numpy as np
@@ -26,15 +28,18 @@ _PER_CM = {
 _LEAST_KEV = 30.0  # what has less is absorbed where it is
 
 
-def deposited_kev(kev, scintillator, size_mm, count, rng):
-    """Draws how much of their energy photons leave in a block, (count,) in keV.
+def deposited_kev(kev, scintillator, size_mm, pitch_mm, count, rng, *, cosine=1.0, add=False):
+    """Draws the greatest energy that photons leave in any one block, (count,) in keV.
 
     Args:
         kev: their energy, at most 511.
         scintillator: "LSO" or "BGO".
-        size_mm: sides of the block: two of its front, and its depth.
+        size_mm: sides of a block: two of its front, and its depth.
+        pitch_mm: from block to block, along the two sides of its front.
         count: photons.
         rng: numpy.random.Generator.
+        cosine: of the angle between the photons and the wall's normal, which they come all round.
+        add: whether what they leave in all blocks is added up.
     Raises:
         ValueError: an unknown scintillator.
     """
@@ -43,26 +48,40 @@ def deposited_kev(kev, scintillator, size_mm, count, rng):
             f"a crystal takes a scintillator {' or '.join(_PER_CM)}, got {scintillator!r}; set "
             "another with dataclasses.replace, or None to leave the crystals out"
         )
-    size = np.asarray(size_mm, np.float64)
-    place = rng.random((count, 3)) * size * [1, 1, 0]
-    along = np.tile([0.0, 0.0, 1.0], (count, 1))
-    energy, left = np.full(count, float(kev)), np.zeros(count)
-    flying = np.arange(count)
+    front, pitch = np.asarray(size_mm[:2], np.float64), np.asarray(pitch_mm, np.float64)
+    place = np.zeros((count, 3))
+    place[:, :2] = rng.random((count, 2)) * pitch
+    turn, sine = 2 * np.pi * rng.random(count), np.sqrt(1 - cosine**2)
+    along = np.stack([sine * np.cos(turn), sine * np.sin(turn), np.full(count, cosine)], axis=-1)
+    energy, flying, deposits = np.full(count, float(kev)), np.arange(count), []
     while len(flying):
+        # Woodcock tracking: what would have happened in a gap does not.
         absorbed, scattered = attenuation_per_mm(energy[flying], scintillator)
         gone = rng.standard_exponential(len(flying)) / (absorbed + scattered)
         place[flying] += gone[:, None] * along[flying]
-        inside = ((place[flying] >= 0) & (place[flying] <= size)).all(axis=1)
-        flying, absorbed, scattered = flying[inside], absorbed[inside], scattered[inside]
+        depth = place[flying, 2]
         ends = rng.random(len(flying)) * (absorbed + scattered) < absorbed
         ends |= energy[flying] < _LEAST_KEV
-        left[flying[ends]] += energy[flying[ends]]
-        flying = flying[~ends]
-        ratio, cosine = draw_scatter(energy[flying], rng)
-        left[flying] += energy[flying] * (1 - ratio)
-        energy[flying] *= ratio
-        along[flying] = turned(along[flying], cosine, 2 * np.pi * rng.random(len(flying)))
-    return left
+        inside = (depth >= 0) & (depth <= size_mm[2])
+        flying, ends = flying[inside], ends[inside]
+        block = np.floor(place[flying, :2] / pitch)
+        real = (place[flying, :2] - block * pitch <= front).all(axis=1)
+        hit, ends, block = flying[real], ends[real], block[real].astype(np.int64)
+        ratio, cosines = draw_scatter(energy[hit], rng)
+        ratio[ends] = 0.0
+        deposits.append((hit, block, energy[hit] * (1 - ratio)))
+        along[hit] = turned(along[hit], cosines, 2 * np.pi * rng.random(len(hit)))
+        energy[hit] *= ratio
+        flying = flying[energy[flying] > 0]
+    photon, block, left = (np.concatenate(part) for part in zip(*deposits, strict=True))
+    if add:
+        return np.bincount(photon, left, count)
+    block -= block.min(axis=0)
+    shape = count, *(block.max(axis=0) + 1)
+    places, which = np.unique(np.ravel_multi_index((photon, *block.T), shape), return_inverse=True)
+    greatest = np.zeros(count)
+    np.maximum.at(greatest, np.unravel_index(places, shape)[0], np.bincount(which, left))
+    return greatest
 
 
 def attenuation_per_mm(kev, scintillator):

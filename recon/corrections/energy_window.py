@@ -15,6 +15,7 @@ from recon.corrections.crystal import deposited_kev
 from recon.layout import FWHM_PER_SIGMA
 
 _DRAWN_KEV = np.linspace(0.5, 1.0, 11) * ELECTRON_KEV
+_COSINES = np.linspace(0.1, 1.0, 10)
 _DRAWN = 100_000  # photons of each of these energies
 _RARE = 1e-3  # what a window keeps less of by its resolution alone is told no further
 
@@ -33,12 +34,45 @@ def detection_efficiency(kev, resolution, window_kev):
     return (_erf(high) - _erf(low)) / 2
 
 
-def relative_efficiency(kev, scanner):
-    """What a scanner's window keeps of photons of this energy, over what it keeps at 511 keV.
+def efficiency(kev, scanner):
+    """Chance that a photon is recorded that meets the detectors' face at right angles.
 
-    Where the scanner's scintillator is known, the chances of a photon to pass its block of crystals
-    and to leave only part of its energy there are in it: both grow with energy, so that of
-    scattered photons a tenth or so more are kept than the window's edges alone would tell.
+    The face has the gaps between blocks in it. That a photon passes its block, leaves only part of
+    its energy there or goes on into the next is in it (`recon.corrections.crystal`).
+
+    Args:
+        kev: energy of the photon, at most 511.
+        scanner: Scanner with energy_resolution, energy_window_kev, crystal_mm and scintillator.
+    Raises:
+        ValueError: the scanner does not state one of them, or has an unknown scintillator.
+    """
+    check_energies(scanner)
+    if not _knows_crystals(scanner):
+        raise ValueError(
+            f"the efficiency of {scanner.name!r} takes its scintillator and crystal_mm, got "
+            f"{scanner.scintillator} and {scanner.crystal_mm}; set them in the Scanner, or add "
+            "`%scintillator` and `%crystal size (mm)` to the sinogram's header"
+        )
+    kept = detection_efficiency(kev, scanner.energy_resolution, _window(scanner))
+    return kept * np.interp(kev, _DRAWN_KEV, _block_gain(*_detector(scanner)))
+
+
+def slant(cosine, scanner):
+    """What is recorded of 511 keV photons that come at an angle, over those at right angles.
+
+    Args:
+        cosine: of the angle between a photon and the normal of the detectors' face.
+        scanner: as `efficiency` takes it.
+    """
+    at = _slanted(*_detector(scanner))
+    return np.interp(cosine, _COSINES, at / at[-1])
+
+
+def relative_efficiency(kev, scanner):
+    """What a scanner records of photons of this energy, over what it records at 511 keV.
+
+    Where its crystals are not known, its energy resolution alone decides. With them, a tenth or so
+    more of scattered photons are recorded than that alone would tell: less energy passes a block.
 
     Args:
         kev: energy of the photon, at most 511.
@@ -47,36 +81,63 @@ def relative_efficiency(kev, scanner):
         ValueError: the scanner does not state its energies, or has an unknown scintillator.
     """
     check_energies(scanner)
-    resolution, window = scanner.energy_resolution, scanner.energy_window_kev
+    if _knows_crystals(scanner):
+        return efficiency(kev, scanner) / efficiency(ELECTRON_KEV, scanner)
+    resolution, window = scanner.energy_resolution, _window(scanner)
     kept = detection_efficiency(kev, resolution, window)
-    kept = kept / detection_efficiency(ELECTRON_KEV, resolution, window)
-    if scanner.scintillator is None or scanner.crystal_mm is None:
-        return kept
-    size = tuple(
-        crystal * (whole - len(virtual))
-        for crystal, whole, virtual in zip(
-            scanner.crystal_mm[:2], scanner.block_crystals,
-            (scanner.virtual_crystals, scanner.virtual_rings), strict=True,
-        )
+    return kept / detection_efficiency(ELECTRON_KEV, resolution, window)
+
+
+def _window(scanner):
+    """The energies between which photons are kept: those set, or the lower one as it was fitted."""
+    low, high = scanner.energy_window_kev
+    fitted = scanner.effective_threshold_kev
+    return (low if fitted is None else fitted), high
+
+
+def _knows_crystals(scanner):
+    return None not in (scanner.scintillator, scanner.crystal_mm)
+
+
+def _detector(scanner):
+    """What `_block_gain` takes of a scanner, all of it hashable."""
+    across, along, depth = scanner.crystal_mm
+    whole = scanner.block_crystals
+    front = (
+        across * (whole[0] - len(scanner.virtual_crystals)),
+        along * (whole[1] - len(scanner.virtual_rings)),
     )
-    more = _block_gain(scanner.scintillator, (*size, scanner.crystal_mm[2]), resolution, window)
-    return kept * np.interp(kev, _DRAWN_KEV, more)
+    apart = 2 * math.pi * scanner.radius_mm / scanner.crystals, scanner.ring_spacing_mm
+    pitch = tuple(max(f, w * a) for f, w, a in zip(front, whole, apart, strict=True))
+    blocks = scanner.scintillator, (*front, depth), pitch, scanner.adds_blocks
+    return blocks, scanner.energy_resolution, _window(scanner)
+
+
+def _recorded(blocks, resolution, window, kev, cosine=1.0):
+    """Part of the photons of an energy that blocks record, by Monte Carlo simulation."""
+    scintillator, size_mm, pitch_mm, add = blocks
+    # The same draws each time: their noise cancels in ratios.
+    left = deposited_kev(kev, scintillator, size_mm, pitch_mm, _DRAWN, np.random.default_rng(0),
+                         cosine=cosine, add=add)
+    counts, edges = np.histogram(left, 256, (1.0, 512.0))
+    middle = (edges[1:] + edges[:-1]) / 2
+    return counts @ detection_efficiency(middle, resolution, window) / _DRAWN
 
 
 @functools.lru_cache(maxsize=32)
-def _block_gain(scintillator, size_mm, resolution, window):
-    """By how much a block changes what is kept, relative to 511 keV, at _DRAWN_KEV."""
-    alone = detection_efficiency(_DRAWN_KEV, resolution, window)
-    kept = np.empty_like(alone)
-    for index, kev in enumerate(_DRAWN_KEV):
-        # The same draws at each energy: their noise cancels in the ratio.
-        left = deposited_kev(kev, scintillator, size_mm, _DRAWN, np.random.default_rng(0))
-        counts, edges = np.histogram(left, 256, (1.0, 512.0))
-        middle = (edges[1:] + edges[:-1]) / 2
-        kept[index] = counts @ detection_efficiency(middle, resolution, window) / _DRAWN
+def _block_gain(*detector):
+    """What blocks record over what the resolution alone would tell, at _DRAWN_KEV."""
+    alone = detection_efficiency(_DRAWN_KEV, *detector[1:])
+    kept = np.array([_recorded(*detector, kev) for kev in _DRAWN_KEV])
     gain = kept / np.where(alone > _RARE, alone, np.nan)
     told = np.isfinite(gain)
-    return np.interp(_DRAWN_KEV, _DRAWN_KEV[told], gain[told] / gain[-1])
+    return np.interp(_DRAWN_KEV, _DRAWN_KEV[told], gain[told])
+
+
+@functools.lru_cache(maxsize=32)
+def _slanted(*detector):
+    """What blocks record of 511 keV photons at angles of _COSINES."""
+    return np.array([_recorded(*detector, ELECTRON_KEV, cosine) for cosine in _COSINES])
 
 
 def angle_table(count, scanner):

@@ -62,7 +62,7 @@ class DetectedPairs:
             layout: SinogramLayout whose bins follow the crystals.
             rng: numpy.random.Generator, which draws the timing errors.
         """
-        ends = (_nearest(place, layout.scanner) for place in (self.first, self.second))
+        ends = (nearest(place, layout.scanner) for place in (self.first, self.second))
         (ring1, crystal1), (ring2, crystal2) = ends
         view, radial, plane, swapped = layout.bin_of(ring1, crystal1, ring2, crystal2)
         tof = np.zeros(len(view), np.int64)
@@ -129,18 +129,43 @@ class PhotonSource:
         Returns:
             DetectedPairs.
         """
-        start = self._positions(count, rng)
-        cosine, turn = 2 * rng.random(count) - 1, 2 * np.pi * rng.random(count)
-        sine = np.sqrt(1 - cosine**2)
-        along = np.stack([sine * np.cos(turn), sine * np.sin(turn), cosine], axis=-1)
-        which, first, kept1, length1, often1 = self._detected(start, along, rng)
-        of, second, kept2, length2, often2 = self._detected(start[which], -along[which], rng)
+        start, along = self._emitted(count, rng)
+        which, first, kept1, length1, often1, _ = self._detected(start, along, rng)
+        of, second, kept2, length2, often2, _ = self._detected(start[which], -along[which], rng)
         return DetectedPairs(
             first[of], second, often1[of] + often2, kept1[of] * kept2, (length2 - length1[of]) / 2
         )
 
+    def photons(self, count, rng):
+        """Draws `count` photons without what comes of their partners.
+
+        Args:
+            count: photons emitted.
+            rng: numpy.random.Generator.
+        Returns:
+            Of each that reaches the detectors: ring and crystal; the cosine of the angle between
+            it and the normal of the detectors' face; its weight, what the window keeps of photons
+            of its energy over what it keeps at 511 keV.
+        """
+        start, along = self._emitted(count, rng)
+        _, end, kept, _, _, along = self._detected(start, along, rng)
+        cosine = (along[:, :2] * end[:, :2]).sum(axis=1) / self.scanner.effective_radius_mm
+        return *nearest(end, self.scanner), cosine, kept
+
+    @property
+    def emitting(self):
+        """Sum of the activity over all voxels that emit, in its unit."""
+        return float(self._chance[-1])
+
+    def _emitted(self, count, rng):
+        """Places and directions, (count, 3) each: one from each of `count` equal parts of the sum.
+        """
+        start = self._positions(count, rng)
+        cosine, turn = 2 * rng.random(count) - 1, 2 * np.pi * rng.random(count)
+        sine = np.sqrt(1 - cosine**2)
+        return start, np.stack([sine * np.cos(turn), sine * np.sin(turn), cosine], axis=-1)
+
     def _positions(self, count, rng):
-        """Where pairs are emitted, (count, 3): one from each of `count` equal parts of the sum."""
         part = (np.arange(count) + rng.random(count)) / count * self._chance[-1]
         chosen = np.searchsorted(self._chance, part, side="right")
         voxel = self._voxels[np.minimum(chosen, len(self._voxels) - 1)]
@@ -149,7 +174,8 @@ class PhotonSource:
         return (index + jitter) * self.grid.voxel_mm + self.grid.origin_mm
 
     def _detected(self, start, along, rng):
-        """Follows photons; which of them are detected, where, how well, how far, how scattered."""
+        """Follows photons; which of them are detected, where, how well, how far, how scattered,
+        and in which direction."""
         count = len(start)
         start, along = start.copy(), along.copy()
         kev, scatters = np.full(count, ELECTRON_KEV), np.zeros(count, np.int64)
@@ -175,7 +201,7 @@ class PhotonSource:
         end = start + to_go[:, None] * along
         which = np.flatnonzero((np.abs(end[:, 2]) < half) & (kev > self._least_kev))
         kept = np.interp(kev[which], self._kev, self._kept)
-        return which, end[which], kept, (flown + to_go)[which], scatters[which]
+        return which, end[which], kept, (flown + to_go)[which], scatters[which], along[which]
 
     def _mu_at(self, place):
         """mu (1/mm) of the voxel at each place; 0 outside the map."""
@@ -195,7 +221,7 @@ def _to_cylinder(place, direction, radius_mm):
     return (np.sqrt(np.maximum(b**2 - a * c, 0)) - b) / a
 
 
-def _nearest(place, scanner):
+def nearest(place, scanner):
     """Ring and crystal nearest to points on the detectors."""
     turn = np.arctan2(place[:, 0], -place[:, 1]) - np.radians(scanner.tilt_deg)
     crystal = np.round(turn * scanner.crystals / (2 * np.pi)).astype(np.int64) % scanner.crystals

@@ -60,6 +60,7 @@ start vertical bed position (mm); start horizontal bed position (mm)
 end horizontal bed position (mm); end vertical bed position (mm)
 image data type description; index nesting level; number of image data types; end of interfile
 %crystal size (mm); %scintillator; %virtual crystals; %virtual rings; %coincidence window (ps)
+%effective energy threshold (kev); %dead time of a block (ns); %energies of blocks added
 %unit; %view mashing
 """
 KNOWN_KEYS = frozenset(key.strip() for key in re.split(r"[;\n]", _KNOWN) if key.strip())

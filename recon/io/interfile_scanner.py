@@ -1,8 +1,8 @@
 """A Scanner as keys of a STIR Interfile header, both ways.
 
 Countless's own keys begin with `%`, as those that Siemens adds do; STIR passes over them with a
-warning. They hold what STIR knows only by the scanner's name: virtual crystals, crystals' size and
-scintillator.
+warning. They hold what STIR knows only by the name, virtual crystals, and what it does not know:
+crystals' size and scintillator, and how photons are counted in them.
 """
 
 import math
@@ -23,7 +23,11 @@ _NUMBERS = {
     "timing_resolution_ps": "tof timing resolution (ps)",
     "tof_bin_ps": "size of unmashed tof time bins (ps)",
     "coincidence_window_ps": "%coincidence window (ps)",
+    "effective_threshold_kev": "%effective energy threshold (keV)",
+    "dead_time_ns": "%dead time of a block (ns)",
 }
+_OWN_NUMBERS = ("coincidence_window_ps", "effective_threshold_kev", "dead_time_ns")
+_ADDS_BLOCKS = "%energies of blocks added"
 _LISTS = {
     "crystal_mm": "%crystal size (mm)",
     "virtual_crystals": "%virtual crystals",
@@ -59,6 +63,8 @@ def scanner_from(header, radial_bins):
                 f"blocks and their gaps are those of the preset {preset.name!r}, "
                 f"{preset.block_crystals} crystals, not the header's {block}"
             )
+    if preset and fields.get("energy_window_kev") not in (None, preset.energy_window_kev):
+        fields["effective_threshold_kev"] = None  # it was fitted with the preset's window
     try:
         return (replace(preset, **fields) if preset else Scanner(**fields)), notes
     except ValueError as reason:
@@ -109,6 +115,7 @@ def _fields(header, required):
     for field, key in _LISTS.items():
         fields[field] = header.numbers(key, None)
     fields["scintillator"] = header.text("%scintillator", "") or None
+    fields["adds_blocks"] = header.integer(_ADDS_BLOCKS, 0) == 1 or None
     block = [header.integer(key, 0) for key in _BLOCK]
     fields["block_crystals"] = tuple(block) if min(block) > 0 else None
     tof_bins = header.integer("maximum number of (unmashed) tof time bins", 0)
@@ -154,7 +161,8 @@ def scanner_lines(scanner):
         "%scintillator": scanner.scintillator,
         "%virtual crystals": braces(scanner.virtual_crystals),
         "%virtual rings": braces(scanner.virtual_rings),
-        "%coincidence window (ps)": scanner.coincidence_window_ps,
+        **{_NUMBERS[field]: getattr(scanner, field) for field in _OWN_NUMBERS},
+        _ADDS_BLOCKS: 1 if scanner.adds_blocks else None,
     }
     lines = [f"  {key} := {value}" for key, value in values.items() if value is not None]
     return ["Scanner parameters :=", *lines, "End scanner parameters :="]

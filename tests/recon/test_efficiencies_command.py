@@ -14,7 +14,7 @@ from recon.corrections.coincidences import real_crystals
 from recon.corrections.normalization import efficiency_factors
 from recon.io import read_image, read_sinogram, write_image, write_sinogram
 from recon.projectors import SinogramProjector
-from sim import acquire
+from sim.efficiency import crystal_efficiencies
 from tests.files import contents
 
 SCANNER = replace(Scanner.preset("tiny"), virtual_crystals=(0,))
@@ -31,7 +31,7 @@ def simulate(layout=TINY, *, counts_per_mm=4.0, dead_blocks=0, seed=5):
         True efficiencies, 1 on average over the crystals that count.
     """
     rng = np.random.default_rng(seed)
-    truth = acquire.crystal_efficiencies(SCANNER, rng, dead_blocks=dead_blocks)
+    truth = crystal_efficiencies(SCANNER, rng, dead_blocks=dead_blocks)
     inside = GRID.cylinder(80.0) * np.ones(GRID.shape, np.float32)
     trues = efficiency_factors(layout.without_tof(), truth)
     attenuate(trues, inside * np.float32(0.096), GRID, layout)

@@ -13,7 +13,7 @@ from recon.corrections.normalization import (
     singles_efficiencies,
 )
 from recon.io.siemens_norm import read_norm
-from sim import acquire
+from sim.efficiency import crystal_efficiencies as drawn_efficiencies
 from tests.recon.cases import cylinder_chords
 from tests.recon.reference_pairs import bin_efficiencies
 
@@ -164,7 +164,7 @@ def test_ideal_crystals_count_as_often_as_there_are_pairs_and_never_in_gaps():
 
 def test_other_factors_multiply_each_bin(rng):
     layout, bins = SinogramLayout.of(TINY, span=3), rng.random((1, 23, 1), dtype=np.float32)
-    values = acquire.crystal_efficiencies(TINY, rng)
+    values = drawn_efficiencies(TINY, rng)
     np.testing.assert_allclose(
         efficiency_factors(layout, values, bins=bins),
         bin_efficiencies(layout, values) * bins, rtol=1e-6,
@@ -185,7 +185,7 @@ CASES = {"tiny": (TINY, 60.0, 2.0), "demo": (DEMO, 250.0, 0.2)}
 def test_efficiencies_of_a_simulated_scan_come_back_within_the_statistical_error(case, rng):
     scanner, radius_mm, counts_per_mm = CASES[case]
     layout = SinogramLayout.of(scanner)
-    truth = acquire.crystal_efficiencies(scanner, rng)
+    truth = drawn_efficiencies(scanner, rng)
     truth /= truth.mean()
     ideal = np.broadcast_to(cylinder_chords(layout, radius_mm), layout.shape) * counts_per_mm
     mean = bin_efficiencies(layout, truth) * ideal
@@ -208,7 +208,7 @@ def test_efficiencies_of_a_simulated_scan_come_back_within_the_statistical_error
 
 def test_efficiencies_average_1_over_crystals_that_count(rng):
     layout = SinogramLayout.of(TINY)
-    truth = acquire.crystal_efficiencies(TINY, rng, dead_blocks=1)
+    truth = drawn_efficiencies(TINY, rng, dead_blocks=1)
     counts = bin_efficiencies(layout, truth) * 100
     fit = crystal_efficiencies(counts, layout, np.float32(1))
     np.testing.assert_array_equal(fit.values == 0, truth == 0)

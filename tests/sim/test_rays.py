@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from recon import Grid, Scanner, SinogramLayout
-from recon.corrections.normalization import efficiency_factors
 from recon.projectors import SinogramProjector
-from sim import acquire
+from sim.rays import attenuated_trues
 
 TINY = Scanner.preset("tiny")
 GRID = Grid.centred(shape=(28, 28, 20), voxel_mm=(5, 5, 2))
@@ -26,7 +25,7 @@ def test_undivided_crystals_give_the_projectors_own_attenuated_line_integrals():
     activity, mu = blob(20, -30, 4, 12), blob(0, 0, 0, 40) * np.float32(0.1)
     a = SinogramProjector(layout, GRID)
     expected = a(activity) * np.exp(-a(mu) / 10)
-    trues = acquire.attenuated_trues(activity, mu, GRID, layout, split=1)
+    trues = attenuated_trues(activity, mu, GRID, layout, split=1)
     assert difference(trues, expected) < 1e-5
 
 
@@ -37,15 +36,15 @@ def test_divided_crystals_see_a_smooth_blob_off_centre_much_as_undivided_ones_do
     layout = SinogramLayout.of(TINY)
     activity, mu = blob(15, -20, 4, 25), np.zeros(GRID.shape, np.float32)
     expected = SinogramProjector(layout, GRID)(activity)
-    trues = acquire.attenuated_trues(activity, mu, GRID, layout, split=split)
+    trues = attenuated_trues(activity, mu, GRID, layout, split=split)
     assert difference(trues, expected) < 0.05
 
 
 def test_a_bin_that_sums_pairs_gets_the_sum_of_what_the_pairs_get():
     activity, mu = blob(15, -20, 4, 25), np.zeros(GRID.shape, np.float32)
     single, summed = SinogramLayout.of(TINY), SinogramLayout.of(TINY, span=3, view_mashing=3)
-    pairs = acquire.attenuated_trues(activity, mu, GRID, single)
-    bins = acquire.attenuated_trues(activity, mu, GRID, summed)
+    pairs = attenuated_trues(activity, mu, GRID, single)
+    bins = attenuated_trues(activity, mu, GRID, summed)
     view, radial, plane = np.indices(single.shape)
     ring1, crystal1, ring2, crystal2 = (np.empty(single.shape, int) for _ in range(4))
     crystal1[:], crystal2[:] = np.moveaxis(single.crystal_pairs()[0], -1, 0)[..., None]
@@ -60,51 +59,9 @@ def test_time_of_flight_bins_sum_to_what_is_seen_without_and_lean_to_the_activit
     layout = SinogramLayout.of(TINY, tof_mashing=1)
     # The bins reach to 67 mm, the timing error (cut at 3 sigmas) 57 mm from where activity is.
     activity, mu = blob(0, -12, 0, 4), blob(0, 0, 0, 40) * np.float32(0.1)
-    timed = acquire.attenuated_trues(activity, mu, GRID, layout)
-    plain = acquire.attenuated_trues(activity, mu, GRID, layout.without_tof())
+    timed = attenuated_trues(activity, mu, GRID, layout)
+    plain = attenuated_trues(activity, mu, GRID, layout.without_tof())
     assert difference(timed.sum(axis=2), plain) < 1e-3
     # View 0, middle bin: the first point is crystal 0, at y = -R, so bins above the middle win.
     middle = timed[0, layout.radial_bins // 2, :, 2]
     assert middle[5:].sum() > 2 * middle[:4].sum()
-
-
-def test_perfect_crystals_give_each_bin_its_number_of_pairs():
-    layout = SinogramLayout.of(TINY, span=3, view_mashing=3)
-    ones = np.ones((TINY.rings, TINY.crystals), np.float32)
-    expected = np.broadcast_to(layout.multiplicity(), layout.shape)
-    np.testing.assert_array_equal(efficiency_factors(layout, ones), expected)
-
-
-def test_a_bins_efficiency_is_the_product_of_its_crystals():
-    layout = SinogramLayout.of(TINY)
-    crystals = acquire.crystal_efficiencies(TINY, np.random.default_rng(1))
-    ring1, crystal1, ring2, crystal2 = (a.item() for a in layout.crystals_of(3, 7, 11))
-    expected = crystals[ring1, crystal1] * crystals[ring2, crystal2]
-    assert efficiency_factors(layout, crystals)[3, 7, 11] == pytest.approx(expected)
-
-
-def test_bins_without_efficiency_are_those_of_virtual_crystals():
-    scanner = Scanner.preset("mMR")
-    layout = SinogramLayout.of(scanner, max_ring_difference=0)
-    crystals = acquire.crystal_efficiencies(scanner, np.random.default_rng(1))
-    seen = efficiency_factors(layout, crystals) > 0
-    np.testing.assert_array_equal(seen, np.broadcast_to(layout.mask(), layout.shape))
-
-
-def test_dead_blocks_count_nothing():
-    crystals = acquire.crystal_efficiencies(
-        Scanner.preset("demo"), np.random.default_rng(1), dead_blocks=3
-    )
-    assert np.count_nonzero(crystals == 0) == 3 * 8 * 4
-
-
-def test_the_background_has_the_counts_that_were_asked_for_and_none_without_efficiency():
-    layout = SinogramLayout.of(TINY)
-    mu = np.zeros(GRID.shape, np.float32)
-    trues = acquire.attenuated_trues(blob(15, -20, 4, 25), mu, GRID, layout)
-    crystals = acquire.crystal_efficiencies(TINY, np.random.default_rng(1), dead_blocks=1)
-    efficiency = efficiency_factors(layout, crystals)
-    background = acquire.smooth_background(trues, efficiency, layout, scatter=0.3, randoms=0.5)
-    assert background.sum() == pytest.approx(0.8 * (trues * efficiency).sum(), rel=1e-4)
-    assert np.all(background[efficiency == 0] == 0)
-    assert np.all(background[efficiency > 0] > 0)
