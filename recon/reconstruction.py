@@ -83,7 +83,7 @@ def reconstruct(plan, prompts, factors, background):
         order=plan.order,
         sensitivity_bytes=plan.sensitivity_bytes,
     )
-    post_filter = _post_filter(plan, backend.array_module(prompts))
+    smooth = post_filter(plan.blur(plan.post_filter_mm), backend.array_module(prompts))
     total = plan.iterations * plan.subsets
     with tqdm(total=total, unit="update", file=sys.stderr, dynamic_ncols=True) as bar:
         for number in range(1, plan.iterations + 1):
@@ -91,17 +91,16 @@ def reconstruct(plan, prompts, factors, background):
             for _ in range(plan.subsets):
                 image = next(updates)
                 bar.update()
-            yield number, post_filter(image)
+            yield number, smooth(image)
 
 
-def _post_filter(plan, xp):
-    """A function that smooths an image as the plan says.
+def post_filter(blur, xp=np):
+    """A function that smooths images by a blur, an operator on images; None for none.
 
-    It divides by the filter of ones, so that a uniform image stays so to its borders: beyond them
-    is activity that was not imaged, not none.
+    It divides by the blur of ones, so that a uniform image stays so to its borders: beyond them is
+    activity that was not imaged, not none.
     """
-    blur = plan.blur(plan.post_filter_mm)
     if blur is None:
         return lambda image: image
-    within = blur(xp.ones(plan.grid.shape, np.float32))
+    within = blur(xp.ones(blur.in_shape, np.float32))
     return lambda image: blur(image) / within

@@ -17,7 +17,7 @@ from recon.io.provenance import read_sidecar
 from recon.measurement import Measurement
 from recon.operators import GaussianBlur
 from recon.plan import Plan
-from recon.reconstruction import _post_filter
+from recon.reconstruction import post_filter
 from tests.files import contents
 from tests.recon.command.conftest import GRID
 
@@ -82,7 +82,7 @@ def test_post_filter_leaves_a_uniform_image_alone_up_to_its_ends(scan, tmp_path)
         subsets=1, post_filter_mm=(10.0, 10.0, 10.0),
     )
     image = np.full(GRID.shape, 3, np.float32)
-    assert np.allclose(_post_filter(plan, np)(image), 3, rtol=1e-6)
+    assert np.allclose(post_filter(plan.blur(plan.post_filter_mm))(image), 3, rtol=1e-6)
 
 
 def test_post_filter_smooths_what_is_written_and_not_what_is_iterated(recon):

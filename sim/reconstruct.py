@@ -1,0 +1,189 @@
+"""Images of simulated scans, made of what a scan tells, as the chain of `countless recon` does.
+
+Randoms come from the scan's own delayeds, scatter from its own image by turns: one pass of OSEM
+without scatter, an estimate, one pass with it, a second estimate, and the image is made with that.
+Scatter is smooth, so the images that it is estimated from have voxels of 8 mm (SCATTER_MM), and the
+share of multiple scatter is found once, to 1 % of all scatter.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from recon.acquisition import AcquisitionModel
+from recon.algorithms import osem
+from recon.corrections.attenuation import PER_MM
+from recon.corrections.coincidences import Coincidences
+from recon.corrections.fan_sums import fit_fan_sums
+from recon.corrections.multiple_scatter import multiple_scatter
+from recon.corrections.randoms import randoms, singles_from_delayeds
+from recon.corrections.scatter import ScatterSampling
+from recon.corrections.scatter_estimate import estimate_scatter
+from recon.field_of_view import image_grid, radius_mm
+from recon.operators import GaussianBlur
+from recon.plan import divisor_nearest
+from recon.projectors import SinogramProjector
+from recon.reconstruction import post_filter
+from recon.resampling import resample
+
+ROUNDS = 2  # of one pass and an estimate of scatter, before the image is made
+SCATTER_MM = 8.0
+MULTIPLE_PRECISION = 0.01  # as a fraction of all scatter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """How an image is made.
+
+    Attributes:
+        voxel_mm: side of a voxel; they cover what the scanner sees.
+        iterations, subsets: passes of OSEM, and subsets of the views, which divide their number.
+        psf_mm: FWHM of the image-space point spread function in the model; 0 for none.
+        post_filter_mm: FWHM of a Gaussian over the image; 0 for none.
+    """
+
+    voxel_mm: float = 4.0
+    iterations: int = 3
+    subsets: int = 8
+    psf_mm: float = 6.0
+    post_filter_mm: float = 5.0
+
+    def __post_init__(self):
+        for name, least in (("iterations", 1), ("subsets", 1), ("psf_mm", 0),
+                            ("post_filter_mm", 0)):
+            value = getattr(self, name)
+            if not least <= value < math.inf:
+                raise ValueError(f"reconstruction.{name} takes {least} or more, got {value:g}")
+        if not 0 < self.voxel_mm < math.inf:
+            raise ValueError(f"reconstruction.voxel_mm takes mm above 0, got {self.voxel_mm:g}")
+
+    def grid(self, layout):
+        """The Grid of images of a layout.
+
+        Raises:
+            ValueError: voxels larger than the field of view, or subsets that do not divide the
+                layout's views.
+        """
+        if layout.views % self.subsets:
+            raise ValueError(
+                f"reconstruction.subsets takes a divisor of the scan's {layout.views} views, got "
+                f"{self.subsets}; the nearest is {divisor_nearest(layout.views, self.subsets)}"
+            )
+        return image_grid(layout, voxel_mm=(self.voxel_mm,) * 3)[0]
+
+    def with_(self, **changes):
+        """A Reconstruction that differs in the attributes given."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstructed:
+    """An image, and what was estimated for it.
+
+    Attributes:
+        image: (x, y, z) float32, in Bq/mL where the efficiency makes it so.
+        randoms, scatter: estimated counts.
+        scatter_scale, scatter_scale_sd: that the tails gave, see `ScatterScale`.
+    """
+
+    image: np.ndarray
+    randoms: float
+    scatter: float
+    scatter_scale: float
+    scatter_scale_sd: float
+
+
+def reconstruct(
+    prompts, delayeds, efficiency, mu_per_cm, mu_grid, layout, grid, settings, *,
+    delayed_layout=None, sampling=ScatterSampling(), threads=None,
+):
+    """The image of a noisy scan, with randoms and scatter estimated from it.
+
+    Args:
+        prompts: counts, float32 of layout.shape.
+        delayeds: counts, of the delayed layout's shape.
+        efficiency: what multiplies expected counts, less attenuation, (view, radial, plane).
+        mu_per_cm: linear attenuation coefficients at 511 keV in 1/cm, (x, y, z) float32.
+        mu_grid: its Grid.
+        layout: SinogramLayout of the prompts.
+        grid: Grid of the image.
+        settings: Reconstruction.
+        delayed_layout: SinogramLayout of the delayeds; None for the prompts'.
+        sampling: ScatterSampling of the estimates.
+        threads: CPU threads; the result does not depend on it.
+    Returns:
+        Reconstructed.
+    Raises:
+        ValueError: there are no prompts, or shapes do not fit.
+    """
+    if not prompts.any():
+        raise ValueError("reconstruct takes a scan with prompts, got none; simulate a higher dose")
+    at_random = estimate_randoms(delayeds, delayed_layout or layout, layout)
+    factors = _survival(mu_per_cm, mu_grid, layout, threads)
+    factors *= efficiency
+
+    def image_on(grid, passes, background, psf_mm):
+        model = AcquisitionModel(
+            SinogramProjector(layout, grid, threads=threads), blur=_blur(grid, psf_mm, threads),
+            factors=factors, background=background,
+        )
+        updates = osem(model, prompts, subsets=settings.subsets, start=_start(grid, layout))
+        for _ in range(passes * settings.subsets):
+            image = next(updates)
+        return image
+
+    coarse = settings.with_(voxel_mm=max(settings.voxel_mm, SCATTER_MM)).grid(layout)
+    mu_map = resample(mu_per_cm, mu_grid, coarse), coarse
+    background, multiple = at_random, None
+    for _ in range(ROUNDS):
+        image = image_on(coarse, 1, background, 0.0), coarse
+        multiple = multiple or multiple_scatter(*image, *mu_map, layout,
+                                                precision=MULTIPLE_PRECISION)
+        estimate = estimate_scatter(prompts, efficiency, at_random, *image, *mu_map, layout,
+                                    multiple=multiple, sampling=sampling, threads=threads)
+        background = at_random + estimate.scatter
+    image = image_on(grid, settings.iterations, background, settings.psf_mm)
+    smooth = post_filter(_blur(grid, settings.post_filter_mm, threads))
+    return Reconstructed(
+        image=smooth(image), randoms=float(at_random.sum(dtype=np.float64)),
+        scatter=float(estimate.scatter.sum(dtype=np.float64)),
+        scatter_scale=estimate.scale.scan, scatter_scale_sd=estimate.scale.scan_sd,
+    )
+
+
+def estimate_randoms(delayeds, layout, target):
+    """Expected randoms in each bin, from noisy delayeds.
+
+    Args:
+        delayeds: counts, of layout.shape.
+        layout: SinogramLayout of them.
+        target: SinogramLayout of the randoms.
+    Returns:
+        float32 of target.shape; 0 where there are no delayeds.
+    """
+    if not delayeds.any():
+        return np.zeros(target.shape, np.float32)
+    pairs = Coincidences(layout)
+    if pairs.one_pair:
+        fit = singles_from_delayeds(delayeds, layout)
+    else:  # fitted to bins of several pairs, it would follow the noise of few delayeds
+        fit = fit_fan_sums(pairs.shared_fan_sums(delayeds), layout)
+    return randoms(fit.values, target)
+
+
+def _survival(mu_per_cm, grid, layout, threads):
+    """Part of the photon pairs that leaves the body, (view, radial, plane) float32."""
+    found = SinogramProjector(layout.without_tof(), grid, threads=threads)(mu_per_cm)
+    found *= np.float32(-PER_MM)
+    return np.exp(found, out=found)
+
+
+def _blur(grid, fwhm_mm, threads):
+    return GaussianBlur(grid.shape, grid.voxel_mm, fwhm_mm, threads) if fwhm_mm else None
+
+
+def _start(grid, layout):
+    """1 in the circle that the radial bins see, in the image's own, and 0 around them."""
+    seen = grid.cylinder() & grid.cylinder(radius_mm(layout))
+    return np.broadcast_to(seen, grid.shape).astype(np.float32)

@@ -1,0 +1,214 @@
+"""The unit of a study's work: one phantom, its scans at all doses and their images, in one file."""
+
+import json
+import resource
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from recon.grid import Grid
+from recon.io import FileError
+from recon.io.files import replacing
+from recon.io.provenance import plain
+from sim import dataset_file
+from sim.dose import thin
+from sim.reconstruct import reconstruct
+from sim.shapes import paint
+from sim.stand_in import draw, expect, phantom
+
+FINER = 2  # voxels of the phantom that is scanned, across one of the reconstruction
+LESION_SAMPLES = 60  # points across a lesion, of which its volume is summed
+
+
+def phantom_path(folder, number):
+    """The file of a phantom of a number, from 1."""
+    return Path(folder) / f"phantom-{number:04d}.h5"
+
+
+def simulate_phantom(study, number, folder, *, threads=None, made=None):
+    """Scans one phantom at all doses, reconstructs the scans, and writes its file.
+
+    Memory holds one scan and one image at a time, beside what is expected.
+
+    Args:
+        study: Study.
+        number: of the phantom, from 1.
+        folder: where its file goes.
+        threads: CPU threads; the file's arrays do not depend on it.
+        made: dict of `recon.io.provenance.provenance`.
+    Returns:
+        dict: number, sha256 of the arrays, bytes of the file, seconds that it took and peak_bytes
+        of memory.
+    Raises:
+        ValueError: a phantom that cannot be drawn, or a dose without counts; says which phantom.
+        FileError: the file cannot be written.
+    """
+    started = time.monotonic()
+    try:
+        with replacing(phantom_path(folder, number)) as name:
+            with dataset_file.creating(name) as file:
+                _fill(file, study, number, threads)
+                file.attrs["provenance"] = json.dumps(plain(made or {}))
+                digest = dataset_file.finish(file)
+            size = name.stat().st_size
+    except FileError:
+        raise
+    except ValueError as reason:
+        raise ValueError(f"phantom {number} of the study: {reason}") from reason
+    return {
+        "number": number, "sha256": digest, "bytes": size,
+        "seconds": time.monotonic() - started,
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def draw_phantom(study, number):
+    """The Phantom of a number, from 1."""
+    return phantom(
+        study.phantoms.kind, seed=study.phantom_seed(number), **study.phantoms.options
+    )
+
+
+def image_grid(study):
+    """Grid of a study's images in the phantoms' coordinates."""
+    grid = study.reconstruction.grid(study.scan.layout)
+    return study.scan.with_(bed_mm=-study.scan.bed_mm).placed(grid)
+
+
+def _fill(file, study, number, threads):
+    """Writes all datasets of a phantom's file."""
+    scanned, grid, doses = draw_phantom(study, number), image_grid(study), study.doses
+    file.attrs.update(
+        number=number, phantom=scanned.name, seed=str(study.phantom_seed(number)),
+        tracer=scanned.tracer or "", isotope=scanned.isotope, grid=json.dumps(asdict(grid)),
+        label_names=json.dumps(("air", *scanned.names)), factors=doses.factors, mode=doses.mode,
+        pairs=doses.pairs, inverse_crime=study.scan.inverse_crime, study_hash=study.hash(),
+        study=json.dumps(study.settings()),
+    )
+    images = scanned.images(grid)
+    for name, array, unit in (("truth", "activity", "Bq/mL"), ("ct", "hu", "HU"),
+                              ("labels", "labels", "number of the region")):
+        dataset_file.add(file, name, images[array], unit)
+    dataset_file.add_table(file, "lesions", lesion_table(scanned, grid))
+    scans = _scans(study, number, scanned, images["mu_per_cm"], threads)
+    del images
+    standard, low = dataset_file.add_images(
+        file, study.realisations, len(doses.factors), grid.shape
+    )
+    rows = []
+    for dose, realisation, image, row in scans:
+        if dose:
+            low[dose - 1, realisation] = image
+        else:
+            standard[realisation] = image
+        rows.append(row)
+    dataset_file.add_table(file, "scans", np.array(rows, dataset_file.SCANS))
+
+
+def _scans(study, number, scanned, mu_per_cm, threads):
+    """Yields (index of the dose, realisation, image, row of `scans`) of each scan of a phantom."""
+    protocol, settings = study.scan, study.reconstruction
+    fine = fine_grid(study, scanned)
+    painted = scanned.images(fine, 2, ("activity", "mu_per_cm"))
+    expected = expect(
+        painted["activity"], painted["mu_per_cm"], fine, protocol, isotope=scanned.isotope,
+        rng=study.rng(number), threads=threads,
+    )
+    del painted
+    grid = settings.grid(protocol.layout)
+    for realisation in range(study.realisations):
+        whole = None
+        for index, factor in enumerate((1.0, *study.doses.factors)):
+            low = at_dose(expected, study.dose(factor))
+            rng = study.rng(number, realisation, factor)
+            if whole is None:
+                prompts, delayeds = draw(low, rng)
+            else:
+                prompts, delayeds = thinned(*whole, expected, study.dose(factor), rng)
+            if factor == 1 and study.doses.pairs == "thinned":
+                whole = prompts, delayeds
+            found = reconstruct(
+                prompts, delayeds, low.efficiency, mu_per_cm, grid, protocol.layout, grid,
+                settings, threads=threads,
+            )
+            sums = [_sum(part) for part in
+                    (prompts, delayeds, low.trues, low.scatter, low.randoms)]
+            yield index, realisation, found.image, (
+                factor, realisation, *sums, found.scatter, found.randoms, found.scatter_scale,
+                found.scatter_scale_sd,
+            )
+
+
+def at_dose(expected, dose):
+    """What is expected of a scan at a lower dose.
+
+    Args:
+        expected: Expected, of the standard dose.
+        dose: Dose.
+    Returns:
+        Expected; with its efficiency, images are in Bq/mL of the standard dose.
+    """
+    signal, randoms = np.float32(dose.signal), np.float32(dose.randoms)
+    return replace(
+        expected, trues=expected.trues * signal, scatter=expected.scatter * signal,
+        randoms=expected.randoms * randoms, efficiency=expected.efficiency * signal,
+    )
+
+
+def thinned(prompts, delayeds, expected, dose, rng):
+    """Counts of the standard-dose scan that a lower dose keeps: prompts and delayeds."""
+    fraction = expected.trues + expected.scatter + expected.randoms
+    np.divide(expected.randoms, fraction, out=fraction, where=fraction > 0)
+    return thin(prompts, dose.prompts(fraction), rng)[0], thin(delayeds, dose.randoms, rng)[0]
+
+
+def fine_grid(study, scanned):
+    """Grid of the phantom that is scanned, in its own coordinates.
+
+    Voxels are a fraction (FINER) of the reconstruction's, and reach to where the phantom or the
+    scanner's bore ends, along the axis a scanner's half length beyond its ends.
+    """
+    scanner, side = study.scan.scanner, study.reconstruction.voxel_mm / FINER
+    reach = [scanner.radius_mm, scanner.radius_mm, scanner.rings * scanner.ring_spacing_mm]
+    middle = [0.0, 0.0, study.scan.bed_mm]
+    low, high = np.transpose(scanned.extent)
+    low = np.maximum(low, np.subtract(middle, reach))
+    high = np.minimum(high, np.add(middle, reach))
+    shape = np.maximum(np.ceil((high - low) / side), 1).astype(int)
+    return Grid.centred(shape=shape, voxel_mm=(side,) * 3, centre_mm=(low + high) / 2)
+
+
+def lesion_table(scanned, grid):
+    """True volume, activity and place of each lesion, where no later region covers it.
+
+    Args:
+        scanned: Phantom.
+        grid: Grid of the images, in the phantom's coordinates; `inside` is the part of the
+            lesion's volume that lies in it.
+    Returns:
+        Structured array (lesions,) of `dataset_file.LESIONS`.
+    """
+    rows, solids = [], [region.solid for region in scanned.regions]
+    for region in scanned.lesions:
+        box = np.array(region.solid.extent)
+        sides = (box[:, 1] - box[:, 0]) / LESION_SAMPLES
+        near = Grid.centred(shape=(LESION_SAMPLES,) * 3, voxel_mm=sides, centre_mm=box.mean(1))
+        (part,) = paint(solids, [[float(other is region) for other in scanned.regions]], near, 1)
+        points = [near.centres(axis) for axis in range(3)]
+        weights = [part.sum(axis=tuple({0, 1, 2} - {axis}), dtype=np.float64) for axis in range(3)]
+        total = float(weights[0].sum())
+        seen = [(p >= low) & (p <= high) for p, (low, high) in zip(points, grid.extent, strict=True)]
+        inside = float(part[np.ix_(*seen)].sum(dtype=np.float64))
+        rows.append((
+            region.name.encode(), scanned.names.index(region.name) + 1, region.activity_bq_ml,
+            total * float(np.prod(sides)) / 1000,
+            [float(p @ w / total) if total else np.nan for p, w in zip(points, weights, strict=True)],
+            inside / total if total else 0.0,
+        ))
+    return np.array(rows, dataset_file.LESIONS)
+
+
+def _sum(array):
+    return float(array.sum(dtype=np.float64))
