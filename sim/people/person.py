@@ -30,7 +30,7 @@ TISSUES = {
     "fat": ("fat", None), "mediastinum": ("fat", "fat"), "abdominal fat": ("fat", "fat"),
     "yellow marrow": ("fat", None), "muscle": ("muscle", None), "tongue": ("muscle", None),
     "lung": ("lung", None), "air": ("air", None), "blood": ("blood", None),
-    "marrow": ("marrow", None), "bone": ("bone", None), "csf": ("water", None),
+    "marrow": ("spongiosa", None), "bone": ("bone", None), "csf": ("water", None),
     "eye": ("water", None), "stomach content": ("water", None), "gallbladder": ("water", None),
     "urine": ("water", None), "renal pelvis": ("water", None), "ureter": ("water", None),
 }  # fmt: skip
