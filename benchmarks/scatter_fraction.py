@@ -148,6 +148,8 @@ def fitted(scanner, percent, pairs):
         now = replace(scanner, effective_threshold_kev=kev)
         off = fractions(now, pairs)[1] - percent
         slope = _PER_KEV if before is None else (off - before_off) / (kev - before)
+        if slope == 0:
+            break
         before, before_off, kev = kev, off, kev - off / slope
         if abs(kev - before) < _TOLERANCE_KEV:
             return replace(scanner, effective_threshold_kev=round(kev))

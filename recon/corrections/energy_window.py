@@ -17,7 +17,7 @@ from recon.layout import FWHM_PER_SIGMA
 _DRAWN_KEV = np.linspace(0.5, 1.0, 11) * ELECTRON_KEV
 _COSINES = np.linspace(0.1, 1.0, 10)
 _BINS_KEV = np.linspace(1.0, 512.0, 257)
-_DRAWN = 100_000  # photons of each of these energies
+_DRAWN = 50_000  # photons of each of these energies
 _RARE = 1e-3  # what a window keeps less of by its resolution alone is told no further
 
 
