@@ -23,7 +23,7 @@ PRESETS = {
         crystal_mm=(4.0, 4.0, 20.0), scintillator="LSO",
         block_crystals=(9, 8), virtual_crystals=(0,),
         radial_bins=344, radial_bin_mm=2.08626,
-        energy_resolution=0.145, energy_window_kev=(430.0, 610.0), dead_time_ns=1502.0,
+        energy_resolution=0.145, energy_window_kev=(430.0, 610.0), dead_time_ns=1509.0,
         coincidence_window_ps=5860.0,
     ),
     # Crystals, axial field of view (26.3 cm over 80 rings), energy, windows and 214 ps: van Sluis
@@ -38,7 +38,7 @@ PRESETS = {
         block_crystals=(21, 10), virtual_crystals=(0,),
         radial_bins=520, radial_bin_mm=1.6,
         energy_resolution=0.09, energy_window_kev=(435.0, 585.0), effective_threshold_kev=423.0,
-        dead_time_ns=776.0, coincidence_window_ps=4700.0,
+        dead_time_ns=782.0, coincidence_window_ps=4700.0,
         timing_resolution_ps=214.0, tof_bins=264, tof_bin_ps=17.875,
     ),
     # The 20 cm scanner. Crystals, energy, timing and windows: Hsu et al., J Nucl Med 58(9), 2017.
@@ -55,7 +55,7 @@ PRESETS = {
         adds_blocks=True,
         radial_bins=415, radial_bin_mm=2.206,
         energy_resolution=0.094, energy_window_kev=(425.0, 650.0), effective_threshold_kev=409.0,
-        dead_time_ns=2376.0, coincidence_window_ps=4900.0,
+        dead_time_ns=2360.0, coincidence_window_ps=4900.0,
         timing_resolution_ps=375.4, tof_bins=377, tof_bin_ps=13.0,
     ),
     # Crystals and windows: Brix et al., J Nucl Med 38(10), 1997, and Adam et al., IEEE Trans Nucl
@@ -80,7 +80,7 @@ PRESETS = {
         rings=672, crystals=840, radius_mm=393.0, depth_mm=7.0, ring_spacing_mm=2.887,
         crystal_mm=(2.76, 2.76, 18.1), scintillator="LSO", block_crystals=(7, 6),
         radial_bins=549, radial_bin_mm=1.444,
-        energy_resolution=0.117, energy_window_kev=(430.0, 650.0), dead_time_ns=12344.0,
+        energy_resolution=0.117, energy_window_kev=(430.0, 650.0), dead_time_ns=12405.0,
         coincidence_window_ps=6900.0,
         timing_resolution_ps=505.0, tof_bins=177, tof_bin_ps=39.0625,
     ),
