@@ -10,8 +10,8 @@ import math
 import numpy as np
 
 from recon import Grid
-from recon.corrections.compton import total_cross_section
-from recon.corrections.energy_window import slant
+from recon.corrections.compton import ELECTRON_KEV, total_cross_section
+from recon.corrections.energy_window import relative_efficiency, slant
 
 RADIUS_MM, LENGTH_MM, OFFSET_MM = 101.5, 700.0, 45.0  # towards the back, where the table is
 OUTERMOST_MM, STRIP_MM, LONGEST_MM = 120.0, 40.0, 650.0
@@ -31,7 +31,7 @@ _BATCH = 250_000
 
 def mu_per_cm():
     """Compton attenuation of polyethylene at 511 keV, in 1/cm: 0.0944."""
-    return DENSITY * _ELECTRONS_PER_G * float(total_cross_section(511.0)) * _RADIUS_CM**2
+    return DENSITY * _ELECTRONS_PER_G * float(total_cross_section(ELECTRON_KEV)) * _RADIUS_CM**2
 
 
 def cylinder(voxel_mm=4.0):
@@ -114,21 +114,28 @@ def _scatter(profile, place):
     return (profile * (1 - within)).sum() + sides.mean() * STRIP_MM / step
 
 
-def scattered_part(source, count, *, slanted=False, seed=7):
+def scattered_part(source, count, scanners=(), seed=7):
     """Which part of the photon pairs within 12 cm of the axis scattered: what NEMA is to find.
 
-    Where `slanted`, photons that meet the detectors at an angle are recorded as `slant` tells.
+    Args:
+        source: PhotonSource.
+        count: pairs that are drawn.
+        scanners: others that might have recorded the same photons.
+        seed: of the draw.
+    Returns:
+        The part in the source's scanner; were photons that come at an angle recorded as `slant`
+        tells; and in each of the others.
     """
-    rng, scattered, all_of_them = np.random.default_rng(seed), 0.0, 0.0
-    while count > 0:
-        drawn = source.pairs(min(count, _BATCH), rng)
-        count -= _BATCH
-        weight = drawn.weight * seen(drawn)
-        if slanted:
-            weight *= slant(drawn.cosines, source.scanner).prod(axis=1)
-        scattered += weight[drawn.scatters > 0].sum()
-        all_of_them += weight.sum()
-    return float(scattered / all_of_them)
+    rng, kev = np.random.default_rng(seed), np.linspace(1.0, ELECTRON_KEV, 1001)
+    kept = [relative_efficiency(kev, scanner) for scanner in scanners]
+    sums = np.zeros((2 + len(kept), 2))
+    for first in range(0, count, _BATCH):
+        drawn = source.pairs(min(count - first, _BATCH), rng)
+        slanted = drawn.weight * slant(drawn.cosines, source.scanner).prod(axis=1)
+        others = [np.interp(drawn.kev, kev, each).prod(axis=1) for each in kept]
+        weights = np.array([drawn.weight, slanted, *others]) * seen(drawn)
+        sums += np.stack([weights @ (drawn.scatters > 0), weights.sum(axis=1)], axis=-1)
+    return [float(part) for part in sums[:, 0] / sums[:, 1]]
 
 
 def seen(drawn):

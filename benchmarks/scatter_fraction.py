@@ -148,6 +148,8 @@ def fitted(scanner, percent, pairs):
         now = replace(scanner, effective_threshold_kev=kev)
         off = fractions(now, pairs)[1] - percent
         slope = _PER_KEV if before is None else (off - before_off) / (kev - before)
+        if slope == 0:
+            break
         before, before_off, kev = kev, off, kev - off / slope
         if abs(kev - before) < _TOLERANCE_KEV:
             return replace(scanner, effective_threshold_kev=round(kev))
@@ -171,14 +173,12 @@ def changes(scanner, pairs):
         "energies of blocks added": replace(scanner, adds_blocks=True),
         "energy resolution alone, all energy measured": replace(scanner, scintillator=None),
     }
-    sources = {name: PhotonSource(*line, *phantom, other) for name, other in others.items()}
-    sources["no patient table"] = PhotonSource(*line, *nema_scatter.cylinder(), scanner)
-    source = PhotonSource(*line, *phantom, scanner)
-    now = nema_scatter.scattered_part(source, pairs)
-    parts = {name: nema_scatter.scattered_part(it, pairs) for name, it in sources.items()}
-    parts["photons at an angle recorded better"] = nema_scatter.scattered_part(
-        source, pairs, slanted=True
+    now, slanted, *parts = nema_scatter.scattered_part(
+        PhotonSource(*line, *phantom, scanner), pairs, others.values()
     )
+    parts = dict(zip(others, parts, strict=True)) | {"photons at an angle recorded better": slanted}
+    alone = PhotonSource(*line, *nema_scatter.cylinder(), scanner)
+    parts["no patient table"] = nema_scatter.scattered_part(alone, pairs)[0]
     return {name: 100 * (part - now) for name, part in parts.items()}
 
 

@@ -103,7 +103,7 @@ class LevelSet:
         for axis, low in enumerate(self.field.origin_mm):
             found = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
             first, last = (found[0] - 1, found[-1] + 1) if found.size else (0, 0)
-            box.append((low + first * self.field.step_mm, low + last * self.field.step_mm))
+            box.append(tuple(float(low + at * self.field.step_mm) for at in (first, last)))
         return tuple(box)
 
 

@@ -31,12 +31,14 @@ def cortex(frame, rng):
     below = np.minimum(hull, np.minimum.reduce(to_fissure))
     at = _towards_surface(u, below, hull)
 
-    along = Waves.random(rng, 21, count=60, stretch=(1, 1.7, 1))(*at)
+    along = Waves.random(rng, 21, count=60, stretch=(1, 1.3, 1))(*at)
     across = Waves.random(rng, 21, count=60)(*at)
     mix = 1 / (1 + np.exp(-(u[1] + 12) / 12))
     field = along * np.sqrt(1 - mix) + across * np.sqrt(mix)
-    ends = 15 + 4.5 * Waves.random(rng, 45, count=30)(*at)
+    ends = np.clip(15 + 5 * Waves.random(rng, 45, count=30)(*at), 8, 22)
     ends = np.minimum(ends, _room_below(below))
+    # None where the hemispheres are joined, around the third ventricle.
+    ends *= 1 - np.clip(sheets(bent)[0][1] / 6, 0, 1) * np.exp(-((u[0] / 18) ** 2))
     thick = 1 + 0.1 * Waves.random(rng, 50, count=16)(*u)
     sulci = depth(field, COARSE_MM)
 
@@ -45,8 +47,8 @@ def cortex(frame, rng):
         coarse.like(values)(*fine.axes) for values in (hull, below, sulci, ends, thick, *bent)
     )
     great = sheets(bent)
-    to_sulcus = np.hypot(sulci, np.maximum(below - np.clip(ends, 0, 22), 0))
-    to_sulcus -= 0.65 + 0.4 * np.clip(1 - below / 6, 0, 1) - 2 * np.clip(1 - ends / 4, 0, 1)
+    to_sulcus = np.hypot(sulci, np.maximum(below - ends, 0))
+    to_sulcus -= 0.65 + 0.4 * np.clip(1 - below / 6, 0, 1)
     nearest = smooth_minimum(hull, to_sulcus, 3)
     for away, (_, _, half) in zip(_distances(great, frame.scale), great, strict=True):
         nearest = smooth_minimum(nearest, away - half, 2)
@@ -78,16 +80,23 @@ def _room_below(below):
 
 
 def folia(frame, rng):
-    """Depth under the cerebellum's pial surface in mm, a Lattice; fissures fan out from its middle."""
+    """Depth under the cerebellum's pial surface in mm, a Lattice.
+
+    Its fissures fan out from its middle.
+
+    Args:
+        frame: Frame of the head.
+        rng: numpy Generator.
+    """
     lattice = Lattice.over(frame.box(CEREBELLUM), FINE_MM)
     u = frame.reference(*lattice.axes)
     x, y, z = u
     hull = depth(cerebellum(u), FINE_MM)
-    radius = np.hypot(y - 30, z - 44)
+    radius = np.hypot(y - 32, z - 44)
     wobble = 0.22 * Waves.random(rng, 40)(*u)
-    angle = np.arctan2(z - 44, y - 30) + 0.0001 * x**2 + wobble
+    angle = np.arctan2(z - 44, y - 32) + 0.0001 * x**2 + wobble
     spacing = np.pi / 10
     across = np.abs((angle / spacing + rng.random()) % 1 - 0.5) * spacing * radius
-    ends = np.minimum(16 + 3 * Waves.random(rng, 30)(*u), hull + radius - 10)
-    fissure = np.hypot(across, np.maximum(hull - ends, 0)) - 0.4
+    ends = np.minimum(14 + 3 * Waves.random(rng, 30)(*u), hull + radius - 10)
+    fissure = np.hypot(across, np.maximum(hull - ends, 0)) - 0.5
     return lattice.like(smooth_minimum(hull, fissure, 2))

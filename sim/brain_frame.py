@@ -87,7 +87,7 @@ class Frame:
         """The scanner's box ((low, high), …) in mm around a box of reference coordinates."""
         corners = np.array([self.point(corner) for corner in product(*extent)])
         low, high = corners.min(0) - 3 * WARP_MM, corners.max(0) + 3 * WARP_MM
-        return tuple(zip(low, high, strict=True))
+        return tuple(zip(low.tolist(), high.tolist(), strict=True))
 
     def solid(self, shape, extent, *, step_mm=1.5, grown_mm=0.0):
         """The LevelSet of a shape, a depth of reference coordinates, within a box of them.

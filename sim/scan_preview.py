@@ -16,6 +16,7 @@ def draw(path, expected, counts):
         counts: Counts.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
 
     sums = {name: _summed(getattr(expected, name)) for name in PANELS[1:]}
     sums = {"prompts": _summed(counts.prompts)} | sums
@@ -49,6 +50,7 @@ def draw(path, expected, counts):
     for ax in (profile, axial):
         ax.set_ylabel("counts", fontsize=9)
         ax.set_ylim(bottom=0)
+        ax.yaxis.set_major_formatter(EngFormatter())
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
     profile.legend(frameon=False, fontsize=9)

@@ -17,7 +17,7 @@ from recon.layout import FWHM_PER_SIGMA
 _DRAWN_KEV = np.linspace(0.5, 1.0, 11) * ELECTRON_KEV
 _COSINES = np.linspace(0.1, 1.0, 10)
 _BINS_KEV = np.linspace(1.0, 512.0, 257)
-_DRAWN = 100_000  # photons of each of these energies
+_DRAWN = 50_000  # photons of each of these energies
 _RARE = 1e-3  # what a window keeps less of by its resolution alone is told no further
 
 
@@ -47,15 +47,9 @@ def efficiency(kev, scanner):
     Raises:
         ValueError: the scanner does not state one of them, or has an unknown scintillator.
     """
-    check_energies(scanner)
-    if not _knows_crystals(scanner):
-        raise ValueError(
-            f"the efficiency of {scanner.name!r} takes its scintillator and crystal_mm, got "
-            f"{scanner.scintillator} and {scanner.crystal_mm}; set them in the Scanner, or add "
-            "`%scintillator` and `%crystal size (mm)` to the sinogram's header"
-        )
-    kept = detection_efficiency(kev, scanner.energy_resolution, _window(scanner))
-    return kept * np.interp(kev, _DRAWN_KEV, _block_gain(*_detector(scanner)))
+    blocks, resolution, window = _detector(scanner)
+    kept = detection_efficiency(kev, resolution, window)
+    return kept * np.interp(kev, _DRAWN_KEV, _block_gain(blocks, resolution, window))
 
 
 def slant(cosine, scanner):
@@ -64,6 +58,8 @@ def slant(cosine, scanner):
     Args:
         cosine: of the angle between a photon and the normal of the detectors' face.
         scanner: as `efficiency` takes it.
+    Raises:
+        ValueError: as `efficiency`.
     """
     blocks, resolution, window = _detector(scanner)
     deposits = _deposits(blocks, (ELECTRON_KEV,), tuple(_COSINES))
@@ -104,6 +100,13 @@ def _knows_crystals(scanner):
 
 def _detector(scanner):
     """A scanner's blocks, as `_deposits` takes them, its resolution and window."""
+    check_energies(scanner)
+    if not _knows_crystals(scanner):
+        raise ValueError(
+            f"the efficiency of {scanner.name!r} takes its scintillator and crystal_mm, got "
+            f"{scanner.scintillator} and {scanner.crystal_mm}; set them in the Scanner, or add "
+            "`%scintillator` and `%crystal size (mm)` to the sinogram's header"
+        )
     across, along, depth = scanner.crystal_mm
     whole = scanner.block_crystals
     front = (

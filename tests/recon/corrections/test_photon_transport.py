@@ -191,10 +191,11 @@ def test_a_pair_between_two_crystals_is_in_their_bin_at_either_order_of_its_ends
     along = np.array([31.0])  # in bins of 15 mm from -67.5 mm on: towards the first point
     for ends, sign in (((first, second), 1), ((second, first), -1)):
         pair = DetectedPairs(
-            *ends, np.array([1]), np.ones(1), sign * along, np.ones((1, 2))
+            *ends, np.array([1]), np.ones(1), sign * along, *[np.ones((1, 2))] * 2
         )
         assert [int(part[0]) for part in pair.bins(layout, rng)] == [3, 14, 6, 7]
     beyond = DetectedPairs(
-        first, second, np.array([1]), np.ones(1), np.array([80.0]), np.ones((1, 2))
+        first, second, np.array([1]), np.ones(1), np.array([80.0]),
+        *[np.ones((1, 2))] * 2,
     )
     assert [int(part[0]) for part in beyond.bins(layout, rng)] == [-1] * 4
