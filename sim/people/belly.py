@@ -86,7 +86,7 @@ def _add_liver(body, inside):
         return Common(parts=(inside, lobes, face, Outside(solid=hollow)), rounding_mm=14.0)
 
     solid = body.organ(liver, 1700, 1330, 0.15)
-    body.add("liver", body.uneven(solid, 1.2, 40.0), moves=1.0)
+    body.add("liver", body.uneven(solid, 2.2, 34.0), moves=1.0)
     body.add("gallbladder", body.organ(
         lambda s: body.tube([(-40, -26, 588), (-48, -46, 608), (-54, -62, 624)],
                             np.array((6, 12, 14)) * s, 8), 50, 44, 0.35), moves=1.0)
@@ -115,8 +115,9 @@ def _add_kidneys(body, inside):
 
         whole = body.uneven(body.organ(kidney, 162, 145), 0.9, 22.0)
         body.add("kidney", whole, moves=0.6)
-        calyces = [
-            body.tube([hilum + (side * 6, 2, 0), middle + (side * 2, 1, z)], (4.5, 2.2))
+        calyces = [body.blob(hilum + (side * 8, 2, 0), (6, 5, 9))]
+        calyces += [
+            body.tube([hilum + (side * 9, 2, z / 4), middle + (side * 1, 1, z)], (3.0, 1.6))
             for z in (-24, -2, 22)
         ]
         sinus = Union(parts=tuple(calyces), rounding_mm=3.0)
@@ -170,9 +171,9 @@ def add_bowel(body, room):
     body.add("air", Common(parts=(Union(parts=tuple(gas)), lumen)), moves=0.3)
 
 
-def _pack(rng, frame, count=150, step=14.0):
+def _pack(rng, frame, count=165, step=14.0):
     """A path (n, 3) in mm that winds through the middle of the abdomen and keeps off itself."""
-    centre, radii = np.array((0.0, -38.0, 702.0)), np.array((88.0, 44.0, 74.0))
+    centre, radii = np.array((0.0, -36.0, 716.0)), np.array((86.0, 44.0, 88.0))
     path = [np.array((34.0, -24.0, 640.0))]
     way = np.array((0.0, -0.6, 0.8))
     for _ in range(count - 1):
