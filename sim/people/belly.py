@@ -197,6 +197,8 @@ def add_pelvic_organs(body):
         return body.blob((0, -34, 862 - 16 * s), (40 * s, 31 * s, 30 * s), (12, 0, 0))
 
     full = body.uneven(of_volume(bladder, urine), 1.0, 30.0)
+    body.add("bladder", Grown(solid=full, by_mm=3.0))
+    body.add("urine", full)
     if body.is_male:
         prostate = body.organ(lambda s: body.blob((0, -14, 896), (23 * s, 16 * s, 17 * s)), 28, 28, 0.35)
         body.add("prostate", prostate)
@@ -204,12 +206,10 @@ def add_pelvic_organs(body):
             body.add("prostate", body.tube([(side * 6, 4, 878), (side * 24, 10, 868)], (5, 5)))
     else:
         body.add("uterus", body.uneven(body.organ(
-            lambda s: body.tube([(0, 6, 872), (2, 4, 846), (4, -14, 816)],
+            lambda s: body.tube([(0, 26, 872), (2, 24, 846), (4, 12, 812)],
                                 np.array((11, 15, 21)) * s, 8), 80, 80, 0.3), 1.0, 20.0))
         for side in SIDES:
-            body.add("ovary", body.blob(np.array((side * 46, 8, 822)) + body.shift(4), (10, 8, 12)))
-    body.add("bladder", Grown(solid=full, by_mm=3.0))
-    body.add("urine", full)
+            body.add("ovary", body.blob(np.array((side * 44, 14, 818)) + body.shift(4), (10, 8, 12)))
 
 
 def _unit(vector):

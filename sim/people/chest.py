@@ -27,7 +27,8 @@ def add_lungs(body):
                     normal=(-float(side), 0.0, 0.0))
         lung = Common(parts=(room, half, Outside(solid=middle)), rounding_mm=9.0)
         body.add("lung", lung)
-        body.add("blood", _lung_vessels(body, side), moves=0.4)
+        vessels = Common(parts=(_lung_vessels(body, side), Grown(solid=lung, by_mm=-3.0)))
+        body.add("blood", vessels, moves=0.4)
 
 
 def _lung_vessels(body, side):

@@ -13,7 +13,7 @@ HEIGHT_CM = {"male": (175.3, 7.2), "female": (161.3, 6.8)}  # mean, standard dev
 MASS_INDEX = {"male": (28.0, 0.18), "female": (27.8, 0.22)}  # median, standard deviation of its log
 AGE_YEARS = (60.0, 13.0)  # of patients: typical
 LIMITS = {"height_cm": (140.0, 210.0), "mass_index": (15.0, 50.0)}
-_DRAWN = {"height_cm": (145.0, 200.0), "mass_index": (17.5, 42.0), "age_years": (20.0, 90.0)}
+_DRAWN = {"height_cm": (145.0, 200.0), "mass_index": (18.0, 42.0), "age_years": (20.0, 90.0)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,15 +19,15 @@ def _add_skull_and_brain(body):
         hemispheres = body.blob((0, -1, 94), (66 * s, 85 * s, 73 * s))
         cerebellum = body.blob((0, 44, 126), (48 * s, 30 * s, 24 * s))
         stem = body.tube([(0, 16, 120), (0, 19, 146), (0, 40, 164)], (15, 12, 8), 6)
-        return Union(parts=(Common(parts=(hemispheres, base), rounding_mm=14), cerebellum, stem),
+        return Union(parts=(Common(parts=(hemispheres, base), rounding_mm=22), cerebellum, stem),
                      rounding_mm=6)
 
     shape = body.organ(brain, 1390, 1250, spread=0.06)
     body.add("bone", Grown(solid=shape, by_mm=7.0))
     body.add("csf", Grown(solid=shape, by_mm=1.8))
     body.add("grey matter", shape)
-    inner = Grown(solid=shape, by_mm=-6.5)
-    folds = body.uneven(body.uneven(inner, 3.4, 8.0), 2.0, 16.0)
+    inner = Grown(solid=shape, by_mm=-10.0)
+    folds = body.uneven(body.uneven(inner, 4.2, 8.0), 2.0, 16.0)
     fissure = Outside(solid=body.blob((0, -4, 60), (3.0, 110, 48)))
     body.add("white matter", Common(parts=(folds, fissure)))
     for side in SIDES:
@@ -58,6 +58,7 @@ def _add_face(body):
 
 
 def _add_glands(body):
+    within = Grown(solid=body.outline.muscle(), by_mm=-1.0)
     for side in SIDES:
         places = {
             "parotid gland": ((side * 53, 8, 172), (8, 15, 22), (0, 0, side * 15), 25, 21),
@@ -72,6 +73,7 @@ def _add_glands(body):
             def gland(s, middle=middle, radii=radii, turns=turns):
                 return body.blob(middle, [s * r for r in radii], turns)
 
-            body.add(name, body.uneven(body.organ(gland, male_ml, female_ml, 0.2), 0.7, 15.0))
+            whole = body.uneven(body.organ(gland, male_ml, female_ml, 0.2), 0.7, 15.0)
+            body.add(name, Common(parts=(whole, within)))
     body.add("thyroid", body.tube([(-16, -22, 268), (0, -26, 268), (16, -22, 268)], 4.0, 6))
     body.add("pituitary", body.blob((0, -12, 118), (6, 5, 4)))

@@ -94,8 +94,9 @@ class Frame:
         size = habitus.height_cm / REFERENCE_CM
         knots = np.arange(-400, 2000, 240.0)
         sway = PchipInterpolator(knots, rng.normal(0, 2.5, (len(knots), 2)))
-        wide, deep = rng.normal(1, 0.035, 2) + 0.004 * np.clip(habitus.mass_index - 25, -6, 15)
-        belly = 1.7 * np.clip(habitus.mass_index - 24, -6, 16) + rng.normal(0, 5)
+        lean, stout = np.clip(habitus.mass_index - 25, (-8, 0), (0, 15))
+        wide, deep = rng.normal(1, 0.035, 2) + 0.008 * lean + 0.004 * stout
+        belly = 1.7 * np.clip(habitus.mass_index - 24, -8, 16) + rng.normal(0, 5)
         return cls(
             habitus=habitus, wide=float(size**0.8 * wide), deep=float(size**0.8 * deep),
             tall=float(size), sway=sway, belly_mm=float(belly),
@@ -248,8 +249,8 @@ def draw_outline(rng, habitus):
     outline = Outline(frame=frame, fat_mm=float(thick), stout=1.0)
     if habitus.sex == "female":
         outline = replace(outline, breasts=_breasts(rng, outline))
-    low, high = 0.5, 1.9
-    for _ in range(8):
+    low, high = 0.25, 1.9
+    for _ in range(9):
         middle = (low + high) / 2
         small = volume_ml(replace(outline, stout=middle).skin(), 11.0) < habitus.volume_ml
         low, high = (middle, high) if small else (low, middle)

@@ -6,7 +6,7 @@ from recon.io.files import replacing
 
 WINDOW_HU = (-200.0, 300.0)  # of CT slices
 PIXEL_MM = 3.0
-LEVELS = (0.24, 0.4, 0.58, 0.8)  # heights of the axial slices, over the image's length from the head
+LEVELS = (0.25, 0.42, 0.82)  # heights of the axial slices, over the image's length from the head
 _GAP, _TITLE, _BAR, _DPI = 4, 22, 90, 100  # pixels; pixels per inch
 
 
