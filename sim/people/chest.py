@@ -3,10 +3,11 @@
 import numpy as np
 
 from sim.people.anatomy import SIDES
+from sim.people.combined import Common, Grown, Outside, Union
 from sim.people.fields import SmoothField
 from sim.people.shaping import curve
 from sim.people.skeleton import spine_y
-from sim.people.surfaces import Blob, Common, Grown, Half, Outside, Sheets, Union
+from sim.people.surfaces import Blob, Half, Sheets
 
 
 def add_lungs(body):

@@ -8,6 +8,7 @@ from sim.materials import MATERIALS
 from sim.people.anatomy import Anatomy
 from sim.people.belly import add_abdomen, add_bowel, add_pelvic_organs, add_upper_abdomen
 from sim.people.chest import add_breasts, add_heart, add_lungs, add_vessels
+from sim.people.combined import Between, Common, Grown
 from sim.people.fields import SmoothField
 from sim.people.habitus import draw_habitus
 from sim.people.head import add_head
@@ -15,7 +16,7 @@ from sim.people.lesions import MOST, place_lesions
 from sim.people.outline import DOME, draw_outline
 from sim.people.person import Person
 from sim.people.skeleton import add_chest_bones, add_limb_bones, add_pelvis, add_spine
-from sim.people.surfaces import Between, Common, Grown, Sheets
+from sim.people.surfaces import Half, Sheets
 from sim.phantoms import Region
 from sim.uptake import draw_injection, draw_suv, variation
 from sim.uptake import tracer as find_tracer
@@ -24,14 +25,20 @@ PARTS = {"torso": (212.0, 985.0), "whole-body": (-np.inf, np.inf)}  # depths bel
 SKIN = 1.8  # thickness in mm
 MOST_MM = 40.0  # of breathing
 
-# Region: what it is made of, and whose uptake it has where that has another name.
+# What organs are made of and whose uptake they have; the others are soft tissue with their own.
 TISSUES = {
-    "fat": ("fat", None), "mediastinum": ("fat", "fat"), "abdominal fat": ("fat", "fat"),
-    "yellow marrow": ("fat", None), "muscle": ("muscle", None), "tongue": ("muscle", None),
-    "lung": ("lung", None), "air": ("air", None), "blood": ("blood", None),
-    "marrow": ("marrow", None), "bone": ("bone", None), "csf": ("water", None),
-    "eye": ("water", None), "stomach content": ("water", None), "gallbladder": ("water", None),
-    "urine": ("water", None), "renal pelvis": ("water", None), "ureter": ("water", None),
+    "fat": ("fat", "fat"), "mediastinum": ("fat", "fat"), "abdominal fat": ("fat", "fat"),
+} | {
+    organ: (material, organ)
+    for material, organs in {
+        "fat": ("yellow marrow",),
+        "muscle": ("muscle", "tongue"),
+        "water": ("csf", "eye", "stomach content", "gallbladder", "urine", "renal pelvis",
+                  "ureter"),
+        "lung": ("lung",), "air": ("air",), "blood": ("blood",), "marrow": ("marrow",),
+        "bone": ("bone",),
+    }.items()
+    for organ in organs
 }  # fmt: skip
 
 
@@ -46,7 +53,8 @@ def anatomy(rng, habitus):
     muscle = outline.muscle()
     body.add("muscle", muscle)
     sheets = Sheets(field=SmoothField.draw(rng, (34.0, 34.0, 110.0), (24, 24, 24)), part=0.07)
-    body.add("fat", Common(parts=(Grown(solid=muscle, by_mm=-5.0), sheets)))
+    trunk = Half(point_mm=tuple(body.frame.place(0, 0, 320).tolist()), normal=(0.0, 0.0, -1.0))
+    body.add("fat", Common(parts=(Grown(solid=muscle, by_mm=-5.0), trunk, sheets)))
     add_lungs(body)
     room = add_abdomen(body)
     add_bowel(body, room)
@@ -99,13 +107,13 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
     habitus = draw_habitus(rngs[0], sex=sex, height_cm=height_cm, weight_kg=weight_kg, arms=arms)
     body = anatomy(rngs[1], habitus)
     suv, injection = draw_suv(rngs[2], tracer), draw_injection(rngs[2], tracer, habitus.weight_kg)
-    unit = injection.suv_bq_ml
-    organs = _cut(body, part)
-    uptakes = [suv[_tissue(organ.name)[1]] for organ in organs]
+    unit, organs = injection.suv_bq_ml, _cut(body, part)
+    tissues = [TISSUES.get(organ.name, ("soft tissue", organ.name)) for organ in organs]
+    uptakes = [suv[tissue] for _, tissue in tissues]
     regions = [
         Region(name=organ.name, solid=organ.solid, activity_bq_ml=uptake * unit,
-               material=MATERIALS[_tissue(organ.name)[0]], texture=variation(_tissue(organ.name)[1]))
-        for organ, uptake in zip(organs, uptakes, strict=True)
+               material=MATERIALS[material], texture=variation(tissue))
+        for organ, uptake, (material, tissue) in zip(organs, uptakes, tissues, strict=True)
     ]
     moves = [organ.moves for organ in organs]
     if lesions is None:
@@ -122,12 +130,6 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
         texture=SmoothField.draw(rngs[4], 22.0, (32, 32, 96)), seed=seed, habitus=habitus,
         injection=injection, breathing_mm=float(breathing_mm), moves=tuple(moves),
     )
-
-
-def _tissue(name):
-    """What a region is made of, and the name in `sim.uptake` of what it takes up."""
-    material, uptake = TISSUES.get(name, ("soft tissue", None))
-    return material, uptake or name
 
 
 def _cut(body, part):

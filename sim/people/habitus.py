@@ -39,7 +39,7 @@ class Habitus:
 
     @property
     def fat_fraction(self):
-        """Fat's part of the mass: Deurenberg et al., Br. J. Nutr. 65, 105-114, 1991; at least 6 %."""
+        """Fat's part of the mass: Deurenberg et al., Br. J. Nutr. 65, 105-114, 1991; at least 6%."""
         men = self.sex == "male"
         percent = 1.20 * self.mass_index + 0.23 * self.age_years - 10.8 * men - 5.4
         return max(percent, 6.0) / 100
@@ -53,8 +53,8 @@ class Habitus:
     def volume_ml(self):
         """Of the body with the gas in it.
 
-        Fat has 0.9 g/mL and all else 1.1 (Siri's two compartments); lungs and bowel hold about 2.2 L
-        of gas at rest.
+        Fat has 0.9 g/mL and all else 1.1 (Siri's two compartments); lungs and bowel hold about
+        2.2 L of gas at rest.
         """
         fat = self.fat_fraction
         gas = 2200 * (self.height_cm / 170) ** 2

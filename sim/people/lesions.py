@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from recon.grid import Grid
+from sim.people.combined import Grown
 from sim.people.fields import SmoothField
 from sim.people.shaping import of_volume, turned
-from sim.people.surfaces import Grown
 from sim.shapes import paint
 from sim.uptake import draw_within
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from sim.people.combined import Grown, Union
 from sim.people.habitus import Habitus
 from sim.people.shaping import tube, turned, volume_ml
-from sim.people.surfaces import Grown, Loft, Union
+from sim.people.surfaces import Loft
 
 REFERENCE_CM = 176.0
 DOME = 455.0  # depth of the right diaphragm's top, where z = 0
@@ -40,8 +41,8 @@ _FAT = np.array([
     (580, 1.2, 1.2, 1.0), (660, 1.5, 1.6, 1.3), (740, 1.5, 1.6, 1.6), (820, 1.6, 1.4, 2.0),
     (900, 1.6, 1.1, 2.0), (952, 1.4, 0.8, 1.6),
 ], float)  # fmt: skip
-# x, y, depth, radius of the muscle, what of it is the same in thin and stout people, mean thickness of
-# fat over the body's.
+# x, y, depth, radius of the muscle, what of it is the same in thin and stout people, thickness of
+# fat over its mean.
 _LEG = (
     (84, 10, 860, 68, 25, 1.2), (92, 14, 940, 78, 25, 1.4), (95, 12, 1040, 72, 25, 1.3),
     (96, 8, 1140, 61, 25, 1.1), (95, 2, 1215, 53, 40, 0.8), (95, 0, 1262, 51, 44, 0.4),

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sim.people.combined import Moved
 from sim.people.habitus import Habitus
-from sim.people.surfaces import Moved
 from sim.phantoms import IMAGES, Phantom
 from sim.uptake import Injection
 
@@ -66,6 +66,6 @@ class Person(Phantom):
 
 
 def phases(breathing_mm):
-    """The diaphragm's way in mm amid each phase of half a period, of which the rest is the mirror."""
+    """The diaphragm's way in mm amid each phase of half a period; the rest is its mirror."""
     time = (np.arange(PHASES) + 0.5) / (2 * PHASES)
     return (breathing_mm * np.cos(np.pi * time) ** 6).tolist()

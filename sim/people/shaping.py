@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
-from sim.people.surfaces import Blob, Cone, Union
+from sim.people.combined import Union
+from sim.people.surfaces import Blob, Cone
 
 
 def curve(points, count):

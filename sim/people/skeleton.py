@@ -4,12 +4,15 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from sim.people.anatomy import SIDES
+from sim.people.combined import Common, Grown, Outside, Union
 from sim.people.shaping import tube, turned
-from sim.people.surfaces import Common, Grown, Half, Outside, Union
+from sim.people.surfaces import Half
 
 CORTEX = 2.0  # thickness of the bone around marrow, mm
-_SPINE_Y = ((160, 22), (190, 17), (215, 15), (245, 21), (262, 27), (285, 38), (350, 56), (425, 60),
-            (490, 56), (541, 47), (600, 35), (660, 30), (715, 34), (740, 42), (790, 66))  # fmt: skip
+_SPINE_Y = (
+    (160, 22), (190, 17), (215, 15), (245, 21), (262, 27), (285, 38), (350, 56), (425, 60),
+    (490, 56), (541, 47), (600, 35), (660, 30), (715, 34), (740, 42), (790, 66),
+)  # fmt: skip
 _CERVICAL = 164 + 16.0 * np.arange(7)
 _THORACIC = 285 + 23.3 * np.arange(12)
 _LUMBAR = 572 + 34.0 * np.arange(5)
