@@ -153,17 +153,32 @@ def variation(tissue):
     return _SUV[tissue][-1]
 
 
-def bq_per_ml(tracer, rng, weight_kg):
-    """Activity of SUV 1 at the start of the scan, with dose and time drawn from their ranges.
+@dataclass(frozen=True, kw_only=True)
+class Injection:
+    """A dose of a tracer in a person.
 
-    Args:
-        tracer: Tracer.
-        rng: Generator.
+    Attributes:
+        isotope: a name in `recon.corrections.calibration`.
+        mbq: injected.
+        waited_min: from injection to the start of the scan, in minutes.
         weight_kg: of the person.
-    Returns:
-        Bq/mL.
     """
-    dose_mbq = draw_within(rng, tracer.mbq_per_kg) * weight_kg
-    waited_s = 60 * rng.uniform(*tracer.uptake_min)
-    left_mbq = dose_mbq * isotope(tracer.isotope).decay(waited_s)
-    return float(left_mbq * 1000 / weight_kg)
+
+    isotope: str
+    mbq: float
+    waited_min: float
+    weight_kg: float
+
+    @property
+    def suv_bq_ml(self):
+        """Activity of SUV 1 at the start of the scan, Bq/mL."""
+        left = self.mbq * isotope(self.isotope).decay(60 * self.waited_min)
+        return left * 1000 / self.weight_kg
+
+
+def draw_injection(rng, tracer, weight_kg):
+    """An Injection of a Tracer for a weight, from a Generator."""
+    return Injection(
+        isotope=tracer.isotope, mbq=draw_within(rng, tracer.mbq_per_kg) * weight_kg,
+        waited_min=draw_within(rng, tracer.uptake_min), weight_kg=weight_kg,
+    )

@@ -1,13 +1,14 @@
-"""What a person is built up from: named solids in order of covering, in the reference man's places."""
+"""What a person is built up from: named solids in order of covering."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from sim.people.combined import Grown
 from sim.people.fields import SmoothField
 from sim.people.outline import REFERENCE_CM, Outline
 from sim.people.shaping import of_volume, tube, turned
-from sim.people.surfaces import Grown, Surface
+from sim.people.surfaces import Surface
 
 SIDES = (-1, 1)  # right, left
 
@@ -52,7 +53,7 @@ class Anatomy:
         return self.frame.habitus.sex == "male"
 
     def add(self, name, *solids, moves=0.0):
-        """Cover what is there by solids of one name, that move with the diaphragm by a part of it."""
+        """Cover what is there by solids of one name; `moves` as of an Organ."""
         self.parts.extend(Organ(name=name, solid=solid, moves=moves) for solid in solids)
 
     def scale(self, depth):

@@ -3,9 +3,10 @@
 import numpy as np
 
 from sim.people.anatomy import SIDES
+from sim.people.combined import Common, Grown, Outside, Union
 from sim.people.outline import DOME
 from sim.people.shaping import curve, of_volume, tube
-from sim.people.surfaces import Common, Grown, Half, Outside, Union
+from sim.people.surfaces import Half
 
 
 def add_abdomen(body):
@@ -23,8 +24,8 @@ def add_abdomen(body):
     body.add("abdominal fat", room, moves=1.0)
     for side in SIDES:
         body.add("muscle", body.tube(
-            [(side * 30, 38, 565), (side * 44, 32, 660), (side * 58, 20, 740), (side * 76, -20, 810),
-             (side * 92, -4, 868)], (8, 19, 23, 19, 12), 12))
+            [(side * 30, 38, 565), (side * 44, 32, 660), (side * 58, 20, 740),
+             (side * 76, -20, 810), (side * 92, -4, 868)], (8, 19, 23, 19, 12), 12))
     return room
 
 
@@ -86,7 +87,7 @@ def _add_liver(body, inside):
         return Common(parts=(inside, lobes, face, Outside(solid=hollow)), rounding_mm=14.0)
 
     solid = body.organ(liver, 1700, 1330, 0.15)
-    body.add("liver", body.uneven(solid, 1.2, 40.0), moves=1.0)
+    body.add("liver", body.uneven(solid, 2.2, 34.0), moves=1.0)
     body.add("gallbladder", body.organ(
         lambda s: body.tube([(-40, -26, 588), (-48, -46, 608), (-54, -62, 624)],
                             np.array((6, 12, 14)) * s, 8), 50, 44, 0.35), moves=1.0)
@@ -106,7 +107,7 @@ def _add_spleen(body, inside):
 def _add_kidneys(body, inside):
     for side in SIDES:
         middle = np.array((side * 62, 40, 606 if side < 0 else 594)) + body.shift(3.5)
-        hilum = middle + (side * -24, -8, 0)
+        hilum = middle + np.array((side * -24, -8, 0))
 
         def kidney(s, side=side, middle=middle, hilum=hilum):
             bean = body.blob(middle, (28 * s, 25 * s, 55 * s), (10, side * 12, side * 28))
@@ -115,16 +116,16 @@ def _add_kidneys(body, inside):
 
         whole = body.uneven(body.organ(kidney, 162, 145), 0.9, 22.0)
         body.add("kidney", whole, moves=0.6)
-        calyces = [
-            body.tube([hilum + (side * 6, 2, 0), middle + (side * 2, 1, z)], (4.5, 2.2))
-            for z in (-24, -2, 22)
-        ]
+        calyces = [body.blob(hilum + np.array((side * 8, 2, 0)), (6, 5, 9))]
+        for z in (-24, -2, 22):
+            ends = hilum + np.array((side * 9, 2, z / 4)), middle + np.array((side * 1, 1, z))
+            calyces.append(body.tube(ends, (3.0, 1.6)))
         sinus = Union(parts=tuple(calyces), rounding_mm=3.0)
         body.add("renal pelvis", sinus, moves=0.6)
         _add_ureter(body, side, hilum)
         body.add("adrenal gland", body.tube(
-            [middle + (side * -10, -8, -62), middle + (side * -18, -14, -48),
-             middle + (side * -28, -6, -58)], (3.0, 4.0, 3.0)), moves=0.7)
+            [middle + np.array((side * -10, -8, -62)), middle + np.array((side * -18, -14, -48)),
+             middle + np.array((side * -28, -6, -58))], (3.0, 4.0, 3.0)), moves=0.7)
 
 
 def _add_ureter(body, side, hilum):
@@ -154,25 +155,26 @@ def add_bowel(body, room):
     colon[5:9] += shift[0] * (1, 0.4, 2)
     colon[14:17] += shift[1]
     colon[1:4] += shift[2] * (0.5, 0.5, 1)
-    # The belly's wall may press flat what lies in front; haustra every 3 cm or so.
     colon = curve(colon, 150)
     way = np.linspace(0, 1, 150)
-    width = np.interp(way, (0, 0.12, 0.3, 0.55, 0.7, 0.82, 0.92, 1), (23, 21, 18, 16, 13, 12, 16, 11))
+    width = np.interp(way, (0, 0.12, 0.3, 0.55, 0.7, 0.82, 0.92, 1),
+                      (23, 21, 18, 16, 13, 12, 16, 11))
     width = width * np.exp(rng.normal(0, 0.1)) * (1 + 0.11 * np.sin(way * 150 * 0.9 + rng.random()))
     inside = Grown(solid=room, by_mm=-1.0)
     body.add("colon wall", Common(parts=(body.tube(colon, width), inside)), moves=0.3)
-    lumen = Common(parts=(body.tube(colon, np.maximum(width - 3.5, 4)), Grown(solid=room, by_mm=-4.0)))
+    lumen = Common(parts=(body.tube(colon, np.maximum(width - 3.5, 4)),
+                          Grown(solid=room, by_mm=-4.0)))
     body.add("colon content", lumen, moves=0.3)
     gas = []
     for start in rng.integers(8, 120, 5):
         end = start + rng.integers(4, 14)
-        gas.append(body.tube(colon[start:end] + (0, -4, 0), width[start:end] - 7))
+        gas.append(body.tube(colon[start:end] + np.array((0, -4, 0)), width[start:end] - 7))
     body.add("air", Common(parts=(Union(parts=tuple(gas)), lumen)), moves=0.3)
 
 
-def _pack(rng, frame, count=150, step=14.0):
+def _pack(rng, frame, count=165, step=14.0):
     """A path (n, 3) in mm that winds through the middle of the abdomen and keeps off itself."""
-    centre, radii = np.array((0.0, -38.0, 702.0)), np.array((88.0, 44.0, 74.0))
+    centre, radii = np.array((0.0, -36.0, 716.0)), np.array((86.0, 44.0, 88.0))
     path = [np.array((34.0, -24.0, 640.0))]
     way = np.array((0.0, -0.6, 0.8))
     for _ in range(count - 1):
@@ -188,7 +190,7 @@ def _pack(rng, frame, count=150, step=14.0):
 
 
 def add_pelvic_organs(body):
-    """Bladder, and prostate or womb with ovaries; testes."""
+    """Bladder, and prostate or womb with ovaries."""
     rng = body.rng
     urine = np.exp(rng.uniform(np.log(60), np.log(320)))
 
@@ -196,19 +198,20 @@ def add_pelvic_organs(body):
         return body.blob((0, -34, 862 - 16 * s), (40 * s, 31 * s, 30 * s), (12, 0, 0))
 
     full = body.uneven(of_volume(bladder, urine), 1.0, 30.0)
+    body.add("bladder", Grown(solid=full, by_mm=3.0))
+    body.add("urine", full)
     if body.is_male:
-        prostate = body.organ(lambda s: body.blob((0, -14, 896), (23 * s, 16 * s, 17 * s)), 28, 28, 0.35)
-        body.add("prostate", prostate)
+        body.add("prostate", body.organ(
+            lambda s: body.blob((0, -14, 896), (23 * s, 16 * s, 17 * s)), 28, 28, 0.35))
         for side in SIDES:
             body.add("prostate", body.tube([(side * 6, 4, 878), (side * 24, 10, 868)], (5, 5)))
     else:
         body.add("uterus", body.uneven(body.organ(
-            lambda s: body.tube([(0, 6, 872), (2, 4, 846), (4, -14, 816)],
+            lambda s: body.tube([(0, 26, 872), (2, 24, 846), (4, 12, 812)],
                                 np.array((11, 15, 21)) * s, 8), 80, 80, 0.3), 1.0, 20.0))
         for side in SIDES:
-            body.add("ovary", body.blob(np.array((side * 46, 8, 822)) + body.shift(4), (10, 8, 12)))
-    body.add("bladder", Grown(solid=full, by_mm=3.0))
-    body.add("urine", full)
+            place = np.array((side * 44, 14, 818)) + body.shift(4.0)
+            body.add("ovary", body.blob(place, (10, 8, 12)))
 
 
 def _unit(vector):

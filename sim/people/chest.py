@@ -3,10 +3,11 @@
 import numpy as np
 
 from sim.people.anatomy import SIDES
+from sim.people.combined import Common, Grown, Outside, Union
 from sim.people.fields import SmoothField
 from sim.people.shaping import curve
 from sim.people.skeleton import spine_y
-from sim.people.surfaces import Blob, Common, Grown, Half, Outside, Sheets, Union
+from sim.people.surfaces import Blob, Half, Sheets
 
 
 def add_lungs(body):
@@ -27,7 +28,8 @@ def add_lungs(body):
                     normal=(-float(side), 0.0, 0.0))
         lung = Common(parts=(room, half, Outside(solid=middle)), rounding_mm=9.0)
         body.add("lung", lung)
-        body.add("blood", _lung_vessels(body, side), moves=0.4)
+        vessels = Common(parts=(_lung_vessels(body, side), Grown(solid=lung, by_mm=-3.0)))
+        body.add("blood", vessels, moves=0.4)
 
 
 def _lung_vessels(body, side):

@@ -33,7 +33,8 @@ class SmoothField:
     def draw(cls, rng, spacing_mm, size=(8, 8, 8)):
         """A field with mean 0 and standard deviation 1 over many lattices, from a Generator."""
         lattice = np.clip(rng.standard_normal(size), -LIMIT, LIMIT) / _SD
-        return cls(lattice=lattice.astype(np.float32), spacing_mm=tuple(np.broadcast_to(spacing_mm, 3).tolist()))
+        spacing = tuple(np.broadcast_to(np.asarray(spacing_mm, float), 3).tolist())
+        return cls(lattice=lattice.astype(np.float32), spacing_mm=spacing)
 
     @property
     def bound(self):

@@ -13,7 +13,7 @@ HEIGHT_CM = {"male": (175.3, 7.2), "female": (161.3, 6.8)}  # mean, standard dev
 MASS_INDEX = {"male": (28.0, 0.18), "female": (27.8, 0.22)}  # median, standard deviation of its log
 AGE_YEARS = (60.0, 13.0)  # of patients: typical
 LIMITS = {"height_cm": (140.0, 210.0), "mass_index": (15.0, 50.0)}
-_DRAWN = {"height_cm": (145.0, 200.0), "mass_index": (17.5, 42.0), "age_years": (20.0, 90.0)}
+_DRAWN = {"height_cm": (145.0, 200.0), "mass_index": (18.0, 42.0), "age_years": (20.0, 90.0)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Habitus:
 
     @property
     def fat_fraction(self):
-        """Fat's part of the mass: Deurenberg et al., Br. J. Nutr. 65, 105-114, 1991; at least 6 %."""
+        """Fat's part of the mass: Deurenberg et al., Br. J. Nutr. 65, 105-114, 1991; at least 6%."""
         men = self.sex == "male"
         percent = 1.20 * self.mass_index + 0.23 * self.age_years - 10.8 * men - 5.4
         return max(percent, 6.0) / 100
@@ -53,8 +53,8 @@ class Habitus:
     def volume_ml(self):
         """Of the body with the gas in it.
 
-        Fat has 0.9 g/mL and all else 1.1 (Siri's two compartments); lungs and bowel hold about 2.2 L
-        of gas at rest.
+        Fat has 0.9 g/mL and all else 1.1 (Siri's two compartments); lungs and bowel hold about
+        2.2 L of gas at rest.
         """
         fat = self.fat_fraction
         gas = 2200 * (self.height_cm / 170) ** 2

@@ -1,7 +1,8 @@
 """Head and neck: skull, a brain of two tissues, eyes, airways, glands."""
 
 from sim.people.anatomy import SIDES
-from sim.people.surfaces import Common, Grown, Half, Outside, Union
+from sim.people.combined import Common, Grown, Outside, Union
+from sim.people.surfaces import Half
 
 
 def add_head(body):
@@ -12,22 +13,23 @@ def add_head(body):
 
 
 def _add_skull_and_brain(body):
-    base = Half(point_mm=tuple(body.frame.place(0, -10, 130).tolist()),
+    base = Half(point_mm=tuple(body.frame.place(0, -10, 122).tolist()),
                 normal=(0.0, -0.28, 0.96))
 
     def brain(s):
         hemispheres = body.blob((0, -1, 94), (66 * s, 85 * s, 73 * s))
         cerebellum = body.blob((0, 44, 126), (48 * s, 30 * s, 24 * s))
         stem = body.tube([(0, 16, 120), (0, 19, 146), (0, 40, 164)], (15, 12, 8), 6)
-        return Union(parts=(Common(parts=(hemispheres, base), rounding_mm=14), cerebellum, stem),
-                     rounding_mm=6)
+        temporal = [body.blob((side * 41, -14, 118), (21 * s, 34 * s, 20 * s)) for side in SIDES]
+        cerebrum = Common(parts=(hemispheres, base), rounding_mm=22)
+        return Union(parts=(cerebrum, *temporal, cerebellum, stem), rounding_mm=8)
 
     shape = body.organ(brain, 1390, 1250, spread=0.06)
     body.add("bone", Grown(solid=shape, by_mm=7.0))
     body.add("csf", Grown(solid=shape, by_mm=1.8))
     body.add("grey matter", shape)
-    inner = Grown(solid=shape, by_mm=-6.5)
-    folds = body.uneven(body.uneven(inner, 3.4, 8.0), 2.0, 16.0)
+    inner = Grown(solid=shape, by_mm=-9.5)
+    folds = body.uneven(body.uneven(inner, 5.0, 7.0), 2.0, 16.0)
     fissure = Outside(solid=body.blob((0, -4, 60), (3.0, 110, 48)))
     body.add("white matter", Common(parts=(folds, fissure)))
     for side in SIDES:
@@ -58,6 +60,7 @@ def _add_face(body):
 
 
 def _add_glands(body):
+    within = Grown(solid=body.outline.muscle(), by_mm=-1.0)
     for side in SIDES:
         places = {
             "parotid gland": ((side * 53, 8, 172), (8, 15, 22), (0, 0, side * 15), 25, 21),
@@ -72,6 +75,7 @@ def _add_glands(body):
             def gland(s, middle=middle, radii=radii, turns=turns):
                 return body.blob(middle, [s * r for r in radii], turns)
 
-            body.add(name, body.uneven(body.organ(gland, male_ml, female_ml, 0.2), 0.7, 15.0))
+            whole = body.uneven(body.organ(gland, male_ml, female_ml, 0.2), 0.7, 15.0)
+            body.add(name, Common(parts=(whole, within)))
     body.add("thyroid", body.tube([(-16, -22, 268), (0, -26, 268), (16, -22, 268)], 4.0, 6))
     body.add("pituitary", body.blob((0, -12, 118), (6, 5, 4)))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from recon.grid import Grid
+from sim.people.combined import Grown
 from sim.people.fields import SmoothField
 from sim.people.shaping import of_volume, turned
-from sim.people.surfaces import Grown
 from sim.shapes import paint
 from sim.uptake import draw_within
 
@@ -39,7 +39,7 @@ class Site:
 SITES = {
     "lung": Site(hosts=("lung",), sizes_mm=(4, 40)),
     "liver": Site(hosts=("liver",), sizes_mm=(6, 40)),
-    "bone": Site(hosts=("marrow", "bone"), sizes_mm=(5, 30), material="red marrow"),
+    "bone": Site(hosts=("marrow", "bone"), sizes_mm=(5, 30), material="marrow"),
     "chest node": Site(hosts=("mediastinum",), sizes_mm=(5, 25),
                        box=((0, 60), (-60, 45), (310, 450))),
     "abdominal node": Site(hosts=("abdominal fat",), sizes_mm=(5, 30),

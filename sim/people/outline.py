@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from sim.people.combined import Grown, Union
 from sim.people.habitus import Habitus
 from sim.people.shaping import tube, turned, volume_ml
-from sim.people.surfaces import Grown, Loft, Union
+from sim.people.surfaces import Loft
 
 REFERENCE_CM = 176.0
 DOME = 455.0  # depth of the right diaphragm's top, where z = 0
@@ -40,8 +41,8 @@ _FAT = np.array([
     (580, 1.2, 1.2, 1.0), (660, 1.5, 1.6, 1.3), (740, 1.5, 1.6, 1.6), (820, 1.6, 1.4, 2.0),
     (900, 1.6, 1.1, 2.0), (952, 1.4, 0.8, 1.6),
 ], float)  # fmt: skip
-# x, y, depth, radius of the muscle, what of it is the same in thin and stout people, mean thickness of
-# fat over the body's.
+# x, y, depth, radius of the muscle, what of it is the same in thin and stout people, thickness of
+# fat over its mean.
 _LEG = (
     (84, 10, 860, 68, 25, 1.2), (92, 14, 940, 78, 25, 1.4), (95, 12, 1040, 72, 25, 1.3),
     (96, 8, 1140, 61, 25, 1.1), (95, 2, 1215, 53, 40, 0.8), (95, 0, 1262, 51, 44, 0.4),
@@ -94,8 +95,9 @@ class Frame:
         size = habitus.height_cm / REFERENCE_CM
         knots = np.arange(-400, 2000, 240.0)
         sway = PchipInterpolator(knots, rng.normal(0, 2.5, (len(knots), 2)))
-        wide, deep = rng.normal(1, 0.035, 2) + 0.004 * np.clip(habitus.mass_index - 25, -6, 15)
-        belly = 1.7 * np.clip(habitus.mass_index - 24, -6, 16) + rng.normal(0, 5)
+        lean, stout = np.clip(habitus.mass_index - 25, (-8, 0), (0, 15))
+        wide, deep = rng.normal(1, 0.035, 2) + 0.008 * lean + 0.004 * stout
+        belly = 1.7 * np.clip(habitus.mass_index - 24, -8, 16) + rng.normal(0, 5)
         return cls(
             habitus=habitus, wide=float(size**0.8 * wide), deep=float(size**0.8 * deep),
             tall=float(size), sway=sway, belly_mm=float(belly),
@@ -248,8 +250,8 @@ def draw_outline(rng, habitus):
     outline = Outline(frame=frame, fat_mm=float(thick), stout=1.0)
     if habitus.sex == "female":
         outline = replace(outline, breasts=_breasts(rng, outline))
-    low, high = 0.5, 1.9
-    for _ in range(8):
+    low, high = 0.25, 1.9
+    for _ in range(9):
         middle = (low + high) / 2
         small = volume_ml(replace(outline, stout=middle).skin(), 11.0) < habitus.volume_ml
         low, high = (middle, high) if small else (low, middle)

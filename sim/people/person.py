@@ -1,165 +1,71 @@
-"""A person: all organs of a random body, with a tracer in them."""
+"""A person as a phantom: who it is, how activity is scaled, and how breathing blurs the images."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sim.materials import MATERIALS
-from sim.people.anatomy import Anatomy
-from sim.people.belly import add_abdomen, add_bowel, add_pelvic_organs, add_upper_abdomen
-from sim.people.breathing import MOST_MM, BreathingPhantom
-from sim.people.chest import add_breasts, add_heart, add_lungs, add_vessels
-from sim.people.fields import SmoothField
-from sim.people.habitus import draw_habitus
-from sim.people.head import add_head
-from sim.people.lesions import MOST, place_lesions
-from sim.people.outline import DOME, draw_outline
-from sim.people.skeleton import add_chest_bones, add_limb_bones, add_pelvis, add_spine
-from sim.people.surfaces import Between, Common, Grown, Sheets
-from sim.phantoms import Phantom, Region
-from sim.uptake import bq_per_ml, draw_suv, variation
-from sim.uptake import tracer as find_tracer
+from sim.people.combined import Moved
+from sim.people.habitus import Habitus
+from sim.phantoms import IMAGES, Phantom
+from sim.uptake import Injection
 
-PARTS = {"torso": (212.0, 985.0), "whole-body": (-np.inf, np.inf)}  # depths below the head's top
-SKIN = 1.8  # thickness in mm
+PHASES = 5  # of breathing that images are the mean of
 LANDMARKS = {"brain": "grey matter", "thyroid": "thyroid", "heart": "myocardium", "liver": "liver",
-             "kidneys": "kidney", "bladder": "urine"}
-
-# Region: what it is made of, and whose uptake it has where that has another name.
-TISSUES = {
-    "fat": ("fat", None), "mediastinum": ("fat", "fat"), "abdominal fat": ("fat", "fat"),
-    "yellow marrow": ("fat", None), "muscle": ("muscle", None), "tongue": ("muscle", None),
-    "lung": ("lung", None), "air": ("air", None), "blood": ("blood", None),
-    "marrow": ("spongiosa", None), "bone": ("bone", None), "csf": ("water", None),
-    "eye": ("water", None), "stomach content": ("water", None), "gallbladder": ("water", None),
-    "urine": ("water", None), "renal pelvis": ("water", None), "ureter": ("water", None),
-}  # fmt: skip
+             "kidneys": "kidney", "bladder": "urine"}  # fmt: skip
 
 
-def anatomy(rng, habitus):
-    """All of a person but lesions: an Anatomy, from a Generator and a Habitus."""
-    outline = draw_outline(rng, habitus)
-    body = Anatomy(outline=outline, rng=rng)
-    skin = outline.skin()
-    body.add("skin", skin)
-    body.add("fat", Grown(solid=skin, by_mm=-SKIN))
-    add_breasts(body)
-    muscle = outline.muscle()
-    body.add("muscle", muscle)
-    sheets = Sheets(field=SmoothField.draw(rng, (34.0, 34.0, 110.0), (24, 24, 24)), part=0.07)
-    body.add("fat", Common(parts=(Grown(solid=muscle, by_mm=-5.0), sheets)))
-    add_lungs(body)
-    room = add_abdomen(body)
-    add_bowel(body, room)
-    add_pelvic_organs(body)
-    add_upper_abdomen(body, room)
-    add_heart(body)
-    add_vessels(body)
-    add_chest_bones(body)
-    add_pelvis(body)
-    add_limb_bones(body)
-    add_spine(body)
-    add_head(body)
-    return body
+@dataclass(frozen=True, kw_only=True)
+class Person(Phantom):
+    """A person with a tracer; with breathing, images are means over its phases.
 
+    The diaphragm's way is Lujan's, b cos^6(pi t / tau): organs rest longest at end-expiration
+    (Lujan et al., Med. Phys. 26, 715-720, 1999). Regions, labels and fractions are those of
+    end-expiration. The texture stays where it is.
 
-def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight_kg=None,
-           arms=None, lesions=None, breathing_mm=0.0):
-    """A random person, head first and supine, for a tracer.
-
-    z = 0 lies at the top of the liver, below the right diaphragm, in scanner coordinates
-    (`recon.grid`); `landmarks` says where other organs are. What is None is drawn.
-
-    Args:
-        seed: of all random numbers. The same seed gives the same person bit for bit.
-        tracer: FDG, PSMA or DOTATATE (`sim.uptake`), in any case.
-        part: torso (neck to upper thighs) or whole-body.
-        sex: male or female; with PSMA, drawn as male.
-        height_cm, weight_kg: of the person; the body's volume and mass follow the weight.
-        arms: up or down.
-        lesions: how many, 0 to 12, or Lesions (`sim.people.lesions`).
-        breathing_mm: the diaphragm's way; above 0, images are means over breathing
-            (`sim.people.breathing`).
-    Returns:
-        Phantom; activity is SUV times decayed dose over weight; its lesions are named 'lesion 1', …
-    Raises:
-        ValueError: an argument that no person has, or lesions that do not fit.
+    Attributes:
+        habitus: Habitus.
+        injection: Injection.
+        breathing_mm: b, the diaphragm's way from end-expiration to end-inspiration.
+        moves: of each region, its way over the diaphragm's.
     """
-    tracer = find_tracer(tracer)
-    if part not in PARTS:
-        raise ValueError(f"person takes part {' or '.join(PARTS)}, got {part!r}")
-    if not 0 <= breathing_mm <= MOST_MM:
-        raise ValueError(
-            f"person takes breathing_mm from 0 to {MOST_MM:g}, got {breathing_mm:g}; "
-            "people at rest breathe 5 to 20 mm deep"
+
+    habitus: Habitus
+    injection: Injection
+    breathing_mm: float = 0.0
+    moves: tuple[float, ...] = ()
+
+    def images(self, grid, samples=3, names=IMAGES):
+        """Several images from one painting, or one for each phase; see Phantom.images."""
+        if not self.breathing_mm:
+            return super().images(grid, samples, names)
+        found = super().images(grid, samples, [name for name in names if name == "labels"])
+        blurred = [name for name in names if name != "labels"]
+        for way_mm in phases(self.breathing_mm) if blurred else ():
+            for name, image in self.at(way_mm).images(grid, samples, blurred).items():
+                found[name] = found.get(name, np.float32(0)) + image / np.float32(PHASES)
+        return {name: found[name] for name in names}
+
+    def at(self, way_mm):
+        """The person at rest while the diaphragm is way_mm below its place at end-expiration."""
+        regions = tuple(
+            replace(region, solid=Moved(solid=region.solid, by_mm=moves * way_mm))
+            if moves else region
+            for region, moves in zip(self.regions, self.moves, strict=True)
         )
-    if isinstance(lesions, int) and not 0 <= lesions <= MOST:
-        raise ValueError(f"person takes 0 to {MOST} lesions, got {lesions}; or a list of Lesion")
-    sex = "male" if sex is None and tracer.name == "PSMA" else sex
-    rngs = np.random.default_rng(seed).spawn(5)
-    habitus = draw_habitus(rngs[0], sex=sex, height_cm=height_cm, weight_kg=weight_kg, arms=arms)
-    body = anatomy(rngs[1], habitus)
-    suv, unit = draw_suv(rngs[2], tracer), bq_per_ml(tracer, rngs[2], habitus.weight_kg)
-    organs = _cut(body, part)
-    uptakes = [suv[_tissue(organ.name)[1]] for organ in organs]
-    regions = [
-        Region(name=organ.name, solid=organ.solid, activity_bq_ml=uptake * unit,
-               material=MATERIALS[_tissue(organ.name)[0]], texture=variation(_tissue(organ.name)[1]))
-        for organ, uptake in zip(organs, uptakes, strict=True)
-    ]
-    moves = [organ.moves for organ in organs]
-    if lesions is None:
-        lesions = int(rngs[3].integers(0, MOST + 1))
-    placed = place_lesions(rngs[3], body.frame, regions, lesions, tracer, uptakes)
-    for number, lesion in enumerate(placed, start=1):
-        regions.append(
-            Region(name=f"lesion {number}", solid=lesion.solid, lesion=True,
-                   activity_bq_ml=lesion.suv * unit, material=MATERIALS[lesion.site.material])
-        )
-        moves.append(_lesion_moves(lesion, regions, moves))
-    known = {
-        "name": "person", "regions": tuple(regions), "isotope": tracer.isotope,
-        "tracer": tracer.name, "seed": seed,
-        "texture": SmoothField.draw(rngs[4], 22.0, (32, 32, 96)),
-    }
-    if not breathing_mm:
-        return Phantom(**known)
-    return BreathingPhantom(**known, breathing_mm=float(breathing_mm), moves=tuple(moves))
+        return self.with_(regions=regions, breathing_mm=0.0)
+
+    @property
+    def landmarks(self):
+        """z in mm of the middle of organs, to centre a scan: dict of what is there of LANDMARKS."""
+        found = {}
+        for name, tissue in LANDMARKS.items():
+            if tissue in self.names:
+                ends = np.array([region.solid.extent[2] for region in self.find(tissue)])
+                found[name] = float((ends.min() + ends.max()) / 2)
+        return found
 
 
-def landmarks(phantom):
-    """z in mm of a person's organs, to centre a scan: dict of what is there of LANDMARKS."""
-    found = {}
-    for name, tissue in LANDMARKS.items():
-        if tissue in phantom.names:
-            ends = np.array([region.solid.extent[2] for region in phantom.find(tissue)])
-            found[name] = float((ends.min() + ends.max()) / 2)
-    return found
-
-
-def _tissue(name):
-    """What a region is made of, and the name in `sim.uptake` of what it takes up."""
-    material, uptake = TISSUES.get(name, ("soft tissue", None))
-    return material, uptake or name
-
-
-def _cut(body, part):
-    """Organs of a part of the body."""
-    top, bottom = ((depth - DOME) * body.frame.tall for depth in PARTS[part])
-    kept = []
-    for organ in body.parts:
-        low, high = organ.solid.extent[2]
-        if low < top or high > bottom:
-            organ = replace(organ, solid=Between(solid=organ.solid, z_mm=(top, bottom)))
-        if low < bottom and high > top:
-            kept.append(organ)
-    return kept
-
-
-def _lesion_moves(lesion, regions, moves):
-    """As its host; in a lung, the more the nearer to the diaphragm."""
-    if regions[lesion.host].name != "lung":
-        return moves[lesion.host]
-    top, _ = regions[lesion.host].solid.extent[2]
-    middle = sum(lesion.solid.extent[2]) / 2
-    return float(np.clip((middle - top) / (0.0 - top), 0, 1)) if top < 0 else 1.0
+def phases(breathing_mm):
+    """The diaphragm's way in mm amid each phase of half a period; the rest is its mirror."""
+    time = (np.arange(PHASES) + 0.5) / (2 * PHASES)
+    return (breathing_mm * np.cos(np.pi * time) ** 6).tolist()

@@ -1,17 +1,22 @@
 """Solids from few numbers: curves, turned ellipsoids, solids of a given volume."""
 
 import numpy as np
-from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 
-from sim.people.surfaces import Blob, Cone, Union
+from sim.people.combined import Union
+from sim.people.surfaces import Blob, Cone
 
 
 def curve(points, count):
-    """A smooth curve through points (n, k), at `count` places evenly spaced in its parameter."""
+    """A smooth curve through points (n, 3), at `count` places evenly spaced in its parameter.
+
+    Catmull-Rom's, of centripetal parameter: without loops between close points.
+    """
     points = np.asarray(points, float)
-    steps = np.linalg.norm(np.diff(points[:, :3], axis=0), axis=1)
-    along = np.r_[0, np.cumsum(np.sqrt(steps))]  # centripetal: no loops between close points
-    return CubicSpline(along, points)(np.linspace(0, along[-1], count))
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    along = np.r_[0, np.cumsum(np.sqrt(steps))]
+    slopes = np.gradient(points, along, axis=0)
+    return CubicHermiteSpline(along, points, slopes)(np.linspace(0, along[-1], count))
 
 
 def tube(points, radii, count=None):

@@ -4,12 +4,15 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from sim.people.anatomy import SIDES
+from sim.people.combined import Common, Grown, Outside, Union
 from sim.people.shaping import tube, turned
-from sim.people.surfaces import Common, Grown, Half, Outside, Union
+from sim.people.surfaces import Half
 
 CORTEX = 2.0  # thickness of the bone around marrow, mm
-_SPINE_Y = ((160, 22), (190, 17), (215, 15), (245, 21), (262, 27), (285, 38), (350, 56), (425, 60),
-            (490, 56), (541, 47), (600, 35), (660, 30), (715, 34), (740, 42), (790, 66))  # fmt: skip
+_SPINE_Y = (
+    (160, 22), (190, 17), (215, 15), (245, 21), (262, 27), (285, 38), (350, 56), (425, 60),
+    (490, 56), (541, 47), (600, 35), (660, 30), (715, 34), (740, 42), (790, 66),
+)  # fmt: skip
 _CERVICAL = 164 + 16.0 * np.arange(7)
 _THORACIC = 285 + 23.3 * np.arange(12)
 _LUMBAR = 572 + 34.0 * np.arange(5)
@@ -23,7 +26,7 @@ def spine_y(depth):
 def vertebrae():
     """(depth, radius along x, along y, half height, length of the spinous process) of each."""
     rows = [(d, 13, 9, 6.5, 14) for d in _CERVICAL]
-    rows += [(d, 14 + 0.5 * i, 12 + 0.35 * i, 9 + 0.25 * i, 24) for i, d in enumerate(_THORACIC)]
+    rows += [(d, 14 + 0.5 * i, 12 + 0.35 * i, 9 + 0.25 * i, 19) for i, d in enumerate(_THORACIC)]
     return rows + [(d, 23.5, 17, 13.5, 24) for d in _LUMBAR]
 
 
@@ -91,15 +94,17 @@ def add_chest_bones(body):
         tilt = np.degrees(np.arctan2(ends[0] - ends[1], (high - low) * body.frame.tall))
         radii = half * body.frame.wide, 6.0, (high - low) / 2 * body.frame.tall
         breastbone.append(turned(middle, radii, (tilt, 0, 0), 3.0))
-    bones = ribs + breastbone
+    shoulders = []
     for side in SIDES:
-        bones.append(body.tube([(side * 24, -52, 328), (side * 70, -52, 318),
+        shoulders.append(body.tube([(side * 24, -52, 328), (side * 70, -52, 318),
                                 (side * 115, -22, 314), (side * 150, -2, 316)], 5.5, 12))
-        blade = body.blob((side * 112, 88, 392), (46, 5, 72), (6, 0, side * -32))
-        bones.append(body.uneven(blade, 1.0, 30.0))
-        bones.append(body.tube([(side * 72, 100, 356), (side * 115, 84, 338),
+        blade = body.blob((side * 110, 85, 392), (44, 5, 70), (6, 0, side * -32))
+        shoulders.append(body.uneven(blade, 1.0, 30.0))
+        shoulders.append(body.tube([(side * 72, 95, 356), (side * 115, 82, 338),
                                 (side * 152, 42, 322), (side * 158, 10, 318)], (4, 5, 6, 7), 10))
-    body.add("bone", Union(parts=tuple(bones)))
+    body.add("bone", Union(parts=(*ribs, *breastbone)))
+    within = Grown(solid=body.outline.muscle(), by_mm=-3.0)  # however thin the person
+    body.add("bone", Common(parts=(Union(parts=tuple(shoulders)), within)))
     body.add("marrow", Union(parts=tuple(inside) + tuple(
         Grown(solid=bone, by_mm=-CORTEX) for bone in breastbone)))
 
