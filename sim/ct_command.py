@@ -36,7 +36,8 @@ def ct(
 ):
     """Simulate a phantom's CT at standard or low dose.
 
-    Writes ct.nii.gz in HU, with how it was made in ct.json, and preview.png beside the phantom.
+    Writes ct.nii.gz in HU, ct.json with how it was made, and preview.png, which shows it beside the
+    phantom.
 
     Args:
         folder: Of `countless phantom`: its mu-map.nii.gz and ct.nii.gz.
@@ -69,11 +70,11 @@ def ct(
         readings=readings, readings_below_one_photon=starved, grid=asdict(grid),
     )
     write_image(image_path, image, grid, unit="HU", sidecar=record)
-    title = f"{kvp:g} kVp, {photons / drf:.3g} photons in a ray"
+    title = f"{kvp:g} kVp, {photons / drf:,.0f} photons in a ray"
     ct_preview.draw(picture, [("The phantom", hu), (title, image)], grid)
     rows = [
         ("phantom", f"{folder}, {text.grid(grid)}"),
-        ("beam", f"{kvp:g} kVp, {photons / drf:.4g} photons in a ray"),
+        ("beam", f"{kvp:g} kVp, {photons / drf:,.0f} photons in a ray"),
         ("readings", f"{readings:,}, of which {starved:,} below one photon and taken as one"),
         ("written", f"{image_path}, in HU, and {picture}"),
         ("next", f"countless mu-map {image_path} --kvp {kvp:g} -o {output / 'mu-map.nii.gz'}"),

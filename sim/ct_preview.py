@@ -5,7 +5,7 @@ import numpy as np
 from recon.io.files import replacing
 
 WINDOW_HU = (-160, 240)  # level 40, width 400
-_WIDTH_IN = 4.0
+_WIDTH_IN, _HEIGHT_IN = 4.0, 10.0  # of a panel's two slices, at most
 
 
 def draw(path, panels, grid):
@@ -19,9 +19,9 @@ def draw(path, panels, grid):
     from matplotlib.figure import Figure
 
     width, depth, length = (high - low for low, high in grid.extent)
-    scale = _WIDTH_IN / width
+    scale = min(_WIDTH_IN / width, _HEIGHT_IN / (depth + length))
     figure = Figure(
-        figsize=(len(panels) * (_WIDTH_IN + 0.3) + 1.2, (depth + length) * scale + 1.0),
+        figsize=(len(panels) * (width * scale + 0.3) + 1.2, (depth + length) * scale + 0.8),
         layout="constrained",
     )
     axes = figure.subplots(2, len(panels), squeeze=False, height_ratios=(length, depth))
@@ -32,17 +32,21 @@ def draw(path, panels, grid):
         across, down, along = grid.extent
         coronal.imshow(image[:, j].T, extent=(*across, *along[::-1]), **shown)
         drawn = axial.imshow(image[:, :, k].T, extent=(*across, *down[::-1]), **shown)
-        coronal.set_title(title, fontsize=11)
-        for ax in (coronal, axial):
-            ax.set(xticks=[], yticks=[])
-            for x, side in ((0.02, "R"), (0.98, "L")):
-                ax.text(x, 0.5, side, transform=ax.transAxes, color="0.8",
-                        ha="left" if x < 0.5 else "right", va="center")
-    axes[0, 0].set_ylabel(f"coronal, y = {grid.centres(1)[j]:.0f} mm")
-    axes[1, 0].set_ylabel(f"axial, z = {grid.centres(2)[k]:.0f} mm")
+        coronal.set_title(title, fontsize=10)
+        _letters(coronal, f"coronal, y = {grid.centres(1)[j]:.0f} mm")
+        _letters(axial, f"axial, z = {grid.centres(2)[k]:.0f} mm")
     figure.colorbar(drawn, ax=axes, extend="both", shrink=0.8, aspect=30).set_label("HU")
     with replacing(path) as name:
         figure.savefig(name, dpi=130)
+
+
+def _letters(ax, place):
+    """Which slice it is, and which sides of the patient are right and left."""
+    ax.set(xticks=[], yticks=[])
+    style = {"transform": ax.transAxes, "color": "gold", "fontsize": 8}
+    ax.text(0.02, 0.97, place, ha="left", va="top", **style)
+    ax.text(0.02, 0.5, "R", ha="left", va="center", **style)
+    ax.text(0.98, 0.5, "L", ha="right", va="center", **style)
 
 
 def _middle(hu, axis):

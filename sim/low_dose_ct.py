@@ -3,7 +3,7 @@
 The patient is water and calcium (a basis, Alvarez & Macovski, Phys. Med. Biol. 21, 1976), found
 from the two numbers that a material has, mu at 511 keV and HU at 120 kVp: what attenuates like none
 of their sums, such as iodine with its K edge, is not represented. Of the materials of
-`sim.materials`, HU at 80 to 140 kVp agree with those of their elements to 3 HU, aluminium's to 5.
+`sim.materials`, CT numbers at 80 to 140 kVp agree with those of their elements to 5 HU.
 
 The detector adds up energies: a reading is compound Poisson, to which electronics add Gaussian
 noise. In photons of the beam's mean energy E,
@@ -30,7 +30,7 @@ CALCIUM, CALCIUM_511 = attenuation_per_cm(1.55, Ca=1.0)
 ELECTRONIC_NOISE = 3.0  # photons: a variance of 10, as low-dose simulations often take
 LEAST_READING = 1.0  # photons: a reading below counts as one, for it has no useful logarithm
 SLAB = 32  # slices at a time
-_MOST_WATER_CM = 80.0  # more than a million photons get through
+_MOST_WATER_CM = 80.0  # less than a millionth passes through it
 _LEAST_PER_CM = -0.01  # at the lowest energy, from numbers that were rounded
 
 

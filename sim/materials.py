@@ -35,7 +35,7 @@ AIR = Material(name="air", mu_per_cm=0.0, hu=-1000.0)  # taken as nothing; it ha
 
 _TABLE = (
     AIR,
-    # ICRU Report 44, 1989, as NIST tabulates it.
+    # ICRU Report 44, 1989, as NIST tabulates it; "bone" is cortical.
     _made("water", 1.0, H=0.1119, O=0.8881),
     _made("fat", 0.95, H=0.114, C=0.598, N=0.007, O=0.278, Na=0.001, S=0.001, Cl=0.001),
     _made("muscle", 1.05, H=0.102, C=0.143, N=0.034, O=0.710, Na=0.001, P=0.002, S=0.003,
@@ -49,10 +49,10 @@ _TABLE = (
     _made("breast", 1.02, H=0.106, C=0.332, N=0.030, O=0.527, Na=0.001, P=0.001, S=0.002, Cl=0.001),
     _made("brain", 1.04, H=0.107, C=0.145, N=0.022, O=0.712, Na=0.002, P=0.004, S=0.002,
           Cl=0.003, K=0.003),
-    _made("cortical bone", 1.92, H=0.034, C=0.155, N=0.042, O=0.435, Na=0.001, Mg=0.002,
+    _made("bone", 1.92, H=0.034, C=0.155, N=0.042, O=0.435, Na=0.001, Mg=0.002,
           P=0.103, S=0.003, Ca=0.225),
-    # Woodard & White, Br J Radiol 59, 1986, and ICRU Report 46, 1992, which has whole bones with
-    # their marrow: "bone" is a rib, "vertebra" the sixth dorsal or third lumbar one.
+    # Woodard & White, Br J Radiol 59, 1986, and ICRU Report 46, 1992. "marrow" is spongiosa, which
+    # holds red and yellow marrow; rib, vertebra (D6 or L3) and skull are whole, with their marrow.
     _made("grey matter", 1.04, H=0.107, C=0.095, N=0.018, O=0.767, Na=0.002, P=0.003, S=0.002,
           Cl=0.003, K=0.003),
     _made("white matter", 1.04, H=0.106, C=0.194, N=0.025, O=0.661, Na=0.002, P=0.004, S=0.002,
@@ -75,11 +75,11 @@ _TABLE = (
     _made("red marrow", 1.03, H=0.105, C=0.414, N=0.034, O=0.439, P=0.001, S=0.002, Cl=0.002,
           K=0.002, Fe=0.001),
     _made("yellow marrow", 0.98, H=0.115, C=0.644, N=0.007, O=0.231, Na=0.001, S=0.001, Cl=0.001),
-    _made("spongiosa", 1.18, H=0.085, C=0.404, N=0.028, O=0.367, Na=0.001, Mg=0.001, P=0.034,
+    _made("marrow", 1.18, H=0.085, C=0.404, N=0.028, O=0.367, Na=0.001, Mg=0.001, P=0.034,
           S=0.002, Cl=0.002, K=0.001, Ca=0.074, Fe=0.001),
     _made("vertebra", 1.33, H=0.070, C=0.287, N=0.038, O=0.437, Mg=0.001, P=0.051, S=0.002,
           Cl=0.001, K=0.001, Ca=0.111, Fe=0.001),
-    _made("bone", 1.41, H=0.064, C=0.263, N=0.039, O=0.436, Na=0.001, Mg=0.001, P=0.060,
+    _made("rib", 1.41, H=0.064, C=0.263, N=0.039, O=0.436, Na=0.001, Mg=0.001, P=0.060,
           S=0.003, Cl=0.001, K=0.001, Ca=0.131),
     _made("skull", 1.61, H=0.050, C=0.212, N=0.040, O=0.435, Na=0.001, Mg=0.002, P=0.081,
           S=0.003, Ca=0.176),

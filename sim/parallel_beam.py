@@ -27,7 +27,7 @@ class ParallelBeam:
         views = math.ceil(math.pi / 2 * max(sides) / ray_mm)
         rays = Scanner(
             name="parallel beam", rings=grid.shape[2], ring_spacing_mm=dz, crystals=2 * views,
-            radius_mm=math.hypot(*sides), depth_mm=0.0, radial_bins=min(bins, 2 * views - 1),
+            radius_mm=math.hypot(*sides), depth_mm=0.0, radial_bins=bins,
         )
         layout = SinogramLayout.of(
             rays, max_ring_difference=0, radial_bins=bins, radial_mm=ray_mm, interleaved=False

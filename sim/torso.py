@@ -18,8 +18,8 @@ TISSUES = {
     "spleen": (9500.0, "soft tissue"),
     "stomach": (5000.0, "water"),
     "kidney": (15000.0, "muscle"),
-    "marrow": (6500.0, "spongiosa"),
-    "bone": (2500.0, "bone"),
+    "marrow": (6500.0, "marrow"),
+    "bone": (2500.0, "rib"),
     "lesion": (40000.0, "muscle"),
 }
 
