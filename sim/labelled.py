@@ -99,12 +99,14 @@ def read_values(path):
     Raises:
         FileError: see `labelled`; with the label.
     """
-    _, rows = read_yaml(path)
+    root, rows = read_yaml(path)
     if not isinstance(rows, dict) or not all(type(label) is int for label in rows):
         raise FileError(
             f"{path} takes rows `label: {{name: …, activity_bq_ml: …, material: …}}`, each label a "
             f"whole number, got {rows if not isinstance(rows, dict) else list(rows)[:_NAMED]}"
         )
+    if len(root.value) > len(rows):
+        raise FileError(f"{path} has a label twice; keep one row of each")
     return {label: _checked(f"{path}, label {label}", row) for label, row in rows.items()}
 
 
