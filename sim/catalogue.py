@@ -17,6 +17,8 @@ _TABLE = {
     "derenzo": ("sim.objects.rods:derenzo", "hot rods of six sizes"),
     "jaszczak": ("sim.objects.rods:jaszczak", "cold rods and spheres"),
     "acr": ("sim.objects.rods:acr", "PET phantom of the American College of Radiology"),
+    "person": ("sim.people:person", "torso or whole body of a random person"),
+    "brain": ("sim.brain:brain", "head with a folded brain"),
     "shepp-logan": ("sim.objects.shepp_logan:shepp_logan", "head of ten ellipsoids"),
 }
 
