@@ -51,7 +51,7 @@ class LabelSolid:
         )
 
 
-def labelled(path, table, *, isotope="F-18"):
+def labelled(path, table):
     """A Phantom of a labelled volume.
 
     On any grid, a voxel has the mean of the labels nearest to its sample points.
@@ -60,9 +60,8 @@ def labelled(path, table, *, isotope="F-18"):
         path: image of whole numbers (.nii, .nii.gz, .hv); 0 is air around, unless the table says
             otherwise.
         table: YAML file: label -> name, activity_bq_ml, material (or mu_per_cm and hu), lesion.
-        isotope: of the activity.
     Returns:
-        Phantom, and the Grid of the labels.
+        Phantom, whose activity is of F-18, and the Grid of the labels.
     Raises:
         FileError: labels are no whole numbers or not in the table; the table has keys, materials
             or values that mean nothing.
@@ -90,7 +89,7 @@ def labelled(path, table, *, isotope="F-18"):
             regions.append(Region(solid=solid, **rows[label]))
     if not regions:
         raise FileError(f"{path} holds label 0 alone, which is air; give a segmentation")
-    return Phantom(name="labelled", regions=tuple(regions), isotope=isotope), grid
+    return Phantom(name="labelled", regions=tuple(regions)), grid
 
 
 def read_values(path):
@@ -99,12 +98,14 @@ def read_values(path):
     Raises:
         FileError: see `labelled`; with the label.
     """
-    _, rows = read_yaml(path)
+    root, rows = read_yaml(path)
     if not isinstance(rows, dict) or not all(type(label) is int for label in rows):
         raise FileError(
             f"{path} takes rows `label: {{name: …, activity_bq_ml: …, material: …}}`, each label a "
             f"whole number, got {rows if not isinstance(rows, dict) else list(rows)[:_NAMED]}"
         )
+    if len(root.value) > len(rows):
+        raise FileError(f"{path} has a label twice; keep one row of each")
     return {label: _checked(f"{path}, label {label}", row) for label, row in rows.items()}
 
 

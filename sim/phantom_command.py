@@ -18,7 +18,6 @@ from recon.io.nifti import SUFFIXES
 from sim import catalogue
 from sim.labelled import labelled
 from sim.phantom_files import IMAGES, PREVIEW, SUMMARY, check_folder, write_phantom
-from sim.region_table import cut_off
 
 VOXEL_MM, AIR_MM = (2.0, 2.0, 2.0), 10.0
 _BYTES_PER_VOXEL = 40  # four images, one of them once more, and what painting takes
@@ -79,8 +78,8 @@ def phantom(
     del settings["options"], settings["list_"]
     record = provenance(command=command, configuration=settings | given, inputs=inputs,
                         seed=made.seed, grid=asdict(grid))
-    table = write_phantom(output, made, grid, samples=samples, made=record, options=given)
-    _report(made, table, grid, output)
+    said = write_phantom(output, made, grid, samples=samples, made=record, options=given)
+    _report(said, grid, output)
 
 
 def _made(name, values, seed, options):
@@ -125,18 +124,16 @@ def fitted(extent, voxel_mm):
     return Grid.centred(shape=shape, voxel_mm=voxel_mm, centre_mm=middle)
 
 
-def _report(made, table, grid, output):
-    lesions = sum(row["lesion"] for row in table)
-    mbq = sum(row["activity_bq_ml"] * row["volume_ml"] * row["inside"] for row in table) / 1e6
+def _report(said, grid, output):
+    lesions = sum(row["lesion"] for row in said["regions"])
     rows = [
-        ("phantom", f"{made.name}, {text.plural(len(table), 'region')}, "
+        ("phantom", f"{said['name']}, {text.plural(len(said['regions']), 'region')}, "
                     f"{text.plural(lesions, 'lesion')}"),
-        ("activity", f"{mbq:.4g} MBq of {made.isotope}"),
+        ("activity", f"{said['activity_mbq']:.4g} MBq of {said['isotope']}"),
         ("images", text.grid(grid)),
     ]
-    lost = cut_off(table)
-    if lost > 0:
-        rows.append(("warning", f"the grid cuts off {lost:.2%} of the activity"))
+    if said["cut_off"] > 0:
+        rows.append(("warning", f"the grid cuts off {said['cut_off']:.2%} of the activity"))
     files = [*IMAGES, PREVIEW, SUMMARY]
     rows.append(("written", f"{output}: {', '.join(files)}"))
     print(text.table(rows), flush=True)

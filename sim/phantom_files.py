@@ -20,7 +20,7 @@ from recon.grid import Grid
 from recon.io import FileError, check_output, read_image, write_image
 from recon.io.provenance import read_json, write_json
 from sim.phantom_preview import draw_phantom
-from sim.region_table import region_table
+from sim.region_table import cut_off, region_table
 
 # File -> the image in it, and its unit.
 IMAGES = {
@@ -65,7 +65,9 @@ def write_phantom(folder, phantom, grid, *, samples, made, options=None):
         made: dict of `recon.io.provenance.provenance`.
         options: dict that the phantom was made with.
     Returns:
-        The table of regions (`sim.region_table`).
+        dict in phantom.json: name, tracer, isotope, seed, options, samples, activity_mbq of the
+        image, cut_off (the part of the activity that the grid leaves outside), regions
+        (`sim.region_table`) and made.
     Raises:
         FileError: the folder cannot be written.
     """
@@ -79,8 +81,10 @@ def write_phantom(folder, phantom, grid, *, samples, made, options=None):
                  title=_title(phantom))
     said = {"name": phantom.name, "tracer": phantom.tracer, "isotope": phantom.isotope,
             "seed": phantom.seed, "options": options or {}, "samples": samples}
-    write_json(folder / SUMMARY, said | {"regions": table, "made": made})
-    return table
+    bq = images["activity"].sum(dtype=np.float64) * np.prod(grid.voxel_mm) / 1000
+    said |= {"activity_mbq": bq / 1e6, "cut_off": cut_off(table), "regions": table, "made": made}
+    write_json(folder / SUMMARY, said)
+    return said
 
 
 def read_phantom(folder):
