@@ -3,7 +3,7 @@
 import json
 import resource
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +13,11 @@ from recon.io import FileError
 from recon.io.files import replacing
 from recon.io.provenance import plain
 from sim import dataset_file
-from sim.dose import thin
+from sim.acquire import Counts, draw, expect
+from sim.dose import at_dose, thin
 from sim.reconstruct import reconstruct
 from sim.shapes import paint
-from sim.stand_in import draw, expect, phantom
+from sim.stand_in import phantom
 
 FINER = 2  # voxels of the phantom that is scanned, across one of the reconstruction
 LESION_SAMPLES = 60  # points across a lesion, of which its volume is summed
@@ -124,44 +125,30 @@ def _scans(study, number, scanned, mu_per_cm, threads):
             low = at_dose(expected, study.dose(factor))
             rng = study.rng(number, realisation, factor)
             if whole is None:
-                prompts, delayeds = draw(low, rng)
+                counts = draw(low, rng)
             else:
-                prompts, delayeds = thinned(*whole, expected, study.dose(factor), rng)
+                counts = thinned(whole, expected, study.dose(factor), rng)
             if factor == 1 and study.doses.pairs == "thinned":
-                whole = prompts, delayeds
+                whole = counts
             found = reconstruct(
-                prompts, delayeds, low.efficiency, mu_per_cm, grid, protocol.layout, grid,
-                settings, threads=threads,
+                counts.prompts, counts.delayeds, low.efficiency, mu_per_cm, grid,
+                protocol.layout, grid, settings, threads=threads,
             )
-            sums = [_sum(part) for part in
-                    (prompts, delayeds, low.trues, low.scatter, low.randoms)]
+            sums = [_sum(part) for part in (counts.prompts, counts.delayeds, low.trues,
+                                            low.scatter, low.randoms)]
             yield index, realisation, found.image, (
                 factor, realisation, *sums, found.scatter, found.randoms, found.scatter_scale,
                 found.scatter_scale_sd,
             )
 
 
-def at_dose(expected, dose):
-    """What is expected of a scan at a lower dose.
-
-    Args:
-        expected: Expected, of the standard dose.
-        dose: Dose.
-    Returns:
-        Expected; with its efficiency, images are in Bq/mL of the standard dose.
-    """
-    signal, randoms = np.float32(dose.signal), np.float32(dose.randoms)
-    return replace(
-        expected, trues=expected.trues * signal, scatter=expected.scatter * signal,
-        randoms=expected.randoms * randoms, efficiency=expected.efficiency * signal,
-    )
-
-
-def thinned(prompts, delayeds, expected, dose, rng):
-    """Counts of the standard-dose scan that a lower dose keeps: prompts and delayeds."""
+def thinned(counts, expected, dose, rng):
+    """Counts of the standard-dose scan that a lower dose keeps."""
     fraction = expected.trues + expected.scatter + expected.randoms
     np.divide(expected.randoms, fraction, out=fraction, where=fraction > 0)
-    return thin(prompts, dose.prompts(fraction), rng)[0], thin(delayeds, dose.randoms, rng)[0]
+    prompts, _ = thin(counts.prompts, dose.prompts(fraction), rng)
+    delayeds, _ = thin(counts.delayeds, dose.randoms, rng)
+    return Counts(prompts=prompts, delayeds=delayeds)
 
 
 def fine_grid(study, scanned):
