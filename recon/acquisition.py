@@ -93,6 +93,14 @@ class AcquisitionModel:
         backend.launch("em_ratio", (views * radial, 1), arguments, threads=self.projector.threads)
         return values
 
+    def totals(self, prompts):
+        """Counts and expected background in the bins that see the image (m not 0), two floats."""
+        seen = 1 if self._factors is None else self._factors > 0
+        return tuple(
+            0.0 if counts is None else float((counts * seen).sum(dtype=np.float64))
+            for counts in (prompts, self.background)
+        )
+
     def log_likelihood(self, image, prompts):
         """Poisson log-likelihood, sum of y log(expected) - expected, less a constant; float64.
 

@@ -97,6 +97,10 @@ class Raw:
             )
         if self.delayed and self.randoms != DELAYED:
             raise ValueError("--delayed takes --randoms delayed beside it; give it, or leave both")
+        if self.ct and self.ct.is_file() and not self.kvp:  # DICOM says it itself, a file does not
+            raise ValueError(
+                f"--ct {self.ct} does not say its tube voltage; give it, for instance --kvp 120"
+            )
         if self.ct is None and (self.kvp or self.scanner_centre_mm):
             raise ValueError("--kvp and --scanner-centre-mm are of a CT; give --ct, or leave them")
 

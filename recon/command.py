@@ -124,7 +124,7 @@ def recon(
         iterations: Passes over all subsets.
         psf_mm: FWHM of a Gaussian point spread function, one value or three (x, y, z).
         post_filter_mm: FWHM of a Gaussian that smooths what is written, one value or three.
-        start: First image, on the output's grid; by default 1 in a cylinder and 0 outside.
+        start: First image, on the output's grid; by default flat in a cylinder, 0 outside.
         tof: Use time of flight where the scan has it, or sum its bins.
         voxel_mm: Sides of a voxel; by default half the ring spacing along z, and near that across.
         grid_like: Image whose voxels, index order and affine to take.

@@ -34,7 +34,7 @@ class Plan:
         output: image to write.
         grid: Grid of the image.
         frame: index order and affine for a NIfTI output, see `recon.io.like`; or None.
-        start: first image; None for 1 in a cylinder.
+        start: first image; None for a flat cylinder.
         subsets, iterations, order: of OSEM; iterations are passes over all subsets.
         psf_mm, post_filter_mm: FWHM along x, y, z; 0 for none.
         save_every: passes between images that are kept; None for the last alone.
@@ -227,10 +227,14 @@ class Plan:
         """
         return self.grid.cylinder() & self.grid.cylinder(radius_mm(self.measurement.layout))
 
-    def start_image(self):
-        """First image (x, y, z), float32: that of `start`, or 1 in a cylinder and 0 outside it."""
+    def first_image(self):
+        """What OSEM starts from: `start`, or `inside`, a cylinder; (x, y, z) on the device."""
         if self.start is None:
-            return np.broadcast_to(self._seen, self.grid.shape).astype(np.float32)
+            inside = np.ascontiguousarray(np.broadcast_to(self._seen, self.grid.shape))
+            return {"inside": backend.to_device(inside, self.device)}
+        return {"start": backend.to_device(self._read_start(), self.device)}
+
+    def _read_start(self):
         unit, position = self.measurement.unit, self.grid.patient_position
         image, _, note = activity_in(self.start, unit, position)
         if note:

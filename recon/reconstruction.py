@@ -79,7 +79,7 @@ def reconstruct(plan, prompts, factors, background):
         model,
         prompts,
         subsets=plan.subsets,
-        start=backend.to_device(plan.start_image(), plan.device),
+        **plan.first_image(),
         order=plan.order,
         sensitivity_bytes=plan.sensitivity_bytes,
     )

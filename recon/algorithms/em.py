@@ -18,14 +18,17 @@ def mlem(model, prompts, start=None):
     Args:
         model: AcquisitionModel.
         prompts: counts, float32 (view, radial, [tof,] plane).
-        start: first image, float32 (x, y, z), not negative; 1 everywhere by default. Zeros stay.
+        start: first image, float32 (x, y, z), not negative; by default flat, see `osem`. Zeros
+            stay.
     Yields:
         The image (x, y, z), float32: the same array each time, so copy what you keep.
     """
     yield from osem(model, prompts, subsets=1, start=start)
 
 
-def osem(model, prompts, *, subsets, start=None, order="spread", sensitivity_bytes=2 << 30):
+def osem(
+    model, prompts, *, subsets, start=None, inside=None, order="spread", sensitivity_bytes=2 << 30
+):
     """Yields the image after each update from one subset of the views, without end.
 
     Subset k holds views k, k + subsets, k + 2 subsets, …
@@ -34,7 +37,9 @@ def osem(model, prompts, *, subsets, start=None, order="spread", sensitivity_byt
         model: AcquisitionModel with a SinogramProjector.
         prompts: counts, float32 (view, radial, [tof,] plane).
         subsets: their number; divides the number of views.
-        start: first image, float32 (x, y, z), not negative; 1 everywhere by default. Zeros stay.
+        start: first image, float32 (x, y, z), not negative; by default flat, of the level that
+            explains the first subset's prompts above its background, whatever the unit. Zeros stay.
+        inside: where the flat start is not 0, bool (x, y, z); everywhere by default.
         order: 'spread' or 'sequential', see `subset_order`.
         sensitivity_bytes: memory for sensitivity images; those that do not fit are computed anew.
     Yields:
@@ -53,14 +58,16 @@ def osem(model, prompts, *, subsets, start=None, order="spread", sensitivity_byt
             f"subsets takes a divisor of the {views} views, got {subsets}; try one of {fitting}"
         )
     xp = backend.array_module(prompts)
-    image = _start(model, start, xp)
+    image = None if start is None else _checked(model, start, xp)
     models = [model.subset(slice(k, None, subsets)) for k in range(subsets)]
-    kept, seen = {}, xp.zeros(image.shape, bool)
+    kept, seen = {}, xp.zeros(model.image_shape, bool)
     for update, k in enumerate(itertools.cycle(subset_order(subsets, order)), 1):
         part = models[k]
         sensitivity = kept[k] if k in kept else part.sensitivity(xp)
         if k not in kept and (len(kept) + 1) * sensitivity.nbytes <= sensitivity_bytes:
             kept[k] = sensitivity
+        if image is None:
+            image = _flat(part, prompts[k::subsets], sensitivity, inside, xp)
         _update(image, part.back(part.ratio(image, prompts[k::subsets])), sensitivity, part)
         if update <= subsets:
             seen |= sensitivity > 0
@@ -80,7 +87,7 @@ def listmode_osem(model, sensitivity, *, subsets=1, start=None):
         sensitivity: back projection of m over all LORs the scanner has, not over the events:
             `AcquisitionModel(sinogram projector, factors=…).sensitivity()`, (x, y, z).
         subsets: their number.
-        start: first image; 1 everywhere by default.
+        start: first image; by default flat, of the level that explains all events.
     Yields:
         The image (x, y, z), float32: the same array each time, so copy what you keep.
     Source: Parra & Barrett, IEEE TMI 17(2), 1998.
@@ -94,7 +101,10 @@ def listmode_osem(model, sensitivity, *, subsets=1, start=None):
         )
     xp = backend.array_module(sensitivity)
     share = xp.ascontiguousarray(sensitivity, np.float32) / np.float32(subsets)
-    image = _start(model, start, xp) * (share > 0)
+    if start is None:
+        level = events / max(float(share.sum(dtype=np.float64)) * subsets, np.finfo(float).tiny)
+        start = xp.full(model.image_shape, level, np.float32)
+    image = _checked(model, start, xp) * (share > 0)
     for part in itertools.cycle([model.subset(slice(k, None, subsets)) for k in range(subsets)]):
         _update(image, part.back(part.ratio(image)), share, part)
         yield image
@@ -126,9 +136,21 @@ def subset_order(subsets, order="spread"):
     return taken
 
 
-def _start(model, start, xp):
-    if start is None:
-        return xp.ones(model.image_shape, np.float32)
+def _flat(model, prompts, sensitivity, inside, xp):
+    """A flat image of which as many counts are expected as there are prompts above background."""
+    image = xp.ones(model.image_shape, np.float32)
+    if inside is not None:
+        image *= xp.asarray(inside)
+    expected = float((sensitivity * image).sum(dtype=np.float64))
+    counts, background = model.totals(prompts)
+    # Prompts no more than the background leave no level: theirs is kept, above 0, for EM to lower.
+    counts = counts - background if counts > background else counts
+    level = counts / expected if counts > 0 and expected > 0 else 1.0
+    image *= np.float32(level)
+    return image
+
+
+def _checked(model, start, xp):
     if start.shape != model.image_shape:
         raise ValueError(f"start takes an image of shape {model.image_shape}, got {start.shape}")
     if not bool((start >= 0).all()):

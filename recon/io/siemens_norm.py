@@ -58,6 +58,7 @@ class NormComponents:
     notes: tuple[str, ...] = field(default=())
 
 
+_COMPONENTS = "%number of normalization components"
 _NAMES = {
     "geometric effects": "geometric",
     "crystal interference": "interference",
@@ -83,6 +84,11 @@ def read_norm(path):
     """
     path = Path(path)
     header = read_header(path, complete=False)
+    if not header.find(_COMPONENTS):
+        raise FileError(
+            f"{path} lacks the key `{_COMPONENTS}`, so it is no component normalization; give the "
+            "header norm.n.hdr as the scanner wrote it"
+        )
     scanner = _scanner(header)
     header.choice("number format", {"float": 4})
     if header.integer("number of bytes per pixel", 4) != 4:
@@ -149,7 +155,7 @@ def _read_components(header, shapes):
     path = data_path(header)
     with opened(path) as file:
         size = file.seek(0, 2)
-        for k in range(1, header.integer("%number of normalization components", least=1) + 1):
+        for k in range(1, header.integer(_COMPONENTS, least=1) + 1):
             key = f"%normalization component [{k}]"
             words = " ".join(header.text(key).lower().split())
             if words not in _NAMES:

@@ -182,8 +182,8 @@ def test_one_subset_is_mlem():
 def test_the_second_update_takes_the_view_subset_farthest_from_the_first():
     # Of 4 subsets in 'spread' order: views 0, 4, 8, 12, then views 2, 6, 10, 14.
     model, prompts = noisy()
-    ours = after(2, osem(model, prompts, subsets=4))
     image = np.ones(GRID.shape, np.float32)
+    ours = after(2, osem(model, prompts, subsets=4, start=image))
     for k in (0, 2):
         part = model.subset(slice(k, None, 4))
         back = part.adjoint(prompts[k::4] / part(image))
@@ -292,7 +292,8 @@ def test_listed_events_of_a_cylinder_give_the_binned_image_to_1e_3(layout, machi
     binned = AcquisitionModel(
         SinogramProjector(layout, GRID), factors=factors, background=background
     )
-    expected = after(4, mlem(binned, prompts))
+    start = np.ones(GRID.shape, np.float32)
+    expected = after(4, mlem(binned, prompts, start=start))
 
     index, (first, second) = listed(layout, prompts)
     bins = {"tof_bin": index[2], "layout": layout} if layout.tof else {}
@@ -303,7 +304,7 @@ def test_listed_events_of_a_cylinder_give_the_binned_image_to_1e_3(layout, machi
         ListModeProjector(first, second, GRID, **bins), factors=m, background=b
     )
     sensitivity = backend.to_device(binned.sensitivity(), machine)
-    ours = after(4, listmode_osem(events, sensitivity))
+    ours = after(4, listmode_osem(events, sensitivity, start=backend.to_device(start, machine)))
     assert np.abs(ours - expected).max() <= 1e-3 * expected.max()
 
 

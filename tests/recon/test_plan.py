@@ -101,7 +101,7 @@ def start_on(grid, scan, tmp_path):
     measurement = Measurement(scan=scan, interleaved=False)
     return Plan(
         measurement=measurement, output=tmp_path / "image.nii", grid=grid, subsets=8
-    ).start_image()
+    ).first_image()["inside"]
 
 
 def test_a_start_on_a_rectangle_holds_a_patient_as_wide_as_it(reference, tmp_path):

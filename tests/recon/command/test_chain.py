@@ -141,6 +141,7 @@ def test_the_image_is_traced_to_all_that_was_given(chain):
         (("--span", 11), "--span is of list mode, and prompts.hs is a sinogram"),
         (("--seconds", 0, 10), "--seconds is of list mode"),
         (("--kvp", 120), "are of a CT; give --ct"),
+        (("--ct", "prompts.hs"), "does not say its tube voltage; give it, for instance --kvp 120"),
         (("--quality", "page.txt"), "--quality takes a name that ends in"),
         ((*DELAYEDS, "--subsets", 5), "--subsets takes a divisor of the scan's 16 views, got 5"),
         ((*DELAYEDS, "--work", "prompts.s"), "prompts.s cannot be made a folder (file exists)"),

@@ -173,12 +173,15 @@ def test_ctrl_c_ends_a_run_without_output_or_traceback(scan):
     before = contents(scan)
     command = [sys.executable, "-m", "countless", "recon", str(scan / "prompts.hs"), "-o",
                str(scan / "image.nii.gz"), "--iterations", "1000000"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True)
-    process.stdout.readline()
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as process:
+        try:
+            process.stdout.readline()
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "Traceback" not in error
     assert contents(scan) == before

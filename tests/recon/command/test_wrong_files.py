@@ -100,7 +100,7 @@ CASES = [
     (HISTOGRAM, cut("scan.l", 3), "scan.l has 3 bytes and so not one word of list mode"),
     (HISTOGRAM, content("scan.l", bytes(400)), "holds no time tag among its 100 words"),
     (HISTOGRAM, lambda: Path("scan.l").unlink(), "is `scan.l`, which is not in .; put the data"),
-    (HISTOGRAM, content("list.l.hdr", b""), "`!INTERFILE:=` was expected at its beginning"),
+    (HISTOGRAM, content("list.l.hdr", b""), "`!INTERFILE :=` was expected at its beginning"),
     (HISTOGRAM, edited("list.l.hdr", ":=2008", ":=1104"), "is of the scanner `1104`; of Siemens"),
     (HISTOGRAM, edited("list.l.hdr", "bins:=1", "bins:=33"), "takes 1, as the mMR has, got `33`"),
     # Frames
