@@ -84,7 +84,7 @@ def _results(client, study, folder, numbers, made, workers, *, local):
             many = workers or min(cores, len(rest), holds)
             threads = max(1, cores // many)
             client.cluster.scale(many)
-            busy = f"{text.plural(many, 'process')} of {text.plural(threads, 'thread')}"
+            busy = f"{text.plural(many, 'worker')} of {text.plural(threads, 'thread')}"
             seconds = took * len(rest) * max(1.0, cores / (many * threads))
         else:
             many, threads = sum(client.nthreads().values()), 1
