@@ -38,6 +38,7 @@ app.command("recon.randoms_command:randoms", help="Estimate randoms from delayed
 app.command("recon.scatter_command:scatter", help="Estimate scattered coincidences.")
 app.command("recon.calibrate_command:calibrate", help="Find the calibration factor of a phantom.")
 app.command("recon.quantify_command:quantify", help="Turn an image into Bq/mL or SUV.")
+app.command("sim.phantom_command:phantom", help="Make a phantom: activity, mu map, CT, labels.")
 app.command("sim.study_command:simulate", help="Simulate a data set of low and standard dose.")
 app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the image.")
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")

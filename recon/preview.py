@@ -49,25 +49,30 @@ def draw(image, grid, path, *, title, unit):
         figure.savefig(name)
 
 
-def draw_slices(figure, image, grid, *, unit, in_per_mm):
+def draw_slices(figure, image, grid, *, unit, in_per_mm, at=None, window=None):
     """Draws the three slices and their scale into a figure or a part of one.
 
     Args:
         figure: Matplotlib's Figure or SubFigure.
         image, grid, unit: as for `draw`.
         in_per_mm: how large, about: of a thin panel there are fewer letters.
+        at: voxel (i, j, k) where they meet; by default the middle of the activity.
+        window: (black, white) of a CT; without it, 0 is white and the greatest value black.
     """
-    at = middle_of_activity(image)
+    at = at or middle_of_activity(image)
     limits = [_limits(grid, axis) for axis in range(3)]
     sides = [high - low for low, high in limits]
     axes = figure.subplots(1, 3, width_ratios=[sides[across] for _, across, _, _ in PANELS])
     slices = [_slice(image, at, across, up) for _, across, up, _ in PANELS]
     values = np.concatenate([part.ravel() for part in slices])
     top = float(np.percentile(values, _BLACK)) or float(values.max()) or 1.0
+    low, high = window or (0.0, top)
+    scale = {"cmap": "gray" if window else "gray_r", "vmin": low, "vmax": high}
     for ax, part, panel in zip(axes, slices, PANELS, strict=True):
-        drawn = _panel(ax, part, panel, grid, limits, at, top)
-        _letters(ax, panel[-1], thin=sides[panel[2]] * in_per_mm < _THIN_IN)
-    beyond = "max" if values.max() > top else "neither"
+        drawn = _panel(ax, part, panel, grid, limits, at, scale)
+        thin = [sides[axis] * in_per_mm < _THIN_IN for axis in panel[1:3]]
+        _letters(ax, panel[-1], *thin)
+    beyond = "max" if values.max() > high else "neither"
     bar = figure.colorbar(drawn, ax=axes, extend=beyond, shrink=0.9, aspect=30, pad=0.01)
     bar.set_label(unit, fontsize=9)
     bar.ax.tick_params(labelsize=8)
@@ -85,11 +90,11 @@ def middle_of_activity(image):
     return tuple(place)
 
 
-def _panel(ax, part, panel, grid, limits, at, top):
+def _panel(ax, part, panel, grid, limits, at, scale):
     name, across, up, _ = panel
     extent = [*_patient_extent(grid, across), *_patient_extent(grid, up)]
-    scale = {"cmap": "gray_r", "vmin": 0, "vmax": top, "interpolation": "nearest"}
-    drawn = ax.imshow(part.T, origin="lower", extent=extent, aspect="equal", **scale)
+    drawn = ax.imshow(part.T, origin="lower", extent=extent, aspect="equal",
+                      interpolation="nearest", **scale)
     # The patient's coordinates grow to the right of them and to the front: from right to left here.
     ax.set_xlim(limits[across][::-1])
     ax.set_ylim(limits[up])
@@ -105,19 +110,24 @@ def _panel(ax, part, panel, grid, limits, at, top):
     return drawn
 
 
-def _letters(ax, letters, *, thin):
+def _letters(ax, letters, narrow, low):
     """Which way is which; beside a panel too thin to hold letters, and there no ticks along it."""
-    style = {"fontsize": 10, "fontweight": "bold", "color": "tab:blue", "transform": ax.transAxes}
-    style["bbox"] = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
+    style = {"fontsize": 10, "fontweight": "bold", "color": "tab:blue"}
+    box = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
+    inside = style | {"transform": ax.transAxes, "bbox": box}
     left, right, bottom, top = letters
-    inset = -0.02 if thin else 0.02
-    ax.text(inset, 0.5, left, ha="right" if thin else "left", va="center", **style)
-    ax.text(1 - inset, 0.5, right, ha="left" if thin else "right", va="center", **style)
-    if thin:
+    if low:
         ax.set_yticks([])
+    else:
+        ax.text(0.5, 0.02, bottom, ha="center", va="bottom", **inside)
+        ax.text(0.5, 0.98, top, ha="center", va="top", **inside)
+    if narrow:
+        ax.set_xticks(ax.get_xlim(), [left, right], **style)
+        ax.set_xlabel("")
         return
-    ax.text(0.5, 0.02, bottom, ha="center", va="bottom", **style)
-    ax.text(0.5, 0.98, top, ha="center", va="top", **style)
+    inset = -0.02 if low else 0.02
+    ax.text(inset, 0.5, left, ha="right" if low else "left", va="center", **inside)
+    ax.text(1 - inset, 0.5, right, ha="left" if low else "right", va="center", **inside)
 
 
 def _slice(image, at, across, up):

@@ -162,8 +162,10 @@ class Intersection:
 
     def contains(self, x, y, z):
         """Which points lie inside; coordinates in mm that broadcast."""
-        first, *others = (solid.contains(x, y, z) for solid in self.solids)
-        return np.logical_and.reduce(others, initial=True) & first if others else first
+        inside = self.solids[0].contains(x, y, z)
+        for solid in self.solids[1:]:
+            inside = inside & solid.contains(x, y, z)
+        return inside
 
     @property
     def extent(self):
@@ -228,18 +230,19 @@ def _thin_parts(solids, grid, samples):
     """
     found = []
     for solid in solids:
-        ends = np.array(solid.extent)
-        across = samples * (ends[:, 1] - ends[:, 0]) / grid.voxel_mm
+        low, high = np.transpose(solid.extent)
+        across = samples * (high - low) / grid.voxel_mm
         fine = tuple(
             min(math.ceil(samples * _ACROSS / n), max(samples, _MOST)) if 0 < n < _THIN else samples
             for n in across
         )
-        faces = (np.array(grid.extent)[:, :1] - ends) / -np.array(grid.voxel_mm)[:, None]
-        faces = np.clip(faces, 0, np.array(grid.shape)[:, None])
-        part = tuple(slice(int(low), int(np.ceil(high))) for low, high in faces)
-        if max(fine) > samples and all(axis.stop > axis.start for axis in part):
+        first_face = np.array(grid.extent)[:, 0]
+        first = np.clip(np.floor((low - first_face) / grid.voxel_mm), 0, grid.shape)
+        end = np.clip(np.ceil((high - first_face) / grid.voxel_mm), 0, grid.shape)
+        if max(fine) > samples and (end > first).all():
+            part = tuple(slice(int(i), int(j)) for i, j in zip(first, end, strict=True))
             found.append((fine, part))
-    return sorted(found, key=lambda pair: np.prod(pair[0]))
+    return sorted(found, key=lambda pair: math.prod(pair[0]))
 
 
 def _voxel_means(points, samples):

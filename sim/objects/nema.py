@@ -79,8 +79,8 @@ def nema_scatter(*, activity_mbq=100.0, table_mm=0.0):
             touching the phantom from below, as long as it.
     Returns:
         Phantom.
-    Source: NEMA NU 2-2018, section 4: diameter 203 mm, length 700 mm, 0.96 g/mL, hole of 6.4 mm,
-        tube of 3.2 mm inside and 4.8 mm outside. No edition asks for a table; its width is ours.
+    Source: NEMA NU 2-2018, section 4: diameter 203 mm, length 700 mm, 0.96 g/mL. Not checked: the
+        hole of 6.4 mm, the tube of 3.2 mm inside and 4.8 mm outside. The table is ours.
     """
     check_number("activity_mbq", activity_mbq)
     check_number("table_mm", table_mm, most=200)

@@ -25,8 +25,8 @@ def derenzo(*, activity_bq_ml=20e3):
         activity_bq_ml: of the rods.
     Returns:
         Phantom.
-    Source: Derenzo et al., IEEE Trans. Nucl. Sci. 24, 1977, for the pattern: rods twice their
-        diameter apart in six sectors. Sizes as in the Jaszczak phantom.
+    Source: Derenzo's pattern, rods twice their diameter apart in six sectors, with the sizes of the
+        Jaszczak phantom.
     """
     check_number("activity_bq_ml", activity_bq_ml)
     ends = -ROD_HEIGHT_MM / 2, ROD_HEIGHT_MM / 2
@@ -75,9 +75,10 @@ def acr(*, contrast=2.5, background_bq_ml=5300.0):
         background_bq_ml: concentration; 370 MBq in 70 kg.
     Returns:
         Phantom; hot cylinders count as lesions. The base is at z = -93 mm, the lid at 93 mm.
-    Source: ACR, Phantom Testing: PET, 2024 (the flangeless Deluxe phantom without spheres); inserts
-        38 mm high as in NiftyPET's design. Ours: the circle of the inserts of 120 mm and their
-        order, walls of 1 mm, ends as thick as the wall of 6.4 mm.
+    Source: ACR, Phantom Testing: PET, 2024 (the flangeless Deluxe phantom without its spheres, and
+        a lid for PET). The cylinder's and the inserts' diameters as in the PET example of
+        TOPAS-imaging, inserts 38 mm high as in NiftyPET's design. Ours: the inserts' circle of 120
+        mm, their order and walls of 1 mm; the wall of 6.4 mm, and ends as thick.
     """
     check_number("contrast", contrast)
     check_number("background_bq_ml", background_bq_ml)

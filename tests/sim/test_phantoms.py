@@ -130,6 +130,13 @@ def test_air_is_minus_1000_hu_and_labels_count_regions_from_1():
     assert images["activity"][corner] == 0
 
 
+def test_a_phantoms_extent_is_the_box_around_all_that_ends():
+    pipe = Cylinder(centre_mm=(5, 0, 0), radii_mm=(50, 10, float("inf")))
+    pipe = Region(name="pipe", solid=pipe, activity_bq_ml=0.0, material=MATERIALS["water"])
+    phantom = Phantom(name="two", regions=(ball("ball", 30, 1.0), pipe))
+    assert phantom.extent == ((-45, 55), (-30, 30), (-30, 30))
+
+
 def test_a_texture_moves_the_activity_of_the_regions_that_take_it():
     def stripes(x, y, z):
         return np.where(x > 0, 1.0, -1.0) + 0 * (y + z)

@@ -127,7 +127,7 @@ def test_shepp_logan():
     ("phantom", "name", "volume", "mbq"),
     [
         (uniform(), "cylinder", pi * 3000, pi * 3000 * 5300e-6),
-        (uniform(diameter_mm=60, length_mm=80, activity_bq_ml=1e3), "cylinder", 72 * pi, 0.072 * pi),
+        (uniform(diameter_mm=60, length_mm=80), "cylinder", pi * 72, pi * 72 * 5300e-6),
         (line_source(activity_mbq=2), "line", pi * 0.175, 2),
         (point_source(activity_mbq=3, x_mm=11), "point", pi / 6000, 3),
     ],
