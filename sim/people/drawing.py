@@ -1,0 +1,154 @@
+"""A person drawn at random: all organs, the tracer in them, lesions."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sim.materials import MATERIALS
+from sim.people.anatomy import Anatomy
+from sim.people.belly import add_abdomen, add_bowel, add_pelvic_organs, add_upper_abdomen
+from sim.people.chest import add_breasts, add_heart, add_lungs, add_vessels
+from sim.people.combined import Between, Common, Grown
+from sim.people.fields import SmoothField
+from sim.people.habitus import draw_habitus
+from sim.people.head import add_head
+from sim.people.lesions import MOST, place_lesions
+from sim.people.outline import DOME, draw_outline
+from sim.people.person import Person
+from sim.people.skeleton import add_chest_bones, add_limb_bones, add_pelvis, add_spine
+from sim.people.surfaces import Half, Sheets
+from sim.phantoms import Region
+from sim.uptake import draw_injection, draw_suv, variation
+from sim.uptake import tracer as find_tracer
+
+PARTS = {"torso": (212.0, 985.0), "whole-body": (-np.inf, np.inf)}  # depths below the head's top
+SKIN = 1.8  # thickness in mm
+MOST_MM = 40.0  # of breathing
+
+# What organs are made of and whose uptake they have; the others are soft tissue with their own.
+TISSUES = {
+    "fat": ("fat", "fat"), "mediastinum": ("fat", "fat"), "abdominal fat": ("fat", "fat"),
+} | {
+    organ: (material, organ)
+    for material, organs in {
+        "fat": ("yellow marrow",),
+        "muscle": ("muscle", "tongue"),
+        "water": ("csf", "eye", "stomach content", "gallbladder", "urine", "renal pelvis",
+                  "ureter"),
+        "lung": ("lung",), "air": ("air",), "blood": ("blood",), "marrow": ("marrow",),
+        "bone": ("bone",),
+    }.items()
+    for organ in organs
+}  # fmt: skip
+
+
+def anatomy(rng, habitus):
+    """All of a person but lesions: an Anatomy, from a Generator and a Habitus."""
+    outline = draw_outline(rng, habitus)
+    body = Anatomy(outline=outline, rng=rng)
+    skin = outline.skin()
+    body.add("skin", skin)
+    body.add("fat", Grown(solid=skin, by_mm=-SKIN))
+    add_breasts(body)
+    muscle = outline.muscle()
+    body.add("muscle", muscle)
+    sheets = Sheets(field=SmoothField.draw(rng, (34.0, 34.0, 110.0), (24, 24, 24)), part=0.07)
+    trunk = Half(point_mm=tuple(body.frame.place(0, 0, 320).tolist()), normal=(0.0, 0.0, -1.0))
+    body.add("fat", Common(parts=(Grown(solid=muscle, by_mm=-5.0), trunk, sheets)))
+    add_lungs(body)
+    room = add_abdomen(body)
+    add_bowel(body, room)
+    add_pelvic_organs(body)
+    add_upper_abdomen(body, room)
+    add_heart(body)
+    add_vessels(body)
+    add_chest_bones(body)
+    add_pelvis(body)
+    add_limb_bones(body)
+    add_spine(body)
+    add_head(body)
+    return body
+
+
+def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight_kg=None,
+           arms=None, lesions=None, breathing_mm=0.0):
+    """A random person, head first and supine, for a tracer.
+
+    z = 0 lies at the top of the liver, below the right diaphragm, in scanner coordinates
+    (`recon.grid`); `Person.landmarks` says where other organs are. What is None is drawn.
+
+    Args:
+        seed: of all random numbers. The same seed gives the same person bit for bit.
+        tracer: FDG, PSMA or DOTATATE (`sim.uptake`), in any case.
+        part: torso (neck to upper thighs) or whole-body.
+        sex: male or female; with PSMA, drawn as male.
+        height_cm, weight_kg: of the person; the body's volume and mass follow the weight.
+        arms: up or down.
+        lesions: how many, 0 to 12, or Lesions (`sim.people.lesions`).
+        breathing_mm: the diaphragm's way; above 0, images are means over breathing
+            (`Person`).
+    Returns:
+        Person; activity is SUV times decayed dose over weight; its lesions are named 'lesion 1', …
+    Raises:
+        ValueError: an argument that no person has, or lesions that do not fit.
+    """
+    tracer = find_tracer(tracer)
+    if part not in PARTS:
+        raise ValueError(f"person takes part {' or '.join(PARTS)}, got {part!r}")
+    if not 0 <= breathing_mm <= MOST_MM:
+        raise ValueError(
+            f"person takes breathing_mm from 0 to {MOST_MM:g}, got {breathing_mm:g}; "
+            "people at rest breathe 5 to 20 mm deep"
+        )
+    if isinstance(lesions, int) and not 0 <= lesions <= MOST:
+        raise ValueError(f"person takes 0 to {MOST} lesions, got {lesions}; or a list of Lesion")
+    sex = "male" if sex is None and tracer.name == "PSMA" else sex
+    rngs = np.random.default_rng(seed).spawn(5)
+    habitus = draw_habitus(rngs[0], sex=sex, height_cm=height_cm, weight_kg=weight_kg, arms=arms)
+    body = anatomy(rngs[1], habitus)
+    suv, injection = draw_suv(rngs[2], tracer), draw_injection(rngs[2], tracer, habitus.weight_kg)
+    unit, organs = injection.suv_bq_ml, _cut(body, part)
+    tissues = [TISSUES.get(organ.name, ("soft tissue", organ.name)) for organ in organs]
+    uptakes = [suv[tissue] for _, tissue in tissues]
+    regions = [
+        Region(name=organ.name, solid=organ.solid, activity_bq_ml=uptake * unit,
+               material=MATERIALS[material], texture=variation(tissue))
+        for organ, uptake, (material, tissue) in zip(organs, uptakes, tissues, strict=True)
+    ]
+    moves = [organ.moves for organ in organs]
+    if lesions is None:
+        lesions = int(rngs[3].integers(0, MOST + 1))
+    placed = place_lesions(rngs[3], body.frame, regions, lesions, tracer, uptakes)
+    for number, lesion in enumerate(placed, start=1):
+        regions.append(
+            Region(name=f"lesion {number}", solid=lesion.solid, lesion=True,
+                   activity_bq_ml=lesion.suv * unit, material=MATERIALS[lesion.site.material])
+        )
+        moves.append(_lesion_moves(lesion, regions, moves))
+    return Person(
+        name="person", regions=tuple(regions), isotope=tracer.isotope, tracer=tracer.name,
+        texture=SmoothField.draw(rngs[4], 22.0, (32, 32, 96)), seed=seed, habitus=habitus,
+        injection=injection, breathing_mm=float(breathing_mm), moves=tuple(moves),
+    )
+
+
+def _cut(body, part):
+    """Organs of a part of the body."""
+    top, bottom = ((depth - DOME) * body.frame.tall for depth in PARTS[part])
+    kept = []
+    for organ in body.parts:
+        low, high = organ.solid.extent[2]
+        if low < top or high > bottom:
+            organ = replace(organ, solid=Between(solid=organ.solid, z_mm=(top, bottom)))
+        if low < bottom and high > top:
+            kept.append(organ)
+    return kept
+
+
+def _lesion_moves(lesion, regions, moves):
+    """As its host; in a lung, the more the nearer to the diaphragm."""
+    if regions[lesion.host].name != "lung":
+        return moves[lesion.host]
+    top, _ = regions[lesion.host].solid.extent[2]
+    middle = sum(lesion.solid.extent[2]) / 2
+    return float(np.clip((middle - top) / (0.0 - top), 0, 1)) if top < 0 else 1.0

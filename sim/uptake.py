@@ -1,0 +1,184 @@
+"""How much of a tracer organs take up: ranges of the standardized uptake value (SUV).
+
+    activity in Bq/mL = SUV * dose in MBq * 1000 / weight in kg,
+
+of a dose that has decayed from injection to the start of the scan.
+"""
+
+import difflib
+from dataclasses import dataclass
+
+from recon.corrections.calibration import isotope
+
+# Ranges of the mean SUV of each tissue in people, low to high, and the part of it that varies
+# within the tissue (standard deviation). They are typical values, compiled from what is commonly
+# seen, not copied from one table. To compare: FDG, Wang et al., Mol. Imaging Biol. 9, 83-90, 2007;
+# PSMA-11, Afshar-Oromieh et al., Eur. J. Nucl. Med. Mol. Imaging 40, 486-495, 2013; DOTATATE,
+# Shastry et al., Nucl. Med. Commun. 31, 1025-1032, 2010.
+_TRACERS = "FDG", "PSMA", "DOTATATE"
+_SUV = {
+    #                       FDG           PSMA-11       DOTATATE     varies
+    "air":                 ((0.0, 0.0),   (0.0, 0.0),   (0.0, 0.0),   0.0),
+    "skin":                ((0.5, 0.8),   (0.3, 0.5),   (0.3, 0.5),   0.1),
+    "fat":                 ((0.2, 0.35),  (0.15, 0.3),  (0.15, 0.3),  0.15),
+    "muscle":              ((0.5, 0.85),  (0.35, 0.7),  (0.5, 0.9),   0.12),
+    "cartilage":           ((0.5, 0.8),   (0.3, 0.6),   (0.4, 0.7),   0.1),
+    "disc":                ((0.6, 0.9),   (0.3, 0.6),   (0.4, 0.7),   0.1),
+    "bone":                ((0.4, 0.7),   (0.3, 0.5),   (0.3, 0.6),   0.15),
+    "marrow":              ((1.1, 2.1),   (0.5, 1.0),   (0.7, 1.4),   0.15),
+    "yellow marrow":       ((0.25, 0.45), (0.15, 0.3),  (0.15, 0.35), 0.15),
+    "spinal cord":         ((1.3, 2.0),   (0.4, 0.7),   (0.5, 0.8),   0.1),
+    "csf":                 ((0.5, 1.2),   (0.1, 0.3),   (0.1, 0.3),   0.0),
+    "grey matter":         ((7.0, 13.0),  (0.15, 0.3),  (0.15, 0.3),  0.06),
+    "white matter":        ((2.6, 4.4),   (0.1, 0.2),   (0.1, 0.2),   0.06),
+    "pituitary":           ((2.0, 3.5),   (1.0, 2.0),   (4.0, 10.0),  0.0),
+    "eye":                 ((0.5, 1.0),   (0.2, 0.4),   (0.2, 0.4),   0.0),
+    "tongue":              ((1.3, 2.6),   (1.0, 2.0),   (0.8, 1.5),   0.15),
+    "tonsil":              ((2.2, 5.0),   (1.2, 2.5),   (1.5, 3.0),   0.1),
+    "parotid gland":       ((1.3, 2.6),   (8.0, 18.0),  (1.0, 2.5),   0.12),
+    "submandibular gland": ((1.4, 2.8),   (8.0, 19.0),  (1.2, 2.8),   0.12),
+    "lacrimal gland":      ((0.8, 1.6),   (4.0, 10.0),  (1.0, 2.5),   0.0),
+    "thyroid":             ((1.0, 1.9),   (1.0, 2.0),   (1.5, 4.0),   0.1),
+    "lung":                ((0.4, 0.65),  (0.3, 0.55),  (0.3, 0.55),  0.16),
+    "blood":               ((1.3, 2.2),   (0.9, 1.8),   (0.8, 1.5),   0.02),
+    "right ventricle":     ((1.6, 2.8),   (1.0, 1.8),   (0.9, 1.5),   0.1),
+    "myocardium":          ((1.8, 11.0),  (1.0, 1.9),   (0.9, 1.7),   0.12),
+    "oesophagus":          ((1.2, 2.3),   (0.9, 1.6),   (0.9, 1.6),   0.15),
+    "breast":              ((0.45, 0.95), (0.4, 0.8),   (0.5, 1.0),   0.2),
+    "stomach wall":        ((1.5, 3.2),   (2.0, 4.5),   (2.0, 4.5),   0.2),
+    "stomach content":     ((0.5, 1.0),   (0.5, 1.0),   (0.5, 1.0),   0.1),
+    "duodenum":            ((1.5, 2.8),   (6.0, 14.0),  (2.5, 5.0),   0.25),
+    "pancreas":            ((1.1, 1.9),   (1.5, 2.8),   (2.0, 4.5),   0.12),
+    "liver":               ((1.7, 2.9),   (3.0, 7.0),   (4.0, 9.0),   0.06),
+    "gallbladder":         ((0.6, 1.5),   (1.0, 6.0),   (1.0, 3.0),   0.0),
+    "spleen":              ((1.4, 2.4),   (4.0, 11.0),  (12.0, 32.0), 0.06),
+    "kidney":              ((2.2, 4.0),   (25.0, 55.0), (9.0, 20.0),  0.1),
+    "renal pelvis":        ((2.5, 12.0),  (20.0, 50.0), (8.0, 22.0),  0.0),
+    "ureter":              ((2.5, 12.0),  (6.0, 25.0),  (3.0, 12.0),  0.2),
+    "adrenal gland":       ((1.2, 2.4),   (2.0, 5.0),   (4.0, 10.0),  0.0),
+    "small bowel":         ((1.0, 2.4),   (2.5, 7.0),   (1.5, 3.2),   0.35),
+    "colon wall":          ((0.9, 3.2),   (1.2, 2.8),   (1.2, 2.8),   0.4),
+    "colon content":       ((0.5, 1.2),   (0.6, 1.4),   (0.6, 1.4),   0.25),
+    "prostate":            ((1.3, 2.4),   (2.5, 5.5),   (1.2, 2.5),   0.15),
+    "uterus":              ((1.2, 3.0),   (1.5, 3.0),   (1.5, 3.0),   0.15),
+    "ovary":               ((1.0, 2.2),   (1.0, 2.0),   (1.0, 2.0),   0.1),
+    "bladder":             ((1.0, 2.0),   (1.0, 2.5),   (1.0, 2.0),   0.0),
+    "urine":               ((8.0, 45.0),  (10.0, 60.0), (8.0, 45.0),  0.0),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracer:
+    """A tracer, as it is given and as lesions take it up.
+
+    Attributes:
+        name: FDG, PSMA or DOTATATE.
+        isotope: a name in `recon.corrections.calibration`.
+        mbq_per_kg: dose, low to high.
+        uptake_min: from injection to the start of the scan, low to high, in minutes.
+        lesion_suv: SUV of lesions, low to high.
+        lesion_sites: how often lesions lie where, by name (`sim.people.lesions`).
+    """
+
+    name: str
+    isotope: str
+    mbq_per_kg: tuple[float, float]
+    uptake_min: tuple[float, float]
+    lesion_suv: tuple[float, float]
+    lesion_sites: dict
+
+    @property
+    def suv(self):
+        """Ranges of SUV by tissue: dict of (low, high)."""
+        column = _TRACERS.index(self.name)
+        return {name: row[column] for name, row in _SUV.items()}
+
+
+# Doses and times follow the procedure guidelines: FDG, Boellaard et al., Eur. J. Nucl. Med. Mol.
+# Imaging 42, 328-354, 2015; PSMA, Fendler et al., ibid. 44, 1014-1024, 2017; DOTATATE, Bozkurt et
+# al., ibid. 44, 1588-1601, 2017. Lesions' uptake and sites are typical values.
+TRACERS = {
+    tracer.name: tracer
+    for tracer in (
+        Tracer(
+            name="FDG", isotope="F-18", mbq_per_kg=(2.5, 4.5), uptake_min=(55, 75),
+            lesion_suv=(3.5, 18.0),
+            lesion_sites={"lung": 4, "liver": 3, "bone": 3, "chest node": 4, "abdominal node": 2},
+        ),
+        Tracer(
+            name="PSMA", isotope="Ga-68", mbq_per_kg=(1.8, 2.2), uptake_min=(50, 70),
+            lesion_suv=(5.0, 35.0),
+            lesion_sites={"bone": 5, "abdominal node": 4, "pelvic node": 4, "prostate": 3},
+        ),
+        Tracer(
+            name="DOTATATE", isotope="Ga-68", mbq_per_kg=(1.4, 2.6), uptake_min=(45, 75),
+            lesion_suv=(8.0, 40.0),
+            lesion_sites={"liver": 5, "bone": 3, "abdominal node": 4, "pancreas": 2},
+        ),
+    )
+}  # fmt: skip
+
+
+def tracer(name):
+    """The Tracer of a name, in any case.
+
+    Raises:
+        ValueError: there is none; the message gives the nearest.
+    """
+    names = {known.lower(): known for known in TRACERS}
+    key = str(name).lower()
+    if key not in names:
+        near = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
+        raise ValueError(
+            f"tracer takes one of {', '.join(TRACERS)}, got {name!r}; "
+            f"the nearest is {names[near[0]]!r}"
+        )
+    return TRACERS[names[key]]
+
+
+def draw_suv(rng, tracer):
+    """One SUV of each tissue, evenly likely on a logarithmic scale within its range: dict."""
+    return {name: draw_within(rng, limits) for name, limits in tracer.suv.items()}
+
+
+def draw_within(rng, limits):
+    """A number between low and high, evenly likely on a logarithmic scale; 0 where both are."""
+    low, high = limits
+    chance = rng.random()
+    return float(low * (high / low) ** chance) if low else 0.0
+
+
+def variation(tissue):
+    """Standard deviation of the activity within a tissue, over its mean."""
+    return _SUV[tissue][-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Injection:
+    """A dose of a tracer in a person.
+
+    Attributes:
+        isotope: a name in `recon.corrections.calibration`.
+        mbq: injected.
+        waited_min: from injection to the start of the scan, in minutes.
+        weight_kg: of the person.
+    """
+
+    isotope: str
+    mbq: float
+    waited_min: float
+    weight_kg: float
+
+    @property
+    def suv_bq_ml(self):
+        """Activity of SUV 1 at the start of the scan, Bq/mL."""
+        left = self.mbq * isotope(self.isotope).decay(60 * self.waited_min)
+        return left * 1000 / self.weight_kg
+
+
+def draw_injection(rng, tracer, weight_kg):
+    """An Injection of a Tracer for a weight, from a Generator."""
+    return Injection(
+        isotope=tracer.isotope, mbq=draw_within(rng, tracer.mbq_per_kg) * weight_kg,
+        waited_min=draw_within(rng, tracer.uptake_min), weight_kg=weight_kg,
+    )
