@@ -39,6 +39,7 @@ app.command("recon.scatter_command:scatter", help="Estimate scattered coincidenc
 app.command("recon.calibrate_command:calibrate", help="Find the calibration factor of a phantom.")
 app.command("recon.quantify_command:quantify", help="Turn an image into Bq/mL or SUV.")
 app.command("sim.phantom_command:phantom", help="Make a phantom: activity, mu map, CT, labels.")
+app.command("sim.scan_command:scan", help="Simulate what a scanner counts of a phantom.")
 app.command("sim.study_command:simulate", help="Simulate a data set of low and standard dose.")
 app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the image.")
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")

@@ -12,7 +12,7 @@ import numpy as np
 from recon import Grid, Scanner, SinogramLayout
 from recon.io import FileError, provenance, write_image
 from recon.io.provenance import write_json
-from sim import comparison, scan
+from sim import comparison, demo_scan
 from sim.torso import torso
 
 LIVER_MM = (-110.0, 20.0, 55.0), 22.0  # centre and radius of the sphere where the liver is measured
@@ -45,16 +45,17 @@ def demo(
     grid, phantom = image_grid(layout.scanner, voxel_mm), torso(seed)
     print(f"A {phantom.name} in a scanner of {layout.scanner.rings} rings of "
           f"{layout.scanner.crystals} crystals; all files are in {output}{os.sep}")
-    scan.write_truth(output, phantom, grid, made=made)
+    demo_scan.write_truth(output, phantom, grid, made=made)
     _write_regions(output, phantom, grid, made)
-    print(f"phantom        {len(phantom.regions)} solids: truth.nii.gz in {scan.UNIT}, mu-map.hv")
+    print(f"phantom        {len(phantom.regions)} solids: truth.nii.gz in {demo_scan.UNIT}, "
+          "mu-map.hv")
     doses = {"standard-dose": 1.0, "low-dose": low_dose}
-    written = scan.write_scans(output, phantom, layout, counts=counts, doses=doses, seed=seed,
+    written = demo_scan.write_scans(output, phantom, layout, counts=counts, doses=doses, seed=seed,
                                split=split, made=made)
     for name, prompts in written:
         files = ", ".join(f"{name}/{file}.hs" for file in ("prompts", "efficiency", "background"))
         print(f"{name:15}{prompts / 1e6:.1f} M counts: {files}")
-    print(f"The efficiency holds dose and sensitivity: images are in {scan.UNIT}.")
+    print(f"The efficiency holds dose and sensitivity: images are in {demo_scan.UNIT}.")
     for name in doses:
         reconstruct(output, name)
     numbers = compare(output, phantom, doses)
@@ -115,7 +116,7 @@ def compare(output, phantom, doses):
         panels.append(("Standard dose" if dose == 1 else f"{dose:.0%} of the dose", caption, image))
         numbers[name] = values
     _, y, z = phantom.find("lesion 1")[0].solid.centre_mm
-    comparison.draw(output / "comparison.png", panels, (y, z), unit=scan.UNIT, maximum=26e3)
+    comparison.draw(output / "comparison.png", panels, (y, z), unit=demo_scan.UNIT, maximum=26e3)
     return numbers
 
 

@@ -1,12 +1,15 @@
 """Rays between parts of crystals: a finer model than the one that reconstructs."""
 
+import math
+
 import numpy as np
 from scipy import sparse
 
 from recon import Grid, Scanner, Segment, SinogramLayout
 from recon.projectors import SinogramProjector
+from recon.resampling import resample
 
-FINE_VIEWS = 16  # projected at a time, which bounds the memory
+FINE_BYTES = 1 << 28  # of rays that are projected at a time, which bounds the memory
 
 
 def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *, split=2,
@@ -28,15 +31,17 @@ def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *,
     Returns:
         float32 of layout.shape, activity * mm.
     """
-    fine = _finer(layout, split)
+    fine = _finer(layout, split, _reach_mm(activity, grid))
+    grid, (activity, mu_per_cm) = _even_steps(grid, (activity, mu_per_cm), fine)
     without_tof = fine.without_tof()
     normal, swapped = (
         plane_sums(fine, layout, split=split, turned=turned) for turned in (False, True)
     )
     rows, columns = layout.views * layout.radial_bins, layout.tof_bins * layout.planes
     total = np.zeros((rows, columns), np.float32)
-    for first in range(0, fine.views, FINE_VIEWS):
-        views = slice(first, first + FINE_VIEWS)
+    at_once = max(1, FINE_BYTES // (4 * math.prod(fine.shape[1:])))
+    for first in range(0, fine.views, at_once):
+        views = slice(first, first + at_once)
         emitted = SinogramProjector(
             fine, grid, views=views, tof_sigmas=tof_sigmas, threads=threads
         )(activity)
@@ -47,12 +52,39 @@ def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *,
             (normal, swapped), (1, -1), _bin_sums(fine, layout, split, views), strict=True
         ):
             summed = emitted[:, :, ::step].reshape(-1, fine.planes) @ planes
-            total += bins @ summed.reshape(bins.shape[1], -1)
-    return (total / split**4).reshape(layout.shape)
+            filled = np.flatnonzero(np.diff(bins.indptr))
+            total[filled] += bins[filled] @ summed.reshape(bins.shape[1], -1)
+    total /= split**4
+    return total.reshape(layout.shape)
 
 
-def _finer(layout, split):
-    """The layout, of span 1 and unmashed, of the scanner whose crystals are parts of ours."""
+def _reach_mm(activity, grid):
+    """How far from the axis there is activity."""
+    used = np.argwhere(activity.any(axis=2))
+    corners = [np.abs(grid.centres(axis)[used[:, axis]]) + grid.voxel_mm[axis] for axis in (0, 1)]
+    return float(np.hypot(*corners).max(initial=0.0))
+
+
+def _even_steps(grid, images, layout):
+    """The images in voxels that are half a plane's step long, four times as fast to project."""
+    step = layout.scanner.ring_spacing_mm
+    ratio = step / grid.voxel_mm[2]
+    if ratio > 2 - 1e-5 or abs(ratio - 1) < 1e-5:  # finer still, or even steps
+        return grid, images
+    low, high = grid.extent[2]
+    planes = max(1, math.ceil((high - low) / (step / 2) - 1e-6))
+    onto = Grid.centred(
+        shape=(*grid.shape[:2], planes), voxel_mm=(*grid.voxel_mm[:2], step / 2),
+        centre_mm=grid.centre, patient_position=grid.patient_position,
+    )
+    return onto, [resample(image, grid, onto) for image in images]
+
+
+def _finer(layout, split, reach_mm):
+    """The layout, of span 1 and unmashed, of the scanner whose crystals are parts of ours.
+
+    Its radial bins are those that come as near to the axis as `reach_mm`.
+    """
     coarse = layout.scanner
     tilt = coarse.tilt_deg - 180 * (split - 1) / (split * coarse.crystals)
     scanner = Scanner(
@@ -67,10 +99,12 @@ def _finer(layout, split):
         max(-segment.min_ring_difference, segment.max_ring_difference)
         for segment in layout.segments
     )
+    most = min(split * (layout.radial_bins + 2), scanner.crystals - 1)
+    turn = math.asin(min(1.0, reach_mm / scanner.effective_radius_mm))
     return SinogramLayout.of(
         scanner,
         max_ring_difference=split * (largest + 1) - 1,
-        radial_bins=min(split * (layout.radial_bins + 2), scanner.crystals - 1),
+        radial_bins=min(most, 2 * math.ceil(turn * scanner.crystals / math.pi) + 3),
         tof_mashing=layout.tof_mashing,
     ).with_(tof_bins=layout.tof_bins)
 

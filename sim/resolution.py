@@ -42,7 +42,7 @@ from recon.layout import FWHM_PER_SIGMA, SinogramLayout
 ACOLLINEARITY = 0.0022  # FWHM over the length of the line
 DECODING = 1 / 3  # FWHM over the pitch of crystals
 _KEV = 511.0
-_DEPTHS = 24  # equally likely paths into a crystal
+_DEPTHS = 16  # equally likely paths into a crystal
 
 # C, k1 and k2 in 1/mm.
 _CUSPS = {
@@ -157,13 +157,22 @@ class DataBlur:
     @cached_property
     def radial(self):
         """Share of each radial bin's counts that goes to each, float32 (to, from)."""
-        from scipy.fft import dct, idct
+        from scipy.linalg import expm
 
-        bins = self.layout.radial_bins
-        variance = sum(_radial_variances(self.layout.scanner, self.split).values())
-        spectrum = dct(np.eye(bins), axis=0, norm="ortho") * _heat(bins, variance)[:, None]
-        heat = np.maximum(idct(spectrum, axis=0, norm="ortho"), 0)
-        return (self._penetration() @ heat).astype(np.float32)
+        scanner, bins = self.layout.scanner, self.layout.radial_bins
+        variance = np.full(bins, sum(_radial_variances(scanner, self.split).values()))
+        depth = self._penetration()
+        if scanner.scintillator is not None:
+            place = np.arange(bins)
+            spread = place**2 @ depth - (place @ depth) ** 2
+            # Sharing a shift of part of a bin between two bins spreads it; so much less is blurred.
+            surplus = spread - np.var(seen_at(scanner, place - bins // 2), axis=1)
+            variance = np.maximum(variance - surplus, 0)
+        flow = np.zeros((bins, bins))
+        for step in (-1, 1):
+            flow += np.diag(variance[max(0, step) : bins + min(0, step)] / 2, step)
+        flow -= np.diag(flow.sum(axis=0))
+        return (depth @ expm(flow)).astype(np.float32)
 
     @property
     def axial_variance(self):
@@ -176,36 +185,39 @@ class DataBlur:
         bins = self.layout.radial_bins
         if self.layout.scanner.scintillator is None:
             return np.eye(bins)
-        place = seen_at(self.layout)
-        below = np.clip(np.floor(place).astype(int), 0, bins - 1)
-        above, share = np.minimum(below + 1, bins - 1), np.clip(place - below, 0, 1)
-        found = np.zeros((bins, bins))
-        origin = np.broadcast_to(np.arange(bins)[:, None], place.shape)
-        np.add.at(found, (below, origin), (1 - share) / place.shape[1])
-        np.add.at(found, (above, origin), share / place.shape[1])
+        # Bins are moved with their edges: what was even stays even.
+        edges = np.arange(bins + 1) - 0.5
+        seen = seen_at(self.layout.scanner, edges - bins // 2) + bins // 2
+        found = np.empty((bins, bins))
+        for bin_ in range(bins):
+            low, high = seen[bin_][:, None], seen[bin_ + 1][:, None]
+            below = np.clip((edges - low) / (high - low), 0, 1).mean(axis=0)
+            below[[0, -1]] = 0, 1  # nothing leaves
+            found[:, bin_] = np.diff(below)
         return found
 
 
-def seen_at(layout):
-    """Radial bins, with fractions, at which lines of each bin are seen for equally likely depths.
+def seen_at(scanner, t):
+    """Radial bins, with fractions, at which lines are seen for equally likely depths at both ends.
 
     Args:
-        layout: SinogramLayout whose scanner has a scintillator and crystal_mm.
+        scanner: Scanner with scintillator and crystal_mm.
+        t: radial bins of the lines, with fractions, counted from the middle one, (lines,).
     Returns:
-        float64 (radial, combinations of depths at the line's two ends).
+        float64 (lines, pairs of depths), counted alike.
     """
-    scanner = layout.scanner
+    t = np.asarray(t, np.float64)[:, None]
     inner, outer = scanner.radius_mm, scanner.radius_mm + scanner.crystal_mm[2]
     mu = sum(float(part[0]) for part in attenuation_per_mm(np.array([_KEV]), scanner.scintillator))
-    s = layout.rays()[0, :, 2, None]
-    sign, s = np.sign(s), np.minimum(np.abs(s), inner)  # beyond, photons enter from the side
+    s = scanner.effective_radius_mm * np.sin(np.abs(t) * np.pi / scanner.crystals)
+    s = np.minimum(s, inner)  # beyond, photons enter from the side
     enters = np.sqrt(inner**2 - s**2)
     longest = np.sqrt(outer**2 - s**2) - enters
     chance = (np.arange(_DEPTHS) + 0.5) / _DEPTHS
     path = -np.log1p(chance * np.expm1(-mu * longest)) / mu
     turn = np.arctan2(s, enters + path)  # arcsin(s / radius of the interaction)
-    both = (turn[:, :, None] + turn[:, None, :]).reshape(len(s), -1) / 2
-    return sign * both * scanner.crystals / np.pi + layout.radial_bins // 2
+    both = (turn[:, :, None] + turn[:, None, :]).reshape(len(t), -1) / 2
+    return np.sign(t) * both * scanner.crystals / np.pi
 
 
 def _heat(size, variance):
@@ -247,7 +259,6 @@ def total_fwhm_mm(scanner, isotope, radius_mm=0.0):
     Returns:
         dict with `radial` and `axial`, each a dict of the parts and their `total`, in mm.
     """
-    layout = SinogramLayout.of(scanner, max_ring_difference=0, radial_bins=scanner.crystals - 1)
     pitch = np.pi * scanner.effective_radius_mm / scanner.crystals  # of bins, on the axis
     cosine = math.sqrt(1 - (radius_mm / scanner.effective_radius_mm) ** 2)
     length = 2 * scanner.effective_radius_mm * cosine
@@ -255,9 +266,9 @@ def total_fwhm_mm(scanner, isotope, radius_mm=0.0):
     axial = {k: v * scanner.ring_spacing_mm**2
              for k, v in _axial_variances(scanner, 1, length).items()}
     if scanner.scintillator is not None:
-        spread = np.var(seen_at(layout), axis=1) * (pitch * cosine) ** 2
-        s = layout.rays()[0, :, 2]
-        radial["penetration"] = float(np.interp(radius_mm, s, spread))
+        t = math.asin(radius_mm / scanner.effective_radius_mm) * scanner.crystals / np.pi
+        spread = float(np.var(seen_at(scanner, [t])))
+        radial["penetration"] = spread * (pitch * cosine) ** 2
     found = {}
     for name, parts in (("radial", radial), ("axial", axial)):
         parts["positron range"] = range_sd_mm(isotope) ** 2

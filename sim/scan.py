@@ -1,101 +1,168 @@
 """A simulated scan as files: what the scanner counted, what is known about it, and the truth."""
 
-import numpy as np
-from scipy import ndimage
+import shutil
+from dataclasses import asdict, replace
 
-from recon import Grid
-from recon.corrections.normalization import efficiency_factors
-from recon.io import write_image, write_sinogram
-from sim.efficiency import crystal_efficiencies
-from sim.rays import attenuated_trues
+import numpy as np
+
+from recon.field_of_view import image_grid
+from recon.io import FileError, write_image, write_sinogram
+from recon.io.provenance import write_json
+from recon.resampling import resample
+from sim import listing
+from sim.acquire import draw
+from sim.resolution import total_fwhm_mm
 
 UNIT = "Bq/mL"
-FINE_MM = (2.0, 2.0, 3.125)  # voxels of the phantom that is scanned
-INFO = {"patient_position": "HFS", "isotope": "^18^Fluorine"}
+LISTS = {"petsird": "list.petsird", "castor": "list.cdh"}
+WATER_PER_CM = 0.096
+_TRUTH = ("trues", "scatter", "randoms")
+_EVENT_BYTES = 16  # at most, of either format
+_TOLD_MM = 0.0, 100.0  # distances from the axis at which resolution is told
 
 
-def write_truth(folder, phantom, grid, *, made):
-    """Writes truth.nii.gz in Bq/mL, and mu-map.hv in 1/cm, which a CT would tell.
-
-    Args:
-        folder: where to.
-        phantom: Phantom.
-        grid: Grid, that of the reconstruction.
-        made: dict of `recon.io.provenance.provenance` for the .json beside each.
-    """
-    activity = phantom.activity(grid)
-    write_image(folder / "truth.nii.gz", activity, grid, unit=UNIT, sidecar=made)
-    mu = phantom.mu_per_cm(grid)
-    write_image(folder / "mu-map.hv", mu, grid, unit="1/cm", sidecar=made)
-
-
-def write_scans(folder, phantom, layout, *, counts, doses, seed, split, made):
-    """Simulates scans of one patient at several doses, each in a folder of its own.
-
-    prompts.hs holds Poisson noise; background.hs its expected randoms and scatter; efficiency.hs
-    the dose and how well crystals count, in counts per Bq/mL * mm; its header says Bq/mL, the
-    unit that images get by it.
+def known_mu_map(mu_per_cm, grid, *, noise=0.0, shift_mm=(0.0, 0.0, 0.0), rng=None):
+    """The mu map that reconstruction is given, and its Grid: the truth, noisy or out of place.
 
     Args:
-        folder: where to.
-        phantom: Phantom.
-        layout: SinogramLayout without time of flight.
-        counts: expected prompts at dose 1.
-        doses: dict from a scan's name to its dose.
-        seed: of the crystals' efficiencies and the counts.
-        split: parts of a crystal along each side, `sim.rays.attenuated_trues`.
-        made: dict of `recon.io.provenance.provenance` for the .json beside each.
-    Yields:
-        Name of the scan, number of its prompts.
-    """
-    rng, fine = np.random.default_rng(seed), _fine_grid(layout.scanner)
-    trues = attenuated_trues(
-        phantom.activity(fine, 2), phantom.mu_per_cm(fine, 2), fine, layout, split=split
-    )
-    crystals = crystal_efficiencies(layout.scanner, rng, dead_blocks=2)
-    efficiency = efficiency_factors(layout, crystals)
-    background = smooth_background(trues, efficiency, layout)
-    expected = trues * (efficiency / layout.multiplicity()) + background
-    scale = counts / float(expected.sum(dtype=np.float64))
-    for name, dose in doses.items():
-        place, factor = folder / name, np.float32(scale * dose)
-        place.mkdir(exist_ok=True)
-        prompts = rng.poisson(expected * factor).astype(np.float32)
-        number = int(prompts.sum(dtype=np.float64))
-        said = made | {"dose": dose, "prompts": number}
-        for file, array, unit in (
-            ("prompts", prompts, "counts"),
-            ("efficiency", efficiency * factor, UNIT),
-            ("background", background * factor, "counts"),
-        ):
-            info = INFO | {"unit": unit}
-            write_sinogram(place / f"{file}.hs", array, layout, info, sidecar=said)
-        yield name, number
-
-
-def _fine_grid(scanner):
-    """Holds the body across (384 x 256 mm) and the scanner's length."""
-    extent = 384, 256, scanner.rings * scanner.ring_spacing_mm
-    shape = [round(mm / voxel) for mm, voxel in zip(extent, FINE_MM, strict=True)]
-    return Grid.centred(shape=shape, voxel_mm=FINE_MM)
-
-
-def smooth_background(trues, efficiencies, layout, *, scatter=0.4, randoms=0.4):
-    """Stand-ins for scatter (the trues, blurred by 6 cm) and for randoms (the same in every bin).
-
-    Args:
-        trues: of `attenuated_trues`, without time of flight.
-        efficiencies: of `recon.corrections.normalization.efficiency_factors`.
-        layout: SinogramLayout.
-        scatter, randoms: their counts, as fractions of the counts of trues.
+        mu_per_cm: (x, y, z) in 1/cm.
+        grid: its Grid.
+        noise: standard deviation of each voxel as a fraction of water's 0.096 1/cm.
+        shift_mm: how far the map lies from the object, in scanner coordinates.
+        rng: numpy Generator of the noise.
     Returns:
-        Expected counts, float32 of layout.shape, efficiencies applied.
+        float32 (x, y, z), nowhere negative; Grid.
     """
-    blur = 60 / layout.scanner.effective_radius_mm * layout.scanner.crystals / np.pi
-    scattered = ndimage.gaussian_filter1d(trues, blur, axis=1, mode="constant")
-    mean = efficiencies / layout.multiplicity()
-    scattered = ndimage.gaussian_filter1d(scattered, layout.views / 12, axis=0, mode="nearest")
-    scattered *= mean
-    counts = float(np.sum(trues * mean, dtype=np.float64))
-    scattered *= scatter * counts / float(scattered.sum(dtype=np.float64))
-    return scattered + efficiencies * (randoms * counts / float(efficiencies.sum(dtype=np.float64)))
+    if noise:
+        drawn = rng.standard_normal(mu_per_cm.shape, np.float32)
+        mu_per_cm = np.maximum(mu_per_cm + np.float32(noise * WATER_PER_CM) * drawn, 0)
+    if not any(shift_mm):
+        return mu_per_cm, grid
+    return mu_per_cm, replace(grid, origin_mm=tuple(np.add(grid.origin_mm, shift_mm)))
+
+
+def needed_bytes(layout, mu_per_cm, *, prompts, truth=False, listed=False):
+    """About how many bytes a scan's files take."""
+    bins = int(np.prod(layout.shape))
+    sinograms = 2 * bins + bins // layout.tof_bins + (3 * bins if truth else 0)
+    return 4 * sinograms + 4 * mu_per_cm.size + (int(_EVENT_BYTES * prompts) if listed else 0)
+
+
+def check_space(folder, needed):
+    """Refuses a scan that the disk does not hold.
+
+    Raises:
+        FileError: with both sizes.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise FileError(
+            f"{folder} has {free / 1e9:.1f} GB free, where the scan takes {needed / 1e9:.1f} GB; "
+            "free space, choose another folder, or a larger span or view mashing"
+        )
+
+
+def write_scan(folder, expected, *, activity, mu_per_cm, grid, mu_grid, rng, made, truth=False,
+               list_format=None):
+    """Draws a scan's counts and writes its files, scan.json last.
+
+    prompts.hs, delayeds.hs; efficiency.hs, by which images get Bq/mL at the scan's start;
+    mu-map.nii.gz, as it is known; truth.nii.gz, means over the voxels that `countless recon` has by
+    default; scan.json; on request trues.hs, scatter.hs and randoms.hs, as expected, and a list.
+
+    Args:
+        folder: where to, there already.
+        expected: Expected.
+        activity: (x, y, z) in Bq/mL on `grid`, in scanner coordinates.
+        mu_per_cm: the known mu map, on `mu_grid`.
+        rng: numpy Generator of the counts and the list.
+        made: dict of `recon.io.provenance.provenance`.
+        truth: whether expected trues, scatter and randoms are written.
+        list_format: "petsird", "castor" or None.
+    Returns:
+        Counts, and what scan.json says.
+    Raises:
+        ValueError: no counts were drawn.
+        FileError: the place cannot be written.
+    """
+    counts_rng, list_rng = rng.spawn(2)
+    counts, said = draw(expected, counts_rng), summary(expected)
+    if not counts.prompts.any():
+        raise ValueError(
+            f"the scan has no counts ({expected.counts['prompts']:.3g} prompts are expected); give "
+            "more --minutes, a smaller --drf or more activity"
+        )
+    _remove_old(folder)
+    layout, info = expected.layout, _info(expected)
+    marked = made | {"inverse_crime": expected.protocol.inverse_crime}
+    arrays = {"prompts": counts.prompts, "delayeds": counts.delayeds,
+              "efficiency": expected.efficiency}
+    arrays |= {name: getattr(expected, name) for name in _TRUTH if truth}
+    for name, array in arrays.items():
+        own = layout.without_tof() if name == "efficiency" else layout
+        unit = UNIT if name == "efficiency" else "counts"
+        write_sinogram(folder / f"{name}.hs", array, own, info | {"unit": unit}, sidecar=marked)
+    write_image(folder / "mu-map.nii.gz", mu_per_cm, mu_grid, unit="1/cm", sidecar=marked)
+    onto = image_grid(layout, grid.patient_position)[0]
+    write_image(folder / "truth.nii.gz", resample(activity, grid, onto), onto, unit=UNIT,
+                sidecar=marked, info=info)
+    said["drawn"] = {name: int(array.sum(dtype=np.float64))
+                     for name, array in (("prompts", counts.prompts),
+                                         ("delayeds", counts.delayeds))}
+    if list_format:
+        said["list"] = _write_list(folder / LISTS[list_format], list_format, counts, expected,
+                                   info, list_rng, marked)
+    write_json(folder / "scan.json", marked | said)
+    return counts, said
+
+
+def _remove_old(folder):
+    """Of an earlier scan, what says that it is complete, and what this one may not write."""
+    (folder / "scan.json").unlink(missing_ok=True)
+    for pattern in (*(f"{name}.*" for name in _TRUTH), "list.*"):
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+def summary(expected):
+    """What is expected of a scan, as numbers by name: for scan.json."""
+    protocol = expected.protocol
+    return {
+        "inverse_crime": protocol.inverse_crime,
+        "protocol": asdict(protocol) | {"scanner": protocol.scanner.name},
+        "isotope": asdict(expected.isotope),
+        "expected": dict(expected.counts),
+        "scatter_fraction": expected.scatter_fraction,
+        "randoms_fraction": expected.randoms_fraction,
+        "multiple_to_single_scatter": expected.multiple_to_single,
+        "prompts_per_s": expected.counts["prompts"] / protocol.seconds,
+        "singles_per_s": float(expected.singles_per_s.sum()),
+        "live": expected.live,
+        "resolution_fwhm_mm": None if protocol.inverse_crime else {
+            f"{mm:g} mm from the axis": total_fwhm_mm(protocol.scanner, expected.isotope.name, mm)
+            for mm in _TOLD_MM
+        },
+    }
+
+
+def _info(expected):
+    isotope = expected.isotope
+    return {
+        "patient_position": "HFS", "isotope": isotope.name, "half_life_s": isotope.half_life_s,
+        "branching_ratio": isotope.positron_fraction, "start_s": 0.0,
+        "duration_s": expected.protocol.seconds,
+    }
+
+
+def _write_list(path, list_format, counts, expected, info, rng, made):
+    from recon.io.castor_list_writing import write_castor_list
+    from recon.io.petsird_writing import write_petsird
+
+    scanner = listing.scanner_of(expected.layout)
+    chunks = listing.events(counts, expected, rng)
+    if list_format == "castor":
+        most = expected.layout.max_ring_difference
+        return write_castor_list(path, chunks, scanner, info=info, max_ring_difference=most,
+                                 sidecar=made)
+    return write_petsird(path, chunks, scanner, info=info, efficiencies=expected.crystals,
+                         sidecar=made)

@@ -1,4 +1,4 @@
-"""True scatter of a simulated scan: single scatter by other points than an estimate's, and multiple.
+"""True scatter of a simulated scan: single scatter by other points than estimates, and multiple.
 
 Points are drawn at random within their blocks, and detectors are other ones; on a torso in the demo
 scanner this is within 0.8 % (RMS) of blocks of 18 mm, rings 15 mm apart and voxels of 4 mm.

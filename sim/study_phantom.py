@@ -14,13 +14,12 @@ from recon.io.files import replacing
 from recon.io.provenance import plain
 from sim import dataset_file
 from sim.acquire import Counts, draw, expect
+from sim.catalogue import phantom
 from sim.dose import at_dose, thin
 from sim.reconstruct import reconstruct
-from sim.shapes import paint
-from sim.stand_in import phantom
+from sim.region_table import region_table
 
 FINER = 2  # voxels of the phantom that is scanned, across one of the reconstruction
-LESION_SAMPLES = 60  # points across a lesion, of which its volume is summed
 
 
 def phantom_path(folder, number):
@@ -177,23 +176,11 @@ def lesion_table(scanned, grid):
     Returns:
         Structured array (lesions,) of `dataset_file.LESIONS`.
     """
-    rows, solids = [], [region.solid for region in scanned.regions]
-    for region in scanned.lesions:
-        box = np.array(region.solid.extent)
-        sides = (box[:, 1] - box[:, 0]) / LESION_SAMPLES
-        near = Grid.centred(shape=(LESION_SAMPLES,) * 3, voxel_mm=sides, centre_mm=box.mean(1))
-        (part,) = paint(solids, [[float(other is region) for other in scanned.regions]], near, 1)
-        points = [near.centres(axis) for axis in range(3)]
-        weights = [part.sum(axis=tuple({0, 1, 2} - {axis}), dtype=np.float64) for axis in range(3)]
-        total = float(weights[0].sum())
-        seen = [(p >= low) & (p <= high) for p, (low, high) in zip(points, grid.extent, strict=True)]
-        inside = float(part[np.ix_(*seen)].sum(dtype=np.float64))
-        rows.append((
-            region.name.encode(), scanned.names.index(region.name) + 1, region.activity_bq_ml,
-            total * float(np.prod(sides)) / 1000,
-            [float(p @ w / total) if total else np.nan for p, w in zip(points, weights, strict=True)],
-            inside / total if total else 0.0,
-        ))
+    rows = [
+        (row["name"].encode(), row["label"], row["activity_bq_ml"], row["volume_ml"],
+         row["centre_mm"] or (np.nan,) * 3, row["inside"])
+        for row in region_table(scanned, grid, lesions_only=True)
+    ]
     return np.array(rows, dataset_file.LESIONS)
 
 
