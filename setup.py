@@ -43,6 +43,8 @@ setup(
     entry_points={"console_scripts": ["countless = countless:main"]},
     install_requires=[
         "cyclopts>=5",
+        "distributed>=2024.8",
+        "h5py>=3.11",
         "matplotlib>=3.8",
         "nibabel>=5.3",
         "numpy>=1.26,<3",

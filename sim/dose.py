@@ -14,7 +14,7 @@ Dead time stays as it was at the standard dose, in both modes.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,6 +61,22 @@ class Dose:
             float, or array like the fraction; whatever the fraction, 1 / factor in mode "time".
         """
         return self.signal + (self.randoms - self.signal) * randoms_fraction
+
+
+def at_dose(expected, dose):
+    """What is expected of a scan at a lower dose.
+
+    Args:
+        expected: Expected, of the standard dose.
+        dose: Dose.
+    Returns:
+        Expected; with its efficiency, images are in Bq/mL of the standard dose.
+    """
+    signal, randoms = np.float32(dose.signal), np.float32(dose.randoms)
+    return replace(
+        expected, trues=expected.trues * signal, scatter=expected.scatter * signal,
+        randoms=expected.randoms * randoms, efficiency=expected.efficiency * signal,
+    )
 
 
 def thin(counts, keep, rng):

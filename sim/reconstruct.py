@@ -128,7 +128,7 @@ def reconstruct(
             SinogramProjector(layout, grid, threads=threads), blur=_blur(grid, psf_mm, threads),
             factors=factors, background=background,
         )
-        updates = osem(model, prompts, subsets=settings.subsets, start=_start(grid, layout))
+        updates = osem(model, prompts, subsets=settings.subsets, inside=_seen(grid, layout))
         for _ in range(passes * settings.subsets):
             image = next(updates)
         return image
@@ -183,7 +183,6 @@ def _blur(grid, fwhm_mm, threads):
     return GaussianBlur(grid.shape, grid.voxel_mm, fwhm_mm, threads) if fwhm_mm else None
 
 
-def _start(grid, layout):
-    """1 in the circle that the radial bins see, in the image's own, and 0 around them."""
-    seen = grid.cylinder() & grid.cylinder(radius_mm(layout))
-    return np.broadcast_to(seen, grid.shape).astype(np.float32)
+def _seen(grid, layout):
+    """The circle that the radial bins see, in the image's own, (x, y, 1) bool."""
+    return grid.cylinder() & grid.cylinder(radius_mm(layout))

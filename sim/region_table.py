@@ -6,7 +6,7 @@ from tqdm import tqdm
 _ACROSS = 32  # points along each side of a region's box
 
 
-def region_table(phantom, grid):
+def region_table(phantom, grid, *, lesions_only=False):
     """A row for each region name of a phantom.
 
     Volumes are those that no later region covers: exact of a solid that knows its own and is not
@@ -16,6 +16,7 @@ def region_table(phantom, grid):
     Args:
         phantom: Phantom.
         grid: Grid; regions without an end are counted up to its faces.
+        lesions_only: whether other regions are left out.
     Returns:
         List of dict: label, name, activity_bq_ml (mean), material, mu_per_cm, hu, lesion,
         volume_ml, centre_mm and extent_mm (of what is not covered; null where all is), and
@@ -23,11 +24,12 @@ def region_table(phantom, grid):
     """
     rows = {}
     regions = phantom.regions
-    for number in tqdm(range(len(regions)), desc="measuring regions", delay=1, leave=False):
+    numbers = [n for n, region in enumerate(regions) if region.lesion or not lesions_only]
+    for number in tqdm(numbers, desc="measuring regions", delay=1, leave=False):
         region, part = regions[number], _part(regions, number, grid)
         rows.setdefault(region.name, []).append((region, *part))
     return [
-        _row(label, name, found) for label, (name, found) in enumerate(rows.items(), start=1)
+        _row(phantom.names.index(name) + 1, name, found) for name, found in rows.items()
     ]
 
 

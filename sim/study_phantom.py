@@ -3,7 +3,7 @@
 import json
 import resource
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,13 @@ from recon.io import FileError
 from recon.io.files import replacing
 from recon.io.provenance import plain
 from sim import dataset_file
-from sim.dose import thin
+from sim.acquire import Counts, draw, expect
+from sim.catalogue import phantom
+from sim.dose import at_dose, thin
 from sim.reconstruct import reconstruct
-from sim.shapes import paint
-from sim.stand_in import draw, expect, phantom
+from sim.region_table import region_table
 
 FINER = 2  # voxels of the phantom that is scanned, across one of the reconstruction
-LESION_SAMPLES = 60  # points across a lesion, of which its volume is summed
 
 
 def phantom_path(folder, number):
@@ -124,44 +124,30 @@ def _scans(study, number, scanned, mu_per_cm, threads):
             low = at_dose(expected, study.dose(factor))
             rng = study.rng(number, realisation, factor)
             if whole is None:
-                prompts, delayeds = draw(low, rng)
+                counts = draw(low, rng)
             else:
-                prompts, delayeds = thinned(*whole, expected, study.dose(factor), rng)
+                counts = thinned(whole, expected, study.dose(factor), rng)
             if factor == 1 and study.doses.pairs == "thinned":
-                whole = prompts, delayeds
+                whole = counts
             found = reconstruct(
-                prompts, delayeds, low.efficiency, mu_per_cm, grid, protocol.layout, grid,
-                settings, threads=threads,
+                counts.prompts, counts.delayeds, low.efficiency, mu_per_cm, grid,
+                protocol.layout, grid, settings, threads=threads,
             )
-            sums = [_sum(part) for part in
-                    (prompts, delayeds, low.trues, low.scatter, low.randoms)]
+            sums = [_sum(part) for part in (counts.prompts, counts.delayeds, low.trues,
+                                            low.scatter, low.randoms)]
             yield index, realisation, found.image, (
                 factor, realisation, *sums, found.scatter, found.randoms, found.scatter_scale,
                 found.scatter_scale_sd,
             )
 
 
-def at_dose(expected, dose):
-    """What is expected of a scan at a lower dose.
-
-    Args:
-        expected: Expected, of the standard dose.
-        dose: Dose.
-    Returns:
-        Expected; with its efficiency, images are in Bq/mL of the standard dose.
-    """
-    signal, randoms = np.float32(dose.signal), np.float32(dose.randoms)
-    return replace(
-        expected, trues=expected.trues * signal, scatter=expected.scatter * signal,
-        randoms=expected.randoms * randoms, efficiency=expected.efficiency * signal,
-    )
-
-
-def thinned(prompts, delayeds, expected, dose, rng):
-    """Counts of the standard-dose scan that a lower dose keeps: prompts and delayeds."""
+def thinned(counts, expected, dose, rng):
+    """Counts of the standard-dose scan that a lower dose keeps."""
     fraction = expected.trues + expected.scatter + expected.randoms
     np.divide(expected.randoms, fraction, out=fraction, where=fraction > 0)
-    return thin(prompts, dose.prompts(fraction), rng)[0], thin(delayeds, dose.randoms, rng)[0]
+    prompts, _ = thin(counts.prompts, dose.prompts(fraction), rng)
+    delayeds, _ = thin(counts.delayeds, dose.randoms, rng)
+    return Counts(prompts=prompts, delayeds=delayeds)
 
 
 def fine_grid(study, scanned):
@@ -190,23 +176,11 @@ def lesion_table(scanned, grid):
     Returns:
         Structured array (lesions,) of `dataset_file.LESIONS`.
     """
-    rows, solids = [], [region.solid for region in scanned.regions]
-    for region in scanned.lesions:
-        box = np.array(region.solid.extent)
-        sides = (box[:, 1] - box[:, 0]) / LESION_SAMPLES
-        near = Grid.centred(shape=(LESION_SAMPLES,) * 3, voxel_mm=sides, centre_mm=box.mean(1))
-        (part,) = paint(solids, [[float(other is region) for other in scanned.regions]], near, 1)
-        points = [near.centres(axis) for axis in range(3)]
-        weights = [part.sum(axis=tuple({0, 1, 2} - {axis}), dtype=np.float64) for axis in range(3)]
-        total = float(weights[0].sum())
-        seen = [(p >= low) & (p <= high) for p, (low, high) in zip(points, grid.extent, strict=True)]
-        inside = float(part[np.ix_(*seen)].sum(dtype=np.float64))
-        rows.append((
-            region.name.encode(), scanned.names.index(region.name) + 1, region.activity_bq_ml,
-            total * float(np.prod(sides)) / 1000,
-            [float(p @ w / total) if total else np.nan for p, w in zip(points, weights, strict=True)],
-            inside / total if total else 0.0,
-        ))
+    rows = [
+        (row["name"].encode(), row["label"], row["activity_bq_ml"], row["volume_ml"],
+         row["centre_mm"] or (np.nan,) * 3, row["inside"])
+        for row in region_table(scanned, grid, lesions_only=True)
+    ]
     return np.array(rows, dataset_file.LESIONS)
 
 

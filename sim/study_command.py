@@ -1,0 +1,127 @@
+"""`countless simulate`: a data set of low-dose and standard-dose images, with the truth."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from recon import text
+from recon.command_line import command_line
+from recon.io import FileError
+from recon.io.provenance import provenance
+from sim.study_file import EXAMPLE, read_study
+
+FAIR = {
+    "independent": "scans of their own, so their noise is independent: fair to train with",
+    "thinned": "counts of the standard-dose scan, whose noise they share: a network trained on "
+               "these pairs learns to keep part of it",
+}
+
+
+def simulate(
+    study: Path | None = None,
+    *,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    check: bool = False,
+    example: bool = False,
+):
+    """Simulate a study: many phantoms at several doses, reconstructed, as a data set.
+
+    Each phantom becomes one HDF5 file with its images (low dose, standard dose, truth, CT, labels)
+    and tables of its scans and lesions; study.json says which phantoms are for training,
+    validation and testing, and contact-sheet.png shows them. A run that was stopped goes on where
+    it was.
+
+    Args:
+        study: YAML file of the study's settings; --example prints one.
+        output: Folder for the data set; made where there is none.
+        workers: Processes on this machine; 0 for none but this one. By default as many as there
+            are cores, and as memory holds.
+        scheduler: Address of a Dask scheduler to work on instead, whose workers see the same
+            folder.
+        check: Verify the data set in the folder, and make nothing.
+        example: Print an example of the settings.
+    """
+    settings = dict(locals())
+    if example:
+        print(EXAMPLE, end="")
+        return
+    if output is None:
+        raise ValueError("--output takes the folder of the data set, got none; add -o study")
+    if check:
+        _check(output)
+        return
+    if study is None:
+        raise ValueError("simulate takes a YAML file of settings, got none; --example prints one")
+    _simulate(study, output, workers, scheduler, settings)
+
+
+def _simulate(path, output, workers, scheduler, settings):
+    from sim.contact_sheet import SHEET, draw_sheet
+    from sim.dataset import open_study
+    from sim.study_run import in_mb, raw_bytes, run_study
+
+    study = read_study(path)
+    print(text.table(rows(study, in_mb(study.phantoms.count * raw_bytes(study)))), flush=True)
+    made = provenance(
+        command=command_line(simulate, settings), configuration=study.settings(), inputs=[path],
+        seed=study.seed, unit="Bq/mL",
+    )
+    index = run_study(study, output, made=made, workers=workers, scheduler=scheduler)
+    with open_study(output) as data:
+        draw_sheet(output / SHEET, data)
+    size = sum(record["bytes"] for record in index["phantoms"])
+    print(text.table([
+        ("written", f"{text.plural(len(index['phantoms']), 'phantom')}, {in_mb(size)}: "
+                    f"{output}{os.sep}phantom-0001.h5 …, study.json"),
+        ("look at", str(output / SHEET)),
+        ("next", f"`countless simulate -o {output} --check` verifies it; "
+                 f"sim.dataset.open_study({str(output)!r}) reads it"),
+    ]))
+
+
+def rows(study, size):
+    """What a study will do, as rows for `recon.text.table`."""
+    from sim.study_phantom import draw_phantom, image_grid
+
+    scan, doses, made = study.scan, study.doses, study.reconstruction
+    first = draw_phantom(study, 1)
+    yield "phantoms", (
+        f"{study.phantoms.count} × {first.name}" + (f", {first.tracer}" if first.tracer else "")
+        + f", {first.isotope}; seed {study.seed}"
+    )
+    yield "scanner", text.scanner(scan.scanner)
+    yield "scan", f"{scan.minutes:g} min, {text.layout(scan.layout)}"
+    if scan.inverse_crime:
+        yield "note", "inverse crime: simulated with the reconstruction's own model; no result"
+    yield "doses", (
+        f"1 / {', 1 / '.join(f'{factor:g}' for factor in doses.factors)} of the standard dose, "
+        + ("shorter scans" if doses.mode == "time" else "less activity: randoms go with its square")
+        + f"; {text.plural(study.realisations, 'realisation')} of each"
+    )
+    yield "low doses", FAIR[doses.pairs]
+    yield "images", (
+        f"{text.grid(image_grid(study))}; OSEM {made.iterations} × {made.subsets}, randoms and "
+        "scatter estimated from the noisy scan"
+    )
+    given = study.split.of(study.phantoms.count)
+    yield "split", ", ".join(
+        f"{given.count(name)} for {purpose}" for name, purpose in
+        (("train", "training"), ("validation", "validation"), ("test", "testing"))
+    ) + ", by phantom"
+    yield "size", f"at most {size} of disk; time is measured on the first phantom"
+
+
+def _check(folder):
+    from sim.study_check import problems
+
+    found = problems(folder)
+    if found:
+        raise FileError(
+            f"{folder} has {text.plural(len(found), 'problem')}: {'; '.join(found[:5])}"
+            + ("; …" if len(found) > 5 else "")
+        )
+    print(text.table([("checked", f"{folder}: all files are whole, and their numbers agree")]))

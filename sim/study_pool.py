@@ -1,0 +1,108 @@
+"""Where a study's phantoms are made: in this process, on a local Dask cluster, or on any other.
+
+Workers are spawned, never forked, and have one task at a time. Kernels get their number of threads
+as an argument, for Dask's workers see OMP_NUM_THREADS=1; results depend on neither.
+"""
+
+import contextlib
+import time
+
+from recon import backend, memory, text
+from recon.io import FileError
+from sim.study_phantom import simulate_phantom
+
+
+@contextlib.contextmanager
+def pool(study, folder, numbers, *, made, workers=None, scheduler=None):
+    """Gives an iterator of the records of `simulate_phantom`, as phantoms get done.
+
+    Args:
+        study: Study.
+        folder: where files go, an absolute Path.
+        numbers: of the phantoms, at least one; the first is made alone and measured.
+        made: dict of provenance.
+        workers: processes of a local cluster; 0 for none, all in this process; by default as many
+            as there are cores, and as memory holds.
+        scheduler: address of a Dask scheduler instead, whose workers see the same folder.
+    """
+    if workers is not None and workers < 0:
+        raise ValueError(f"--workers takes 0 or more, got {workers}")
+    if scheduler and workers is not None:
+        raise ValueError("--workers is for a local cluster; leave it out with --scheduler")
+    if workers == 0:
+        yield (simulate_phantom(study, number, folder, made=made) for number in numbers)
+        return
+    with _client(scheduler) as client:
+        yield _results(client, study, folder, numbers, made, workers, local=not scheduler)
+
+
+@contextlib.contextmanager
+def _client(scheduler):
+    """A distributed.Client: of a scheduler, or of a local cluster of one worker."""
+    from dask import config
+    from distributed import Client, LocalCluster
+
+    if scheduler:
+        try:
+            client = Client(scheduler, timeout="10s")
+        except (OSError, ValueError) as reason:
+            raise FileError(
+                f"no Dask scheduler answers at {scheduler} ({reason}); check --scheduler, for "
+                "instance tcp://host:8786"
+            ) from reason
+        with client:
+            yield client
+        return
+    with (
+        config.set({"distributed.worker.multiprocessing-method": "spawn"}),
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=True, memory_limit=0,
+                     dashboard_address=None, silence_logs="ERROR") as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _results(client, study, folder, numbers, made, workers, *, local):
+    from distributed import as_completed
+
+    def submit(number, threads):
+        return client.submit(simulate_phantom, study, number, folder, threads=threads, made=made,
+                             pure=False)
+
+    cores = backend.default_threads()
+    first, *rest = numbers
+    futures = [submit(first, cores if local else 1)]
+    try:
+        started = time.monotonic()
+        record = futures[0].result()
+        took = time.monotonic() - started
+        yield record
+        if not rest:
+            return
+        if local:
+            holds = max(1, memory.available("cpu") // record["peak_bytes"])
+            many = workers or min(cores, len(rest), holds)
+            threads = max(1, cores // many)
+            client.cluster.scale(many)
+            busy = f"{text.plural(many, 'worker')} of {text.plural(threads, 'thread')}"
+            seconds = took * len(rest) * max(1.0, cores / (many * threads))
+        else:
+            many, threads = sum(client.nthreads().values()), 1
+            busy = f"{text.plural(many, 'thread')} of the scheduler's workers"
+            seconds = took * -(-len(rest) // many)
+        print(text.table([("measured", (
+            f"the first phantom took {took:.0f} s, {record['bytes'] / 1e6:.3g} MB of disk and "
+            f"{memory.in_gib(record['peak_bytes'])} of memory: {len(rest)} more take about "
+            f"{_duration(seconds)} and {len(rest) * record['bytes'] / 1e6:.3g} MB, in {busy}"
+        ))]), flush=True)
+        futures = [submit(number, threads) for number in rest]
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        client.cancel(futures)
+
+
+def _duration(seconds):
+    return f"{seconds:.0f} s" if seconds < 120 else (
+        f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    )

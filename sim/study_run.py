@@ -1,0 +1,165 @@
+"""Makes a study's files: what a folder lacks of them, on every core, the same wherever it runs."""
+
+import math
+import shutil
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from recon import text
+from recon.io import FileError
+from recon.io.provenance import plain, read_json, write_json
+from sim import dataset_file
+from sim.study_lock import locked
+from sim.study_phantom import draw_phantom, image_grid, phantom_path
+from sim.study_pool import pool
+
+INDEX = "study.json"
+KEPT = "what is made is kept, and the same command goes on from there"
+
+
+def run_study(study, folder, *, made, workers=None, scheduler=None):
+    """Makes the phantoms' files that a folder lacks, and its index, study.json.
+
+    The first phantom is made by itself, on all cores, to measure what the others will take.
+
+    Args:
+        study: Study.
+        folder: Path; made where there is none.
+        made: dict of `recon.io.provenance.provenance`, for all files.
+        workers, scheduler: see `study_pool.pool`.
+    Returns:
+        dict, as the index holds it.
+    Raises:
+        FileError: the folder is in use, holds another study, or its disk is too full; what was made
+            is kept, and the same call goes on from there.
+        ValueError: a phantom or a dose cannot be simulated.
+    """
+    draw_phantom(study, 1)  # refused before anything is written
+    folder = _folder(folder)
+    with locked(folder) as broken_off:
+        if broken_off:
+            print(text.table([("note", broken_off)]), flush=True)
+        check_same(study, folder)
+        _sweep(folder)
+        records = whole_files(study, folder)
+        missing = [n for n in range(1, study.phantoms.count + 1) if n not in records]
+        if records and missing:
+            print(text.table([("resumed", f"{text.plural(len(records), 'phantom')} of "
+                                          f"{study.phantoms.count} are there, and whole")]))
+        _check_disk(folder, len(missing) * raw_bytes(study))
+        index = _write_index(study, folder, records, made)
+        if missing:
+            options = {"made": made, "workers": workers, "scheduler": scheduler}
+            with pool(study, folder, missing, **options) as results, tqdm(
+                total=study.phantoms.count, initial=len(records), unit=" phantoms", smoothing=0,
+                file=sys.stderr, dynamic_ncols=True,
+            ) as bar:
+                for record in results:
+                    records[record["number"]] = record
+                    index = _write_index(study, folder, records, made)
+                    bar.update()
+                    left = study.phantoms.count - len(records)
+                    _check_disk(folder, left * max(r["bytes"] for r in records.values()))
+        _sweep(folder)
+        return index
+
+
+def raw_bytes(study):
+    """Bytes of a phantom's images before they are packed, which make them fewer."""
+    voxels = math.prod(image_grid(study).shape)
+    return voxels * (4 * study.images + 4 + 4 + 2)
+
+
+def check_same(study, folder):
+    """Refuses a folder that holds a study of other settings.
+
+    Raises:
+        FileError: with the first setting that differs.
+    """
+    there = read_json(folder / INDEX).get("recipe")
+    if there is None or there == plain(study.recipe()):
+        return
+    for name, ours in _flat(study.recipe()).items():
+        theirs = _flat(there).get(name)
+        if theirs != ours:
+            raise FileError(
+                f"{folder} holds a study made with {name} {theirs}, and this one has {ours}; give "
+                "another folder"
+            )
+    raise FileError(f"{folder} holds a study of other settings; give another folder")
+
+
+def whole_files(study, folder):
+    """Records (number, sha256, bytes) of the phantoms' files that are whole, by their number.
+
+    Raises:
+        FileError: a file is another study's.
+    """
+    found = {}
+    for number in range(1, study.phantoms.count + 1):
+        path = phantom_path(folder, number)
+        if path.is_file():
+            with dataset_file.opened(path) as file:
+                if file.attrs["study_hash"] != study.hash():
+                    raise FileError(f"{path} belongs to another study; give another folder")
+                digest = str(file.attrs["sha256"])
+            found[number] = {"number": number, "sha256": digest, "bytes": path.stat().st_size}
+    return found
+
+
+def _write_index(study, folder, records, made):
+    split = study.split.of(study.phantoms.count)
+    index = made | {
+        "hash": study.hash(), "recipe": study.recipe(),
+        "complete": len(records) == study.phantoms.count,
+        "phantoms": [
+            {"file": phantom_path(folder, number).name, "split": split[number - 1]}
+            | {name: record[name] for name in ("number", "sha256", "bytes")}
+            for number, record in sorted(records.items())
+        ],
+    }
+    write_json(folder / INDEX, index)
+    return index
+
+
+def _check_disk(folder, wanted):
+    free = shutil.disk_usage(folder).free
+    if wanted > free:
+        raise FileError(
+            f"the study takes up to {in_mb(wanted)} more, and {folder} has {in_mb(free)} free; "
+            f"free space: {KEPT}"
+        )
+
+
+def in_mb(count):
+    """Text of a number of bytes."""
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
+
+
+def _folder(path):
+    path = Path(path).absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise FileError(
+            f"{path} cannot be made a folder ({reason.strerror.lower()}); give --output another "
+            "name"
+        ) from reason
+    return path
+
+
+def _sweep(folder):
+    """Removes what workers that were broken off left half written; the lock is held."""
+    for path in folder.glob(".*.phantom-*.h5"):
+        path.unlink()
+
+
+def _flat(settings, before=""):
+    """Settings of sections as {section.name: value}."""
+    found = {}
+    for name, value in plain(settings).items():
+        part = _flat(value, f"{before}{name}.") if isinstance(value, dict) else None
+        found |= part or {f"{before}{name}": value}
+    return found
