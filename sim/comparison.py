@@ -1,66 +1,118 @@
-"""How well images of a phantom agree with the truth: numbers and a picture, from files alone."""
+"""How well images of a phantom agree with the truth: numbers, and a picture."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
+from recon import Grid
 from recon.io import read_image
 from recon.io.files import replacing
+from recon.resampling import resample
 
-REGIONS = {"liver": 1, "lesion 1": 2, "lesion 2": 3}  # as numbered in the file of regions
 FORMULAS = (
     "liver recovery = mean(image in liver) / mean(truth in liver)",
+    "noise = standard deviation(image / truth in liver) / mean(image / truth in liver)",
     "contrast = mean(in lesion) / mean(in liver) - 1;  recovered: that of the image / of the truth",
-    "noise = standard deviation(image in liver) / mean(image in liver)",
 )
+_DISPLAYED = 4.0  # times the liver's activity is black
 
 
-def quality(image_path, truth_path, regions_path):
-    """Recovery and noise of an image (FORMULAS).
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Truth:
+    """What an image is compared with, on its grid.
 
-    Args:
-        image_path, truth_path, regions_path: images on one grid; the last holds REGIONS.
-    Returns:
-        dict of floats: liver_recovery, contrast_recovery_1, contrast_recovery_2, noise.
-    Raises:
-        ValueError: the images are not on one grid.
+    Attributes:
+        activity: (x, y, z) in Bq/mL.
+        grid: Grid.
+        liver: voxels that are liver alone, bool (x, y, z).
+        lesions: dict from a lesion's name to the voxels that it fills at least half of.
+        shown_at_mm: y and z of the slices worth a look.
+        shown_most: activity in Bq/mL that is shown black.
     """
-    (image, grid, _), (truth, grid2, _), (regions, grid3, _) = map(
-        read_image, (image_path, truth_path, regions_path)
-    )
-    if not grid.shape == grid2.shape == grid3.shape:
-        raise ValueError(
-            f"quality takes images on one grid, got shapes {grid.shape} in {image_path}, "
-            f"{grid2.shape} in {truth_path} and {grid3.shape} in {regions_path}"
+
+    activity: np.ndarray
+    grid: Grid
+    liver: np.ndarray
+    lesions: dict
+    shown_at_mm: tuple[float, float]
+    shown_most: float
+
+    @classmethod
+    def of(cls, stored, *, like, within_mm):
+        """The truth of a StoredPhantom on an image's voxels.
+
+        Args:
+            stored: StoredPhantom with a liver.
+            like: path of the image.
+            within_mm: lesions whose middle is farther from the scanner's middle are left out.
+        """
+        grid = read_image(like)[1]
+        labels = {row["name"]: row["label"] for row in stored.said["regions"]}
+
+        def part(name):
+            mask = (stored.labels == labels[name]).astype(np.float32)
+            return resample(mask, stored.grid, grid)
+
+        inside = [row for row in stored.said["regions"]
+                  if row["lesion"] and abs(row["centre_mm"][2]) <= within_mm]
+        lesions = {row["name"]: part(row["name"]) >= 0.5 for row in inside}
+        activity = resample(stored.activity, stored.grid, grid)
+        liver = part("liver") > 0.999
+        at = max(inside, key=lambda row: row["volume_ml"], default=None)
+        return cls(
+            activity=activity, grid=grid, liver=liver,
+            lesions={name: mask for name, mask in lesions.items() if mask.any()},
+            shown_at_mm=tuple(at["centre_mm"][1:]) if at else (0.0, 0.0),
+            shown_most=_DISPLAYED * float(activity[liver].mean()),
         )
-    inside = {name: regions == number for name, number in REGIONS.items()}
 
-    def contrast(array, lesion):
-        return array[inside[lesion]].mean() / array[inside["liver"]].mean() - 1
+    def quality(self, path):
+        """Recovery and noise of an image (FORMULAS), and the image.
 
-    liver = image[inside["liver"]]
-    numbers = {"liver_recovery": liver.mean() / truth[inside["liver"]].mean()}
-    for lesion in (1, 2):
-        name = f"lesion {lesion}"
-        numbers[f"contrast_recovery_{lesion}"] = contrast(image, name) / contrast(truth, name)
-    numbers["noise"] = liver.std() / liver.mean()
-    return {name: float(number) for name, number in numbers.items()}
+        Args:
+            path: image on this grid, in Bq/mL.
+        Returns:
+            dict of liver_recovery, noise and contrast_recovery (by lesion); float32 (x, y, z).
+        Raises:
+            ValueError: the image is on another grid.
+        """
+        image, grid, _ = read_image(path)
+        if grid.shape != self.grid.shape:
+            raise ValueError(
+                f"quality takes images of shape {self.grid.shape}, got {grid.shape} in {path}"
+            )
+        liver = image[self.liver] / self.activity[self.liver]
+
+        def contrast(array, mask):
+            return float(array[mask].mean() / array[self.liver].mean() - 1)
+
+        return {
+            "liver_recovery": float(image[self.liver].mean() / self.activity[self.liver].mean()),
+            "noise": float(liver.std() / liver.mean()),
+            "contrast_recovery": {
+                name: contrast(image, mask) / contrast(self.activity, mask)
+                for name, mask in self.lesions.items()
+            },
+        }, image
 
 
-def draw(path, panels, at_mm, *, unit, maximum, window_mm=(400, 264)):
+def draw(path, panels, at_mm, *, unit, scale, maximum, window_mm=(560, 264)):
     """Coronal and axial slices of several images side by side, on one scale of grey.
 
     Shown as radiologists do: the patient's right is at the left, and head or front at the top.
 
     Args:
         path: picture to write, .png or what else matplotlib knows.
-        panels: list of (title, caption, image path); all images lie head first, supine.
+        panels: list of (title, caption, (image, Grid)), all of them head first, supine.
         at_mm: (y, z) of the slices in scanner coordinates.
-        unit: of the images.
-        maximum: value shown black.
+        unit: that is shown.
+        scale: what the images are multiplied with for it.
+        maximum: value of the images that is shown black.
         window_mm: size of what is shown of an axial slice.
     """
     from matplotlib.figure import Figure
 
-    images = [read_image(image) for _, _, image in panels]
+    images = [image for _, _, image in panels]
     low, high = images[0][1].extent[2]
     half = window_mm[0] / 2, window_mm[1] / 2
     inches = 4.2 / window_mm[0]  # per mm, the same along all axes
@@ -73,17 +125,17 @@ def draw(path, panels, at_mm, *, unit, maximum, window_mm=(400, 264)):
     def axes(x, y, w, h):
         return figure.add_axes((x / width, y / height, w / width, h / height))
 
-    for column, ((title, caption, _), (array, grid, _)) in enumerate(
+    for column, ((title, caption, _), (array, grid)) in enumerate(
         zip(panels, images, strict=True)
     ):
         x = left + column * (4.2 + gap)
         y, z = (_nearest(grid, axis, mm) for axis, mm in zip((1, 2), at_mm, strict=True))
         across, down, along = grid.extent
-        options = {"cmap": "gray_r", "vmin": 0, "vmax": maximum, "interpolation": "bilinear"}
+        options = {"cmap": "gray_r", "vmin": 0, "vmax": maximum * scale, "interpolation": "bilinear"}
         coronal = axes(x, bottom + rows[1] + gap, 4.2, rows[0])
         axial = axes(x, bottom, 4.2, rows[1])
-        coronal.imshow(array[:, y].T, extent=(*across, *along[::-1]), **options)
-        picture = axial.imshow(array[:, :, z].T, extent=(*across, *down[::-1]), **options)
+        coronal.imshow(array[:, y].T * scale, extent=(*across, *along[::-1]), **options)
+        picture = axial.imshow(array[:, :, z].T * scale, extent=(*across, *down[::-1]), **options)
         coronal.set(xlim=(-half[0], half[0]), ylim=(high, low), xticks=[], yticks=[])
         axial.set(xlim=(-half[0], half[0]), ylim=(half[1], -half[1]), xticks=[], yticks=[])
         coronal.set_title(title, fontsize=15, fontweight="bold", pad=9)
