@@ -131,7 +131,8 @@ def draw(path, panels, at_mm, *, unit, scale, maximum, window_mm=(560, 264)):
         x = left + column * (4.2 + gap)
         y, z = (_nearest(grid, axis, mm) for axis, mm in zip((1, 2), at_mm, strict=True))
         across, down, along = grid.extent
-        options = {"cmap": "gray_r", "vmin": 0, "vmax": maximum * scale, "interpolation": "bilinear"}
+        options = {"cmap": "gray_r", "vmin": 0, "vmax": maximum * scale,
+                   "interpolation": "bilinear"}
         coronal = axes(x, bottom + rows[1] + gap, 4.2, rows[0])
         axial = axes(x, bottom, 4.2, rows[1])
         coronal.imshow(array[:, y].T * scale, extent=(*across, *along[::-1]), **options)
