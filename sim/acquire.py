@@ -98,18 +98,6 @@ class Expected:
         """Randoms over prompts."""
         return self.counts["randoms"] / self.counts["prompts"] if self.counts["prompts"] else 0.0
 
-    def at_dose(self, factor):
-        """The same scan of `factor` times the activity; randoms go with its square.
-
-        Dead time stays as it is; `expect` of that activity has its own.
-        """
-        factor = np.float32(factor)
-        return replace(
-            self, trues=self.trues * factor, scatter=self.scatter * factor,
-            randoms=self.randoms * factor**2, efficiency=self.efficiency * factor,
-            singles_per_s=self.singles_per_s * float(factor),
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:

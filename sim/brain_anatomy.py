@@ -81,7 +81,7 @@ def cerebellum(u):
     x, y, z = u
     narrow = x * (1 + 0.015 * np.clip(45 - y, 0, 40))  # between the petrous bones
     whole = superellipsoid((narrow, y, z), (0, 51, 45), (52, 29, 29), 2.3)
-    whole = smooth_minimum(whole, z - _tentorium(x, y) - 2.5, 5)
+    whole = smooth_minimum(whole, z - _tentorium(x, y) - 1.5, 3)
     notch = chain(u, (0, 86, 40, 5), (0, 80, 62, 7), (0, 60, 80, 7))
     return smooth_minimum(whole, -notch, 5)
 

@@ -132,8 +132,8 @@ class Both:
 def depth(values, step_mm):
     """Distance in mm to where a field changes its sign, positive where it is positive.
 
-    Between lattice points the crossing is where the field's gradient puts it, so that the distance
-    is smooth although only points are searched.
+    Between lattice points the crossing is where the field's gradient puts it, and the surface is
+    flat around it: the distance is smooth although only points are searched.
 
     Args:
         values: array (x, y, z) that is positive somewhere and negative somewhere.
@@ -150,21 +150,26 @@ def depth(values, step_mm):
         differs = positive[tuple(low)] != positive[tuple(high)]
         near[tuple(low)] |= differs
         near[tuple(high)] |= differs
-    gradient = np.stack(np.gradient(values, step_mm), axis=-1)[near]
-    steep = np.maximum((gradient**2).sum(-1, keepdims=True), np.finfo(np.float32).tiny)
-    shift = -values[near][:, None] * gradient / steep
-    # A gradient near zero would throw the crossing far away: it lies between neighbours.
-    far = np.linalg.norm(shift, axis=-1, keepdims=True)
-    shift *= np.minimum(1, step_mm / np.maximum(far, step_mm))
-    crossing = (np.argwhere(near) * step_mm + shift).astype(np.float32)
+    normal = np.stack([part[near] for part in np.gradient(values, step_mm)])
+    steep = np.sqrt((normal**2).sum(0))
+    normal /= np.maximum(steep, np.finfo(np.float32).tiny)
+    # Where the slope vanishes the crossing is still no further than the next point.
+    beyond = -values[near] / np.maximum(steep, np.abs(values[near]) / step_mm)
+    crossing = (np.argwhere(near).T * step_mm + beyond * normal).astype(np.float32)
     number = np.zeros(values.shape, np.int32)
-    number[near] = np.arange(len(crossing))
+    number[near] = np.arange(crossing.shape[1])
     nearest = distance_transform_edt(~near, return_distances=False, return_indices=True)
-    to = crossing[number[tuple(nearest)]]
+    number = number[tuple(nearest)]
+    across, squared = np.float32(0), np.float32(0)
     for axis, size in enumerate(values.shape):
         points = np.arange(size, dtype=np.float32) * np.float32(step_mm)
-        to[..., axis] -= np.expand_dims(points, tuple({0, 1, 2} - {axis}))
-    return np.where(positive, 1, -1).astype(np.float32) * np.sqrt((to**2).sum(-1))
+        to = np.expand_dims(points, tuple({0, 1, 2} - {axis})) - crossing[axis][number]
+        across = across + to * normal[axis].astype(np.float32)[number]
+        squared = squared + to**2
+    # The surface is flat around a crossing, up to where the next crossing would be nearer.
+    along = np.sqrt(np.maximum(squared - across**2, 0))
+    distance = np.hypot(across, np.maximum(along - np.float32(step_mm), 0))
+    return np.where(positive, distance, -distance)
 
 
 def smooth_minimum(a, b, width):

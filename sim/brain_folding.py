@@ -31,15 +31,15 @@ def cortex(frame, rng):
     below = np.minimum(hull, np.minimum.reduce(to_fissure))
     at = _towards_surface(u, below, hull)
 
-    along = Waves.random(rng, 21, count=60, stretch=(1, 1.3, 1))(*at)
-    across = Waves.random(rng, 21, count=60)(*at)
+    along = Waves.random(rng, 24, count=40, stretch=(1, 1.3, 1))(*at)
+    across = Waves.random(rng, 24, count=40)(*at)
     mix = 1 / (1 + np.exp(-(u[1] + 12) / 12))
     field = along * np.sqrt(1 - mix) + across * np.sqrt(mix)
-    ends = np.clip(15 + 5 * Waves.random(rng, 45, count=30)(*at), 8, 22)
+    ends = np.clip(14 + 5 * Waves.random(rng, 45)(*at), 8, 22)
     ends = np.minimum(ends, _room_below(below))
     # None where the hemispheres are joined, around the third ventricle.
     ends *= 1 - np.clip(sheets(bent)[0][1] / 6, 0, 1) * np.exp(-((u[0] / 18) ** 2))
-    thick = 1 + 0.1 * Waves.random(rng, 50, count=16)(*u)
+    thick = 1 + 0.1 * Waves.random(rng, 50)(*u)
     sulci = depth(field, COARSE_MM)
 
     fine = Lattice.over(frame.box(CEREBRUM), FINE_MM)
@@ -92,9 +92,10 @@ def folia(frame, rng):
     u = frame.reference(*lattice.axes)
     x, y, z = u
     hull = depth(cerebellum(u), FINE_MM)
-    radius = np.hypot(y - 32, z - 44)
+    y, z = y - 34 + 0.3 * np.sqrt(x**2 + 25), z - 44  # from the axis that the fissures turn around
+    radius = np.hypot(y, z)
     wobble = 0.22 * Waves.random(rng, 40)(*u)
-    angle = np.arctan2(z - 44, y - 32) + 0.0001 * x**2 + wobble
+    angle = np.arctan2(z, y) + 0.0001 * x**2 + wobble
     spacing = np.pi / 10
     across = np.abs((angle / spacing + rng.random()) % 1 - 0.5) * spacing * radius
     ends = np.minimum(14 + 3 * Waves.random(rng, 30)(*u), hull + radius - 10)

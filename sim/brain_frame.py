@@ -14,6 +14,7 @@ HEAD_MM = {"female": ((144.4, 4.9), (187.2, 6.4)), "male": ((151.7, 5.4), (197.0
 CAVITY_MM = (139.2, 177.2)  # breadth and length of the reference's cranial cavity
 SHELL_MM = (23.0, 25.2)  # what skull and scalp on both sides add to them
 WARP_MM = 1.2  # standard deviation of the smooth displacements along each axis
+WARP_BOX = ((-140, 140), (-170, 160), (-140, 200))
 SIDES = {"left": 1, "right": -1}  # signs of x
 
 
@@ -45,13 +46,13 @@ class Frame:
         sex: female or male.
         scales: size of the head over the reference's along its x, y and z.
         turn: rotation (3, 3) from the scanner's axes to the head's.
-        warp: Waves of the displacement along each of the reference's axes.
+        warp: the displacement along each of the reference's axes in mm, Lattices.
     """
 
     sex: str
     scales: np.ndarray
     turn: np.ndarray
-    warp: tuple[Waves, Waves, Waves]
+    warp: tuple[Lattice, Lattice, Lattice]
 
     @classmethod
     def random(cls, rng):
@@ -62,7 +63,11 @@ class Frame:
         height = (breadth + length) / 2 * rng.normal(1, 0.02)
         nod, yaw, tilt = np.radians(np.clip(rng.normal(0, (5, 3, 2)), -12, 12))
         turn = _rotation(1, 2, nod) @ _rotation(0, 1, yaw) @ _rotation(0, 2, tilt)
-        warp = tuple(Waves.random(rng, 120, count=14, spread=0.3) for _ in range(3))
+        points = Lattice.over(WARP_BOX, 8)  # fine enough for waves of 120 mm
+        warp = tuple(
+            points.like(WARP_MM * Waves.random(rng, 120, spread=0.3)(*points.axes))
+            for _ in range(3)
+        )
         return cls(sex=sex, scales=np.array([breadth, length, height]), turn=turn, warp=warp)
 
     @property
@@ -75,8 +80,8 @@ class Frame:
         matrix = (self.turn / self.scales[:, None]).astype(np.float32)
         x, y, z = (np.asarray(c, np.float32) for c in (x, y, z))
         return [
-            (mx * x + my * y) + mz * z + WARP_MM * wave(x, y, z)
-            for (mx, my, mz), wave in zip(matrix, self.warp, strict=True)
+            (mx * x + my * y) + mz * z + warp(x, y, z)
+            for (mx, my, mz), warp in zip(matrix, self.warp, strict=True)
         ]
 
     def point(self, reference):

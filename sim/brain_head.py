@@ -116,7 +116,7 @@ def cheek_bones(u):
 def mid_face(u):
     """The bone around orbits, nose and sinuses."""
     across = (np.abs(u[0]), *u[1:])
-    orbit = ellipsoid(across, (30, -66, 47), (21, 28, 20), yaw_deg=20)
+    orbit = ellipsoid(across, (30, -60, 47), (21, 24, 20), yaw_deg=20)
     sinus = ellipsoid(across, (27, -58, 76), (16, 20, 19))
     nose = ellipsoid(u, (0, -58, 62), (15, 36, 32))
     base = chain(across, (12, -26, 52, 14), (40, -6, 56, 8), (52, 22, 58, 13))
