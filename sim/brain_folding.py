@@ -31,8 +31,8 @@ def cortex(frame, rng):
     below = np.minimum(hull, np.minimum.reduce(to_fissure))
     at = _towards_surface(u, below, hull)
 
-    along = Waves.random(rng, 24, count=40, stretch=(1, 1.3, 1))(*at)
-    across = Waves.random(rng, 24, count=40)(*at)
+    along = Waves.random(rng, 22.5, count=40, stretch=(1, 1.3, 1))(*at)
+    across = Waves.random(rng, 22.5, count=40)(*at)
     mix = 1 / (1 + np.exp(-(u[1] + 12) / 12))
     field = along * np.sqrt(1 - mix) + across * np.sqrt(mix)
     ends = np.clip(14 + 5 * Waves.random(rng, 45)(*at), 8, 22)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.brain_fields import Both
+from sim.brain_fields import Both, LevelSet
 from sim.brain_folding import GREY_MM
 from sim.phantoms import Region
 from sim.shapes import Ellipsoid
@@ -69,7 +69,7 @@ def place_lesions(kinds, cortex, fold, room, holes, tumour_bq_ml, rng):
         )
         if kind == "focus":
             activity = here[-1].activity_bq_ml * rng.uniform(0.55, 0.8)
-            solid = Both(first=here[-1].solid.first, second=solid)
+            solid = Both(first=LevelSet(field=fold), second=solid)
         else:
             activity = rng.uniform(*tumour_bq_ml)
         found[kind].append(
