@@ -80,7 +80,11 @@ class Anatomy:
         return Grown(solid=solid, field=bumps, bumps_mm=mm)
 
     def volume(self, male_ml, female_ml, spread=0.12):
-        """An organ's volume: the reference, times the square of height, times chance."""
+        """An organ's volume: the reference adult's, times the square of height, times chance.
+
+        References follow the masses of ICRP Publication 89 (2002) where it gives them, rounded; the
+        spread, of the logarithm, is a typical value.
+        """
         reference, tall = (male_ml, REFERENCE_CM) if self.is_male else (female_ml, 163.0)
         chance = np.exp(spread * np.clip(self.rng.standard_normal(), -2, 2))
         return reference * (self.frame.habitus.height_cm / tall) ** 2 * chance

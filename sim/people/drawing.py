@@ -100,8 +100,9 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
             f"person takes breathing_mm from 0 to {MOST_MM:g}, got {breathing_mm:g}; "
             "people at rest breathe 5 to 20 mm deep"
         )
-    if isinstance(lesions, int) and not 0 <= lesions <= MOST:
-        raise ValueError(f"person takes 0 to {MOST} lesions, got {lesions}; or a list of Lesion")
+    count = lesions if isinstance(lesions, int) else len(lesions or ())
+    if not 0 <= count <= MOST:
+        raise ValueError(f"person takes 0 to {MOST} lesions, got {count}")
     sex = "male" if sex is None and tracer.name == "PSMA" else sex
     rngs = np.random.default_rng(seed).spawn(5)
     habitus = draw_habitus(rngs[0], sex=sex, height_cm=height_cm, weight_kg=weight_kg, arms=arms)
