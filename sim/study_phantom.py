@@ -117,6 +117,7 @@ def _scans(study, number, scanned, mu_per_cm, threads):
         rng=study.rng(number), threads=threads,
     )
     del painted
+    _check_counts(expected, [study.dose(factor) for factor in study.doses.factors])
     grid = settings.grid(protocol.layout)
     for realisation in range(study.realisations):
         whole = None
@@ -138,6 +139,22 @@ def _scans(study, number, scanned, mu_per_cm, threads):
             yield index, realisation, found.image, (
                 factor, realisation, *sums, found.scatter, found.randoms, found.scatter_scale,
                 found.scatter_scale_sd,
+            )
+
+
+def _check_counts(expected, doses):
+    """Refuses doses of which no count is expected.
+
+    Raises:
+        ValueError: with the dose.
+    """
+    signal, randoms = _sum(expected.trues) + _sum(expected.scatter), _sum(expected.randoms)
+    for dose in doses:
+        prompts = dose.signal * signal + dose.randoms * randoms
+        if prompts < 1:
+            raise ValueError(
+                f"1 / {dose.factor:g} of the dose gives {prompts:.2g} prompts; give smaller "
+                "doses.factors or more scan.minutes"
             )
 
 
