@@ -51,7 +51,7 @@ def run(study, folder, **options):
     return study_run.run_study(study, folder, made={}, **options)
 
 
-def test_workers_of_a_local_cluster_make_the_same_arrays_bit_for_bit(place, tmp_path, study, capsys):
+def test_workers_of_a_local_cluster_make_the_same_arrays(place, tmp_path, study, capsys):
     run(study, tmp_path / "dask", workers=2)
     assert arrays(tmp_path / "dask") == arrays(place / "data")
     assert "the first phantom took" in capsys.readouterr().out
@@ -100,7 +100,7 @@ def test_the_lock_of_a_run_that_was_broken_off_is_taken_over_and_said(tmp_path):
 def test_a_disk_that_is_too_full_is_said_before_the_work(study, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=100)
     monkeypatch.setattr(study_run.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(FileError, match="takes up to .* more, and .* free; free space: what is"):
+    with pytest.raises(FileError, match=r"takes up to .* more, and .* free; free space: what is"):
         run(study, tmp_path / "full", workers=0)
     assert not list((tmp_path / "full").glob("*.h5"))
 
@@ -110,14 +110,14 @@ def test_a_disk_that_fills_while_a_file_is_written_leaves_no_file(study, tmp_pat
         raise OSError("file write failed: errno = 28, error message = 'No space left on device'")
 
     monkeypatch.setattr(dataset_file, "add", full)
-    with pytest.raises(FileError, match="no space left on device.*; free space"):
+    with pytest.raises(FileError, match=r"no space left on device.*; free space"):
         simulate_phantom(study, 1, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_dose_without_counts_is_refused_by_the_phantoms_number(tmp_path):
     study = read_study(write(tmp_path, factors="[1e12]"))
-    with pytest.raises(ValueError, match=r"phantom 1 of the study: 1 / 1e\+12 of the dose gives .* prompts"):
+    with pytest.raises(ValueError, match=r"phantom 1 of the study: 1 / 1e\+12 of the dose gives"):
         simulate_phantom(study, 1, tmp_path)
 
 
