@@ -30,7 +30,7 @@ IMAGES = {
     "labels.nii.gz": ("labels", "region number"),
 }
 SUMMARY, PREVIEW = "phantom.json", "preview.png"
-_SLAB = 8  # x planes that are painted between two steps of the progress bar
+_SLAB = 16  # x planes that are painted between two steps of the progress bar
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
