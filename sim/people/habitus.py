@@ -39,7 +39,7 @@ class Habitus:
 
     @property
     def fat_fraction(self):
-        """Fat's part of the mass: Deurenberg et al., Br. J. Nutr. 65, 105-114, 1991; at least 6%."""
+        """Fat's part of the mass: Deurenberg et al., Br. J. Nutr. 65, 105-114, 1991; least 6%."""
         men = self.sex == "male"
         percent = 1.20 * self.mass_index + 0.23 * self.age_years - 10.8 * men - 5.4
         return max(percent, 6.0) / 100

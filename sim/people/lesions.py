@@ -6,16 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from recon.grid import Grid
-from sim.people.combined import Grown
-from sim.people.fields import SmoothField
-from sim.people.shaping import of_volume, turned
+from sim.people.combined import Union
+from sim.people.shaping import scale_to_volume, turned
 from sim.shapes import paint
 from sim.uptake import draw_within
 
 MOST = 12
 SIZES_MM = (4.0, 40.0)
 TRIES = 300  # points of a host's box, some of which lie inside
-REDRAWS = 40  # lesions that are drawn anew when one does not fit
+REDRAWS = 20  # lesions that are drawn anew when one does not fit
 CONTRAST = 1.6  # least activity over the host's
 
 
@@ -154,21 +153,22 @@ def _place(rng, frame, lesion, solids, names, placed, tracer, suv):
 
 
 def _shape(rng, diameter_mm):
-    """Callable of a middle that returns a ball of uneven radii, every other one with lobes."""
+    """Callable of a middle that returns a ball of uneven radii, every other one with two lobes."""
     radii = diameter_mm / 2 * np.exp(rng.normal(0, 0.1, 3).clip(-0.2, 0.2))
     turns = tuple(rng.uniform(-90, 90, 3).tolist())
-    lobes = SmoothField.draw(rng, 0.45 * diameter_mm) if rng.random() < 0.5 else None
+    lobes = []
+    if rng.random() < 0.5:
+        ways = rng.normal(0, 1, (2, 3))
+        ways *= 0.27 * diameter_mm / np.linalg.norm(ways, axis=1, keepdims=True)
+        lobes = [(way, 0.36 * diameter_mm) for way in ways]
 
-    def at(middle):
-        def shape(s):
-            ball = turned(middle, radii * s, turns)
-            if lobes is None:
-                return ball
-            return Grown(solid=ball, field=lobes, bumps_mm=0.09 * diameter_mm)
+    def at(middle, s):
+        ball = turned(middle, radii * s, turns)
+        parts = [turned(middle + way * s, (radius * s,) * 3) for way, radius in lobes]
+        return Union(parts=(ball, *parts), rounding_mm=0.15 * diameter_mm) if parts else ball
 
-        return of_volume(shape, np.pi / 6 * diameter_mm**3 / 1000, 0.6, 1.4)
-
-    return at
+    size = scale_to_volume(lambda s: at(np.zeros(3), s), np.pi / 6 * diameter_mm**3 / 1000)
+    return lambda middle: at(np.array(middle), size)
 
 
 def _middles(rng, frame, site, solids, names):
@@ -194,9 +194,10 @@ def _middles(rng, frame, site, solids, names):
 def _host(solid, site, solids, names):
     """Number of the region at a lesion's middle if all of the lesion lies in the site's hosts."""
     box = np.array(solid.extent)
-    grid = Grid.centred(shape=(11,) * 3, voxel_mm=(box[:, 1] - box[:, 0] + 1) / 11,
-                        centre_mm=box.mean(1))
+    sides = box[:, 1] - box[:, 0] + 1.0
+    count = 2 * int(np.clip(sides.max() / 3, 5, 13)) + 1
+    grid = Grid.centred(shape=(count,) * 3, voxel_mm=sides / count, centre_mm=box.mean(axis=1))
     at = paint(solids, [np.arange(1, len(solids) + 1)], grid, 1)[0].astype(int)
     inside = solid.contains(*np.ix_(*(grid.centres(axis) for axis in range(3))))
     fits = [False] + [name in site.hosts for name in names] + [False] * (len(solids) - len(names))
-    return int(at[5, 5, 5]) - 1 if np.array(fits)[at[inside]].all() else None
+    return int(at[(count // 2,) * 3]) - 1 if np.array(fits)[at[inside]].all() else None

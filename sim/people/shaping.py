@@ -60,15 +60,20 @@ def volume_ml(solid, step_mm=4.0):
     return float(np.count_nonzero(solid.contains(*np.ix_(*axes)))) * step_mm**3 / 1000
 
 
-def of_volume(make, volume, low=0.5, high=1.6, step_mm=None):
-    """The solid make(s) whose volume is the one given in mL, s between low and high.
+def of_volume(make, volume):
+    """The solid make(s) of a volume in mL, s from 0.5 to 1.6; see scale_to_volume."""
+    return make(scale_to_volume(make, volume))
+
+
+def scale_to_volume(make, volume, low=0.5, high=1.6):
+    """The scale s between low and high for which the solid make(s) has the volume given in mL.
 
     make's volume must grow with s; where no s gives the volume, the nearest does.
     """
-    step_mm = step_mm or (1000 * volume) ** (1 / 3) / 18
+    step_mm = (1000 * volume) ** (1 / 3) / 18
     for _ in range(7):
         middle = (low + high) / 2
         low, high = (
             (middle, high) if volume_ml(make(middle), step_mm) < volume else (low, middle)
         )
-    return make((low + high) / 2)
+    return (low + high) / 2
