@@ -98,18 +98,6 @@ class Expected:
         """Randoms over prompts."""
         return self.counts["randoms"] / self.counts["prompts"] if self.counts["prompts"] else 0.0
 
-    def at_dose(self, factor):
-        """The same scan of `factor` times the activity; randoms go with its square.
-
-        Dead time stays as it is; `expect` of that activity has its own.
-        """
-        factor = np.float32(factor)
-        return replace(
-            self, trues=self.trues * factor, scatter=self.scatter * factor,
-            randoms=self.randoms * factor**2, efficiency=self.efficiency * factor,
-            singles_per_s=self.singles_per_s * float(factor),
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
@@ -120,7 +108,7 @@ class Counts:
 
 
 def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_efficiency=None,
-           singles_per_s=None, threads=None):
+           singles_per_s=None, threads=None, watch=None):
     """What a scanner is expected to count (this module's docstring has the model).
 
     Args:
@@ -135,18 +123,21 @@ def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_eff
         singles_per_s: of ideal crystals, (rings, crystals), without dead time; by default that of
             `sim.count_rates`.
         threads: CPU threads; the result does not depend on it.
+        watch: function called with what is being done and the part of it that is; None for none.
     Returns:
         Expected.
     Raises:
         ValueError: nothing of the phantom is in the scanner, or the scanner lacks what scatter
             and randoms take.
     """
+    watch = watch or (lambda *_: None)
     check_place(protocol, activity, grid)
     grid, layout, scanner = protocol.placed(grid), protocol.layout, protocol.scanner
     found, rngs = isotope_of(isotope), rng.spawn(3)
     crystals = crystal_efficiencies(scanner, rngs[0], spread=protocol.spread,
                                     dead_blocks=protocol.dead_blocks)
     smooth = _smooth(activity, mu_per_cm, grid)
+    watch("singles", 0.0)
     singles, live = _singles(*smooth, protocol, found, singles_per_s, rngs[1])
     ends = (crystals * live).astype(np.float32)
     mean_decay = found.mean_decay(0.0, protocol.seconds)
@@ -160,12 +151,16 @@ def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_eff
     else:
         spread = annihilations(activity, grid, found.name)
         trues = attenuated_trues(spread, mu_per_cm, grid, protocol.pairs, split=protocol.split,
-                                 tof_sigmas=TIMING_SIGMAS, threads=threads)
+                                 tof_sigmas=TIMING_SIGMAS, threads=threads,
+                                 watch=lambda done: watch("rays", done))
+        watch("crystal pairs", 0.0)
         blur = DataBlur(layout=protocol.pairs, split=protocol.split)
         trues = counted(trues, protocol.pairs, layout, ends, blur=blur, **options)
         trues *= scale
+        watch("scatter", 0.0)
         scatter, multiple = true_scatter(*smooth, layout, photon_pairs=protocol.photon_pairs,
                                          rng=rngs[2], threads=threads)
+    watch("scatter", 1.0)
     scatter *= efficiency[:, :, None] if layout.tof else efficiency
     singles *= ends
     squares = replace(found, half_life_s=found.half_life_s / 2).mean_decay(0.0, protocol.seconds)

@@ -13,7 +13,7 @@ FINE_BYTES = 1 << 28  # of rays that are projected at a time, which bounds the m
 
 
 def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *, split=2,
-                     tof_sigmas=3.0, threads=None):
+                     tof_sigmas=3.0, threads=None, watch=None):
     """Sum over a bin's crystal pairs of the attenuated line integral of the activity.
 
     Every crystal is cut into split x split smaller ones. A pair's line integral is the mean over
@@ -28,6 +28,7 @@ def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *,
         split: parts of a crystal along each of its sides.
         tof_sigmas: where the Gaussian timing error is cut off before it is renormalised.
         threads: CPU threads.
+        watch: function called with the part of the rays that is done; None for none.
     Returns:
         float32 of layout.shape, activity * mm.
     """
@@ -54,6 +55,8 @@ def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *,
             summed = emitted[:, :, ::step].reshape(-1, fine.planes) @ planes
             filled = np.flatnonzero(np.diff(bins.indptr))
             total[filled] += bins[filled] @ summed.reshape(bins.shape[1], -1)
+        if watch:
+            watch(min(1.0, (first + at_once) / fine.views))
     total /= split**4
     return total.reshape(layout.shape)
 

@@ -1,16 +1,20 @@
 """The command `countless scan`: a phantom's folder in, what a scanner counts of it out."""
 
+import contextlib
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 from cyclopts import Parameter
+from tqdm import tqdm
 
 from recon import Scanner, text
 from recon.command_line import command_line
 from recon.field_of_view import same_place
 from recon.io import FileError, provenance, read_image
+from recon.io.petsird import petsird
 from recon.io.provenance import read_json
 from sim import scan as scans
 from sim import scan_preview
@@ -91,6 +95,8 @@ def scan(
     if mode == "activity":
         activity /= np.float32(drf)
     check_place(protocol, activity, grid)
+    if list_mode == "petsird":
+        petsird()  # missing packages are said now
     folder = _folder(output)
     _check_size(folder, protocol, mu, truth)
     made = provenance(
@@ -105,7 +111,8 @@ def scan(
                     "debugging alone")] if inverse_crime else []),
     ]), flush=True)
     model_rng, counts_rng, mu_rng = np.random.default_rng(seed).spawn(3)
-    expected = expect(activity, mu, grid, protocol, isotope=isotope, rng=model_rng)
+    with _bar() as watch:
+        expected = expect(activity, mu, grid, protocol, isotope=isotope, rng=model_rng, watch=watch)
     placed = protocol.placed(grid)
     known, known_grid = scans.known_mu_map(mu, placed, noise=mu_noise, shift_mm=mu_shift_mm,
                                            rng=mu_rng)
@@ -196,6 +203,20 @@ def _check_size(folder, protocol, mu, truth):
             f"the scan takes {memory.in_gib(needed)} of memory, where {memory.in_gib(free)} are "
             "free; give a smaller --max-ring-difference, a larger --tof-mashing or --tof-mashing 0"
         )
+
+
+@contextlib.contextmanager
+def _bar():
+    """A bar of what is being simulated; gives the `watch` of `sim.acquire.expect`."""
+    with tqdm(total=1, bar_format="{l_bar}{bar}| [{elapsed}]", delay=1, file=sys.stderr,
+              dynamic_ncols=True) as bar:
+
+        def watch(stage, done):
+            bar.set_description_str(stage, refresh=False)
+            bar.n = done
+            bar.refresh()
+
+        yield watch
 
 
 def _rows(folder, expected, said):

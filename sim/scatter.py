@@ -1,7 +1,8 @@
 """True scatter of a simulated scan: single scatter by other points than estimates, and multiple.
 
-Points are drawn at random within their blocks, and detectors are other ones; on a torso in the demo
-scanner this is within 0.8 % (RMS) of blocks of 18 mm, rings 15 mm apart and voxels of 4 mm.
+Points are drawn at random within some 2000 blocks, and detectors are other ones. On a torso in the
+demo scanner blocks of 24 mm are within 0.8 % (RMS) of blocks of 18 mm and rings 15 mm apart.
+
 Multiple scatter is a Monte Carlo simulation's own counts, smoothed, not a convolution of single
 scatter as an estimate's is. Both are means over a bin's crystal pairs, in activity * mm: what
 multiplies trues, less attenuation, multiplies them too (`recon.corrections.scatter`).
@@ -16,12 +17,11 @@ from recon.corrections.scatter import ScatterSampling, coarse_single_scatter, si
 from recon.corrections.scatter_widening import widened
 from sim.efficiency import etendue_mm2
 
-SAMPLING = ScatterSampling(point_mm=22.0, crystals=72, ring_mm=18.0, seed=1, tof_sigmas=5.0)
+_POINTS, _MOST_MM = 2000, 25.0  # scatter points, but for large objects; side of their blocks
 _BATCH = 250_000
 
 
-def true_scatter(activity, mu_per_cm, grid, layout, *, photon_pairs, rng, sampling=SAMPLING,
-                 threads=None):
+def true_scatter(activity, mu_per_cm, grid, layout, *, photon_pairs, rng, threads=None):
     """Expected scatter, single and multiple.
 
     Args:
@@ -31,13 +31,17 @@ def true_scatter(activity, mu_per_cm, grid, layout, *, photon_pairs, rng, sampli
         layout: SinogramLayout.
         photon_pairs: drawn for multiple scatter; 0 leaves it out.
         rng: numpy Generator.
-        sampling: ScatterSampling of the single scatter.
         threads: CPU threads.
     Returns:
         float32 of layout.shape, activity * mm; and multiple over single scatter, in counts.
     """
-    if not (mu_per_cm >= sampling.threshold_per_cm).any():
+    filled = np.count_nonzero(mu_per_cm >= ScatterSampling().threshold_per_cm)
+    if not filled:
         return np.zeros(layout.shape, np.float32), 0.0
+    point_mm = np.cbrt(filled * np.prod(grid.voxel_mm) / _POINTS)
+    sampling = ScatterSampling(
+        point_mm=float(min(point_mm, _MOST_MM)), crystals=72, ring_mm=18.0, seed=1, tof_sigmas=5.0
+    )
     scatter = single_scatter(activity, grid, mu_per_cm, grid, layout, sampling=sampling,
                              threads=threads)
     if not photon_pairs:

@@ -104,16 +104,6 @@ def test_scatter_is_as_much_as_a_cylinder_of_water_of_10_cm_gives(scan):
     assert expect(blob()).counts["scatter"] == 0
 
 
-def test_less_activity_has_fewer_randoms_still():
-    whole = expect(blob(), singles_per_s=NO_SINGLES + 1e4)
-    tenth = whole.at_dose(0.1)
-    again = expect(blob() / 10, singles_per_s=NO_SINGLES + 1e3)
-    for name in ("trues", "scatter", "randoms"):
-        one, other = getattr(tenth, name), getattr(again, name)
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6 * other.max())
-    np.testing.assert_allclose(tenth.efficiency, whole.efficiency / 10, rtol=1e-6)
-
-
 def test_counts_are_poisson_and_delayeds_have_nothing_to_do_with_prompts(scan):
     drawn = [acquire.draw(scan, np.random.default_rng(seed)) for seed in range(8)]
     for counted, mean in (("prompts", scan.trues + scan.scatter + scan.randoms),
