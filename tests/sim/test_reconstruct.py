@@ -74,7 +74,8 @@ def test_a_scan_without_prompts_is_refused(scan):
     expected, mu, grid = scan
     nothing = np.zeros(expected.layout.shape, np.float32)
     with pytest.raises(ValueError, match="takes a scan with prompts, got none"):
-        reconstruct(nothing, nothing, expected.efficiency, mu, grid, expected.layout, grid, SETTINGS)
+        reconstruct(nothing, nothing, expected.efficiency, mu, grid, expected.layout, grid,
+                    SETTINGS)
 
 
 def test_subsets_that_do_not_divide_the_views_are_refused_with_the_nearest_that_do():
