@@ -30,6 +30,7 @@ from recon.resampling import resample
 ROUNDS = 2  # of one pass and an estimate of scatter, before the image is made
 SCATTER_MM = 8.0
 MULTIPLE_PRECISION = 0.01  # as a fraction of all scatter
+SAMPLING = ScatterSampling()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class Reconstructed:
 
 def reconstruct(
     prompts, delayeds, efficiency, mu_per_cm, mu_grid, layout, grid, settings, *,
-    delayed_layout=None, sampling=ScatterSampling(), threads=None,
+    delayed_layout=None, sampling=SAMPLING, threads=None,
 ):
     """The image of a noisy scan, with randoms and scatter estimated from it.
 

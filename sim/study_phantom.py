@@ -2,7 +2,6 @@
 
 import json
 import resource
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,19 +38,18 @@ def simulate_phantom(study, number, folder, *, threads=None, made=None):
         threads: CPU threads; the file's arrays do not depend on it.
         made: dict of `recon.io.provenance.provenance`.
     Returns:
-        dict: number, sha256 of the arrays, bytes of the file, seconds that it took and peak_bytes
-        of memory.
+        dict: number, sha256 of the arrays, bytes of the file, peak_bytes of memory, and cut_off,
+        the part of the activity between the images' ends that lies beyond their sides.
     Raises:
         ValueError: a phantom that cannot be drawn, or a dose without counts; says which phantom.
         FileError: the file cannot be written.
     """
-    started = time.monotonic()
     try:
         with replacing(phantom_path(folder, number)) as name:
             with dataset_file.creating(name) as file:
                 _fill(file, study, number, threads)
                 file.attrs["provenance"] = json.dumps(plain(made or {}))
-                digest = dataset_file.finish(file)
+                digest, cut = dataset_file.finish(file), float(file.attrs["cut_off"])
             size = name.stat().st_size
     except FileError:
         raise
@@ -59,7 +57,7 @@ def simulate_phantom(study, number, folder, *, threads=None, made=None):
         raise ValueError(f"phantom {number} of the study: {reason}") from reason
     return {
         "number": number, "sha256": digest, "bytes": size,
-        "seconds": time.monotonic() - started,
+        "cut_off": cut,
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 
@@ -92,7 +90,16 @@ def _fill(file, study, number, threads):
                               ("labels", "labels", "number of the region")):
         dataset_file.add(file, name, images[array], unit)
     dataset_file.add_table(file, "lesions", lesion_table(scanned, grid))
-    scans = _scans(study, number, scanned, images["mu_per_cm"], threads)
+    fine = fine_grid(study, scanned)
+    scanned_images = scanned.images(fine, 2, ("activity", "mu_per_cm"))
+    file.attrs["cut_off"] = cut_off(scanned_images["activity"], fine, grid)
+    expected = expect(
+        scanned_images["activity"], scanned_images["mu_per_cm"], fine, study.scan,
+        isotope=scanned.isotope, rng=study.rng(number), threads=threads,
+    )
+    del scanned_images
+    _check_counts(expected, [study.dose(factor) for factor in doses.factors])
+    scans = _scans(study, number, expected, images["mu_per_cm"], threads)
     del images
     standard, low = dataset_file.add_images(
         file, study.realisations, len(doses.factors), grid.shape
@@ -107,16 +114,9 @@ def _fill(file, study, number, threads):
     dataset_file.add_table(file, "scans", np.array(rows, dataset_file.SCANS))
 
 
-def _scans(study, number, scanned, mu_per_cm, threads):
+def _scans(study, number, expected, mu_per_cm, threads):
     """Yields (index of the dose, realisation, image, row of `scans`) of each scan of a phantom."""
     protocol, settings = study.scan, study.reconstruction
-    fine = fine_grid(study, scanned)
-    painted = scanned.images(fine, 2, ("activity", "mu_per_cm"))
-    expected = expect(
-        painted["activity"], painted["mu_per_cm"], fine, protocol, isotope=scanned.isotope,
-        rng=study.rng(number), threads=threads,
-    )
-    del painted
     grid = settings.grid(protocol.layout)
     for realisation in range(study.realisations):
         whole = None
@@ -138,6 +138,22 @@ def _scans(study, number, scanned, mu_per_cm, threads):
             yield index, realisation, found.image, (
                 factor, realisation, *sums, found.scatter, found.randoms, found.scatter_scale,
                 found.scatter_scale_sd,
+            )
+
+
+def _check_counts(expected, doses):
+    """Refuses doses of which no count is expected.
+
+    Raises:
+        ValueError: with the dose.
+    """
+    signal, randoms = _sum(expected.trues) + _sum(expected.scatter), _sum(expected.randoms)
+    for dose in doses:
+        prompts = dose.signal * signal + dose.randoms * randoms
+        if prompts < 1:
+            raise ValueError(
+                f"1 / {dose.factor:g} of the dose gives {prompts:.2g} prompts; give smaller "
+                "doses.factors or more scan.minutes"
             )
 
 
@@ -164,6 +180,16 @@ def fine_grid(study, scanned):
     high = np.minimum(high, np.add(middle, reach))
     shape = np.maximum(np.ceil((high - low) / side), 1).astype(int)
     return Grid.centred(shape=shape, voxel_mm=(side,) * 3, centre_mm=(low + high) / 2)
+
+
+def cut_off(activity, fine, grid):
+    """Part of the activity between the ends of an image that lies beyond its sides, 0 to 1."""
+    along = np.abs(fine.centres(2) - grid.centre[2]) <= np.ptp(grid.extent[2]) / 2
+    here = activity[:, :, along]
+    inside = [(fine.centres(axis) >= low) & (fine.centres(axis) <= high)
+              for axis, (low, high) in enumerate(grid.extent[:2])]
+    total = _sum(here)
+    return 1 - _sum(here[np.ix_(*inside)]) / total if total else 0.0
 
 
 def lesion_table(scanned, grid):

@@ -16,6 +16,7 @@ from sim.study_phantom import draw_phantom, image_grid, phantom_path
 from sim.study_pool import pool
 
 INDEX = "study.json"
+LEAST_CUT = 1e-3  # part of the activity beyond the images' sides from which on it is said
 KEPT = "what is made is kept, and the same command goes on from there"
 
 
@@ -60,6 +61,9 @@ def run_study(study, folder, *, made, workers=None, scheduler=None):
                     records[record["number"]] = record
                     index = _write_index(study, folder, records, made)
                     bar.update()
+                    if record["cut_off"] > LEAST_CUT:
+                        bar.write(f"note        the images' sides cut off {record['cut_off']:.1%} "
+                                  f"of the activity of phantom {record['number']}")
                     left = study.phantoms.count - len(records)
                     _check_disk(folder, left * max(r["bytes"] for r in records.values()))
         _sweep(folder)

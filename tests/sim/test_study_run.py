@@ -1,0 +1,205 @@
+"""A study from its settings to its files: the same however it runs, resumed, refused, checked."""
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+import countless
+from recon.io import FileError
+from sim import dataset_file, study_run
+from sim.dataset import open_study
+from sim.study_check import problems
+from sim.study_file import read_study
+from sim.study_lock import locked
+from sim.study_phantom import simulate_phantom
+from tests.sim.studies import write
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with study.yaml and the data set of it, `data`, made in this process."""
+    folder = tmp_path_factory.mktemp("study")
+    command = ["simulate", str(write(folder)), "-o", str(folder / "data"), "--workers", "0"]
+    assert countless.main(command) == 0
+    return folder
+
+
+@pytest.fixture
+def data(place, tmp_path):
+    """A copy of the data set that a test may spoil."""
+    return shutil.copytree(place / "data", tmp_path / "data")
+
+
+@pytest.fixture
+def study(place):
+    return read_study(place / "study.yaml")
+
+
+def arrays(folder):
+    """The hash of each phantom's arrays, as found."""
+    found = {}
+    for path in sorted(folder.glob("phantom-*.h5")):
+        with dataset_file.opened(path) as file:
+            found[path.name] = dataset_file.arrays_sha256(file)
+    return found
+
+
+def run(study, folder, **options):
+    return study_run.run_study(study, folder, made={}, **options)
+
+
+def test_workers_of_a_local_cluster_make_the_same_arrays(place, tmp_path, study, capsys):
+    run(study, tmp_path / "dask", workers=2)
+    assert arrays(tmp_path / "dask") == arrays(place / "data")
+    assert "the first phantom took" in capsys.readouterr().out
+
+
+def test_the_number_of_threads_makes_no_difference(place, tmp_path, study):
+    made = simulate_phantom(study, 2, tmp_path, threads=3)
+    assert made["sha256"] == arrays(place / "data")["phantom-0002.h5"]
+
+
+def test_phantoms_differ_in_their_noise(place):
+    assert len(set(arrays(place / "data").values())) == 3
+
+
+def test_a_study_that_was_stopped_makes_what_is_missing_and_keeps_the_rest(data, study, place):
+    before = arrays(data)
+    kept = (data / "phantom-0001.h5").stat().st_mtime_ns
+    (data / "phantom-0002.h5").unlink()
+    (data / ".x.phantom-0002.h5").write_bytes(b"half")
+    run(study, data, workers=0)
+    assert arrays(data) == before
+    assert (data / "phantom-0001.h5").stat().st_mtime_ns == kept
+    assert not list(data.glob(".*.h5"))
+
+
+def test_another_study_in_the_folder_is_refused_with_what_differs(data, tmp_path):
+    other = read_study(write(tmp_path, minutes=5))
+    with pytest.raises(FileError, match=r"made with scan.minutes 4.0, and this one has 5.0"):
+        run(other, data, workers=0)
+
+
+def test_a_second_run_into_the_folder_is_refused(data, study):
+    with locked(data), pytest.raises(FileError, match="in use by process"):
+        run(study, data, workers=0)
+
+
+def test_the_lock_of_a_run_that_was_broken_off_is_taken_over_and_said(tmp_path):
+    with pytest.raises(KeyboardInterrupt), locked(tmp_path):
+        raise KeyboardInterrupt
+    with locked(tmp_path) as said:
+        assert "ended before it was done" in said
+    with locked(tmp_path) as said:
+        assert said is None
+
+
+def test_a_disk_that_is_too_full_is_said_before_the_work(study, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=100)
+    monkeypatch.setattr(study_run.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(FileError, match=r"takes up to .* more, and .* free; free space: what is"):
+        run(study, tmp_path / "full", workers=0)
+    assert not list((tmp_path / "full").glob("*.h5"))
+
+
+def test_a_disk_that_fills_while_a_file_is_written_leaves_no_file(study, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("file write failed: errno = 28, error message = 'No space left on device'")
+
+    monkeypatch.setattr(dataset_file, "add", full)
+    with pytest.raises(FileError, match=r"no space left on device.*; free space"):
+        simulate_phantom(study, 1, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dose_without_counts_is_refused_by_the_phantoms_number(tmp_path):
+    study = read_study(write(tmp_path, factors="[1e12]"))
+    with pytest.raises(ValueError, match=r"phantom 1 of the study: 1 / 1e\+12 of the dose gives"):
+        simulate_phantom(study, 1, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [("kind: uniform", "kind: unifrom", "the nearest is 'uniform'"),
+     ("length_mm", "lenght_mm", "the nearest is --length-mm"),
+     ("subsets: 4", "subsets: 5", "divisor of the scan's 16 views, got 5; the nearest is 4")],
+)
+def test_what_cannot_be_simulated_is_refused_before_a_folder_is_made(
+    tmp_path, capsys, old, new, message
+):
+    path = write(tmp_path)
+    path.write_text(path.read_text().replace(old, new))
+    assert countless.main(["simulate", str(path), "-o", str(tmp_path / "none")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_address_where_no_scheduler_answers_is_refused(study, tmp_path):
+    with pytest.raises(ValueError, match="--workers is for a local cluster"):
+        run(study, tmp_path / "data", workers=1, scheduler="tcp://127.0.0.1:1")
+
+
+def test_a_whole_data_set_has_no_problems(place, capsys):
+    assert countless.main(["simulate", "-o", str(place / "data"), "--check"]) == 0
+    assert "all files are whole" in capsys.readouterr().out
+
+
+def spoil(data, name, change):
+    with h5py.File(data / "phantom-0001.h5", "a") as file:
+        values = file[name][:]
+        change(values)
+        file[name][:] = values
+        return file
+
+
+def test_a_changed_voxel_is_found(data, capsys):
+    spoil(data, "low", lambda low: np.add.at(low, (0, 0, 3, 3, 2), 1))
+    assert countless.main(["simulate", "-o", str(data), "--check"]) == 2
+    assert "phantom-0001.h5 has arrays that do not have its hash" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name, change, message",
+    [
+        ("standard", lambda image: np.multiply(image, 2, out=image), "% off the truth's"),
+        ("low", lambda image: image.fill(np.nan), "values that cannot be"),
+        ("labels", lambda labels: labels.fill(9), "labels without a name"),
+        ("scans", lambda scans: scans["prompts"].__imul__(1.5), "are expected"),
+    ],
+)
+def test_numbers_that_do_not_agree_are_found_though_the_hash_does(data, name, change, message):
+    spoil(data, name, change)
+    with h5py.File(data / "phantom-0001.h5", "a") as file:
+        digest = dataset_file.finish(file)
+    index = json.loads((data / "study.json").read_text())
+    index["phantoms"][0]["sha256"] = digest
+    (data / "study.json").write_text(json.dumps(index))
+    assert any(message in said for said in problems(data))
+
+
+def test_a_missing_file_is_found(data):
+    (data / "phantom-0003.h5").unlink()
+    assert any("phantom-0003.h5 cannot be read" in said for said in problems(data))
+
+
+def test_the_index_says_split_hashes_and_what_made_it(place):
+    index = json.loads((place / "data" / "study.json").read_text())
+    assert index["complete"]
+    assert [record["split"] for record in index["phantoms"]] == ["train", "validation", "test"]
+    assert index["command"].startswith("countless simulate")
+    assert [record["sha256"] for record in index["phantoms"]] == [*arrays(place / "data").values()]
+
+
+def test_a_contact_sheet_is_drawn(place):
+    assert (place / "data" / "contact-sheet.png").stat().st_size > 10_000
+
+
+def test_totals_of_images_are_the_truths_as_far_as_one_pass_over_five_rings_finds_them(place):
+    with open_study(place / "data") as data:
+        for pair in data.pairs():
+            images = data.read(pair)
+            assert images["standard"].sum() == pytest.approx(images["truth"].sum(), rel=0.2)
+            assert images["low"].sum() == pytest.approx(images["truth"].sum(), rel=0.2)
