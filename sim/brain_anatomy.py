@@ -3,7 +3,7 @@
 The reference is the space of the MNI152 template with its axes turned to the scanner's and its
 origin moved to the brain's middle: x to the left, y to the back and z to the feet, so that the MNI
 point (right, anterior, superior) lies at (-right, -16 - anterior, 12 - superior). Where organs lie
-was read off that template by eye, to some millimetres.
+is as remembered of that template, to some millimetres.
 """
 
 from itertools import pairwise
