@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from recon import progress
 from recon.field_of_view import image_grid
 from recon.io import FileError, write_image, write_sinogram
 from recon.io.provenance import write_json
@@ -159,7 +160,7 @@ def _write_list(path, list_format, counts, expected, info, rng, made):
     from recon.io.petsird_writing import write_petsird
 
     scanner = listing.scanner_of(expected.layout)
-    chunks = listing.events(counts, expected, rng)
+    chunks = progress.events(listing.events(counts, expected, rng), 1000 * info["duration_s"])
     if list_format == "castor":
         most = expected.layout.max_ring_difference
         return write_castor_list(path, chunks, scanner, info=info, max_ring_difference=most,
