@@ -1,10 +1,11 @@
 """What a person is built up from: named solids in order of covering."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from sim.people.combined import Grown
+from sim.people.combined import Common, Grown
 from sim.people.fields import SmoothField
 from sim.people.outline import REFERENCE_CM, Outline
 from sim.people.shaping import of_volume, tube, turned
@@ -79,8 +80,20 @@ class Anatomy:
         bumps = SmoothField.draw(self.rng, spacing_mm)
         return Grown(solid=solid, field=bumps, bumps_mm=mm)
 
+    def below_fat(self, solid, mm):
+        """What of a solid lies at least so many mm below the fat, however thin the person."""
+        return Common(parts=(solid, Grown(solid=self._muscle, by_mm=-mm)))
+
+    @cached_property
+    def _muscle(self):
+        return self.outline.muscle()
+
     def volume(self, male_ml, female_ml, spread=0.12):
-        """An organ's volume: the reference, times the square of height, times chance."""
+        """An organ's volume: the reference adult's, times the square of height, times chance.
+
+        References follow the masses of ICRP Publication 89 (2002) where it gives them, rounded; the
+        spread, of the logarithm, is a typical value.
+        """
         reference, tall = (male_ml, REFERENCE_CM) if self.is_male else (female_ml, 163.0)
         chance = np.exp(spread * np.clip(self.rng.standard_normal(), -2, 2))
         return reference * (self.frame.habitus.height_cm / tall) ** 2 * chance

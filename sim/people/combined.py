@@ -22,10 +22,14 @@ class Union(Surface):
     rounding_mm: float = 0.0
 
     @cached_property
+    def boxes(self):
+        """Extents of the parts, (part, axis, end)."""
+        return np.array([part.extent for part in self.parts])
+
+    @cached_property
     def extent(self):
         """The box around it in mm, ((low, high) of x, of y, of z)."""
-        boxes = np.array([part.extent for part in self.parts])
-        low, high = boxes[..., 0].min(0), boxes[..., 1].max(0)
+        low, high = self.boxes[..., 0].min(0), self.boxes[..., 1].max(0)
         grow = self.rounding_mm / 4
         return tuple((a - grow, b + grow) for a, b in zip(low.tolist(), high.tolist(), strict=True))
 
@@ -33,7 +37,9 @@ class Union(Surface):
         """About the distance to the surface in mm, float32; negative inside."""
         reach = reach + self.rounding_mm
         level = np.full(np.broadcast_shapes(np.shape(x), np.shape(y), np.shape(z)), FAR)
-        for part in self.parts:
+        low, high = np.array([(np.min(values), np.max(values)) for values in (x, y, z)]).T
+        close = (self.boxes[..., 0] <= high + reach) & (self.boxes[..., 1] >= low - reach)
+        for part in (self.parts[i] for i in np.flatnonzero(close.all(axis=1))):
             box, near = _near(part.extent, (x, y, z), reach)
             if all(np.size(values) for values in near):
                 other = part.level(*near, reach)

@@ -50,11 +50,10 @@ def anatomy(rng, habitus):
     body.add("skin", skin)
     body.add("fat", Grown(solid=skin, by_mm=-SKIN))
     add_breasts(body)
-    muscle = outline.muscle()
-    body.add("muscle", muscle)
+    body.add("muscle", outline.muscle())
     sheets = Sheets(field=SmoothField.draw(rng, (34.0, 34.0, 110.0), (24, 24, 24)), part=0.07)
     trunk = Half(point_mm=tuple(body.frame.place(0, 0, 320).tolist()), normal=(0.0, 0.0, -1.0))
-    body.add("fat", Common(parts=(Grown(solid=muscle, by_mm=-5.0), trunk, sheets)))
+    body.add("fat", body.below_fat(Common(parts=(sheets, trunk)), 5.0))
     add_lungs(body)
     room = add_abdomen(body)
     add_bowel(body, room)
@@ -100,8 +99,9 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
             f"person takes breathing_mm from 0 to {MOST_MM:g}, got {breathing_mm:g}; "
             "people at rest breathe 5 to 20 mm deep"
         )
-    if isinstance(lesions, int) and not 0 <= lesions <= MOST:
-        raise ValueError(f"person takes 0 to {MOST} lesions, got {lesions}; or a list of Lesion")
+    count = lesions if isinstance(lesions, int) else len(lesions or ())
+    if not 0 <= count <= MOST:
+        raise ValueError(f"person takes 0 to {MOST} lesions, got {count}")
     sex = "male" if sex is None and tracer.name == "PSMA" else sex
     rngs = np.random.default_rng(seed).spawn(5)
     habitus = draw_habitus(rngs[0], sex=sex, height_cm=height_cm, weight_kg=weight_kg, arms=arms)

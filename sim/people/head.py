@@ -25,7 +25,7 @@ def _add_skull_and_brain(body):
         return Union(parts=(cerebrum, *temporal, cerebellum, stem), rounding_mm=8)
 
     shape = body.organ(brain, 1390, 1250, spread=0.06)
-    body.add("bone", Grown(solid=shape, by_mm=7.0))
+    body.add("bone", body.below_fat(Grown(solid=shape, by_mm=7.0), 1.0))
     body.add("csf", Grown(solid=shape, by_mm=1.8))
     body.add("grey matter", shape)
     inner = Grown(solid=shape, by_mm=-9.5)
@@ -60,7 +60,6 @@ def _add_face(body):
 
 
 def _add_glands(body):
-    within = Grown(solid=body.outline.muscle(), by_mm=-1.0)
     for side in SIDES:
         places = {
             "parotid gland": ((side * 53, 8, 172), (8, 15, 22), (0, 0, side * 15), 25, 21),
@@ -76,6 +75,6 @@ def _add_glands(body):
                 return body.blob(middle, [s * r for r in radii], turns)
 
             whole = body.uneven(body.organ(gland, male_ml, female_ml, 0.2), 0.7, 15.0)
-            body.add(name, Common(parts=(whole, within)))
+            body.add(name, body.below_fat(whole, 1.0))
     body.add("thyroid", body.tube([(-16, -22, 268), (0, -26, 268), (16, -22, 268)], 4.0, 6))
     body.add("pituitary", body.blob((0, -12, 118), (6, 5, 4)))

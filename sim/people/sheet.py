@@ -5,7 +5,7 @@ import numpy as np
 from recon.io.files import replacing
 
 WINDOW_HU = (-200.0, 300.0)  # of CT slices
-PIXEL_MM = 3.0
+CORONAL_MM, AXIAL_MM = 3.0, 4.5  # a pixel of coronal and axial slices
 LEVELS = (0.25, 0.42, 0.82)  # heights of the axial slices, over the image's length from the head
 _GAP, _TITLE, _BAR, _DPI = 4, 22, 90, 100  # pixels; pixels per inch
 
@@ -59,8 +59,9 @@ def _panel(images, grid, maximum):
         hu = np.clip((images["hu"] - low) / (high - low), 0, 1)
         coronal.append(hu[:, grid.shape[1] // 2])
         axial.append(hu)
-    x, y, z = (_pixels(grid, axis) for axis in range(3))
+    x, z = (_pixels(grid, axis, CORONAL_MM) for axis in (0, 2))
     parts = [image[np.ix_(x, z)].T for image in coronal]
+    x, y = (_pixels(grid, axis, AXIAL_MM) for axis in range(2))
     slices = [int(level * grid.shape[2]) for level in LEVELS]
     parts += [np.vstack([image[:, :, k][np.ix_(x, y)].T for k in slices]) for image in axial]
     high = max(part.shape[0] for part in parts)
@@ -69,8 +70,8 @@ def _panel(images, grid, maximum):
     ]).astype(np.float32)
 
 
-def _pixels(grid, axis):
+def _pixels(grid, axis, pixel_mm):
     """Voxels along an axis that lie at the picture's pixels."""
-    count = max(1, round(grid.shape[axis] * grid.voxel_mm[axis] / PIXEL_MM))
+    count = max(1, round(grid.shape[axis] * grid.voxel_mm[axis] / pixel_mm))
     middles = (np.arange(count) + 0.5) * (grid.shape[axis] / count)
     return middles.astype(int)

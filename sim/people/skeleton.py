@@ -58,7 +58,7 @@ def add_spine(body):
         wing = body.blob((side * 34, 55, 758), (24, 14, 30))
         bones.append(wing)
         marrow.append(Grown(solid=wing, by_mm=-CORTEX))
-    body.add("bone", Union(parts=tuple(bones)))
+    body.add("bone", body.below_fat(Union(parts=tuple(bones)), 1.0))
     body.add("marrow", Union(parts=tuple(marrow)))
     cord = [(0, spine_y(d) + np.interp(d, (160, 285, 541, 700), (19, 23, 26, 27)), d)
             for d in np.arange(160, 730, 30.0)]
@@ -103,8 +103,7 @@ def add_chest_bones(body):
         shoulders.append(body.tube([(side * 72, 95, 356), (side * 115, 82, 338),
                                 (side * 152, 42, 322), (side * 158, 10, 318)], (4, 5, 6, 7), 10))
     body.add("bone", Union(parts=(*ribs, *breastbone)))
-    within = Grown(solid=body.outline.muscle(), by_mm=-3.0)  # however thin the person
-    body.add("bone", Common(parts=(Union(parts=tuple(shoulders)), within)))
+    body.add("bone", body.below_fat(Union(parts=tuple(shoulders)), 3.0))
     body.add("marrow", Union(parts=tuple(inside) + tuple(
         Grown(solid=bone, by_mm=-CORTEX) for bone in breastbone)))
 
@@ -153,8 +152,8 @@ def add_pelvis(body):
         ]
         bones += [bent, cup, *rods]
         marrow += [Grown(solid=part, by_mm=-CORTEX) for part in (bent, cup, *rods[:3])]
-    body.add("bone", Union(parts=tuple(bones)))
-    body.add("marrow", Union(parts=tuple(marrow)))
+    body.add("bone", body.below_fat(Union(parts=tuple(bones)), 3.0))
+    body.add("marrow", body.below_fat(Union(parts=tuple(marrow)), 3.0 + CORTEX))
 
 
 def add_limb_bones(body):

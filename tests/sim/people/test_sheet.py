@@ -12,8 +12,8 @@ def test_a_sheet_shows_hot_black_and_bone_white_for_each_person(tmp_path):
     people = [(f"person {n}", {"activity": activity, "hu": hu}, grid) for n in (1, 2, 3)]
     contact_sheet(tmp_path / "sheet.png", people, columns=2)
     picture = np.asarray(Image.open(tmp_path / "sheet.png").convert("L"))
-    # Two rows of a title, three axial slices of 24 pixels of 3 mm, and a gap.
-    assert picture.shape[0] == 2 * (22 + 3 * 24 + 4)
+    # Two rows of a title, 60 pixels of 3 mm along z, and a gap.
+    assert picture.shape[0] == 2 * (22 + 60 + 4)
     first = picture[22:82, :40]
     assert first[10:24, 8:16].max() < 40 and first[:, 20:].min() > 200
     bone = picture[22:82, 42:82]
