@@ -11,7 +11,6 @@ from recon import backend, memory, text
 from recon.io import FileError
 from sim.study_phantom import simulate_phantom
 
-
 CONNECT_S = 5  # until a scheduler has to answer
 
 
