@@ -85,14 +85,11 @@ def _simulate(path, output, workers, scheduler, settings):
 
 def rows(study, size):
     """What a study will do, as rows for `recon.text.table`."""
-    from sim.study_phantom import draw_phantom, image_grid
+    from sim.study_phantom import image_grid
 
     scan, doses, made = study.scan, study.doses, study.reconstruction
-    first = draw_phantom(study, 1)
-    yield "phantoms", (
-        f"{study.phantoms.count} × {first.name}" + (f", {first.tracer}" if first.tracer else "")
-        + f", {first.isotope}; seed {study.seed}"
-    )
+    options = "".join(f", {name} {value}" for name, value in study.phantoms.options.items())
+    yield "phantoms", f"{study.phantoms.count} × {study.phantoms.kind}{options}; seed {study.seed}"
     yield "scanner", text.scanner(scan.scanner)
     yield "scan", f"{scan.minutes:g} min, {text.layout(scan.layout)}"
     if scan.inverse_crime:

@@ -11,6 +11,8 @@ from recon import backend, memory, text
 from recon.io import FileError
 from sim.study_phantom import simulate_phantom
 
+CONNECT_S = 5  # until a scheduler has to answer
+
 
 @contextlib.contextmanager
 def pool(study, folder, numbers, *, made, workers=None, scheduler=None):
@@ -44,7 +46,7 @@ def _client(scheduler):
 
     if scheduler:
         try:
-            client = Client(scheduler, timeout="10s")
+            client = Client(scheduler, timeout=CONNECT_S)
         except (OSError, ValueError) as reason:
             raise FileError(
                 f"no Dask scheduler answers at {scheduler} ({reason}); check --scheduler, for "

@@ -6,6 +6,7 @@ import shutil
 import h5py
 import numpy as np
 import pytest
+from distributed import LocalCluster
 
 import countless
 from recon.io import FileError
@@ -137,9 +138,24 @@ def test_what_cannot_be_simulated_is_refused_before_a_folder_is_made(
     assert not (tmp_path / "none").exists()
 
 
-def test_an_address_where_no_scheduler_answers_is_refused(study, tmp_path):
+def test_workers_of_a_scheduler_by_address_make_the_same_arrays(data, study):
+    before = arrays(data)
+    (data / "phantom-0002.h5").unlink()
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        run(study, data, scheduler=cluster.scheduler_address)
+    assert arrays(data) == before
+
+
+def test_an_address_where_no_scheduler_answers_is_refused(data, study):
+    (data / "phantom-0002.h5").unlink()
+    with pytest.raises(FileError, match="no Dask scheduler answers at tcp://127"):
+        run(study, data, scheduler="tcp://127.0.0.1:1")
+
+
+def test_workers_are_refused_beside_a_scheduler(data, study):
+    (data / "phantom-0002.h5").unlink()
     with pytest.raises(ValueError, match="--workers is for a local cluster"):
-        run(study, tmp_path / "data", workers=1, scheduler="tcp://127.0.0.1:1")
+        run(study, data, workers=1, scheduler="tcp://127.0.0.1:1")
 
 
 def test_a_whole_data_set_has_no_problems(place, capsys):
