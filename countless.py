@@ -50,6 +50,7 @@ benchmark.command("benchmarks.corrections:corrections", help="Measure errors of 
 benchmark.command("benchmarks.scatter_fraction:scatter_fraction", help="Compare scatter fractions.")
 benchmark.command("benchmarks.count_rates:count_rates", help="Compare sensitivity and NECR.")
 benchmark.command("benchmarks.image_quality:image_quality", help="Measure spheres and noise.")
+benchmark.command("benchmarks.people:people", help="Draw random people on one picture.")
 benchmark.command("benchmarks.lists:histogram", help="Time counting list mode; measure memory.")
 benchmark.command("benchmarks.petsird:petsird", help="Time reading PETSIRD list mode.")
 app.command(benchmark)

@@ -1,0 +1,78 @@
+"""`countless benchmark people`: many random people on one picture, and whether their mass is right."""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks import machine
+from recon.io.files import check_writable
+from recon.io.provenance import write_json
+from sim.materials import MATERIALS
+from sim.people import person
+from sim.people.sheet import contact_sheet
+from sim.phantom_command import fitted
+from sim.uptake import TRACERS
+
+
+def people(
+    *,
+    count: int = 40,
+    first_seed: int = 1,
+    voxel_mm: float = 4.0,
+    picture: Path | None = None,
+    output: Path | None = None,
+):
+    """Draw random people, whole bodies, and put them on one picture.
+
+    Tracers take turns; all else is drawn by seed.
+
+    Args:
+        count: How many.
+        first_seed: The others follow it.
+        voxel_mm: Side of a voxel.
+        picture: Contact sheet to draw (.png).
+        output: JSON file to write.
+    Returns:
+        What the JSON file holds, a dict.
+    """
+    for path in filter(None, (picture, output)):
+        check_writable(path)
+    results, panels, tracers = machine.origin(), [], tuple(TRACERS)
+    results["voxel_mm"], results["people"] = voxel_mm, []
+    for number in tqdm(range(count), unit="person", file=sys.stderr, dynamic_ncols=True):
+        began = time.perf_counter()
+        one = person(first_seed + number, tracer=tracers[number % len(tracers)], part="whole-body")
+        grid = fitted(one.extent, (voxel_mm,) * 3)
+        images = one.images(grid, samples=2, names=("activity", "mu_per_cm", "hu"))
+        seconds, habitus = time.perf_counter() - began, one.habitus
+        results["people"].append({
+            "seed": one.seed, "tracer": one.tracer, "sex": habitus.sex,
+            "height_cm": habitus.height_cm, "weight_kg": habitus.weight_kg,
+            "mass_kg": mass_kg(images["mu_per_cm"], grid), "lesions": len(one.lesions),
+            "voxels": int(np.prod(grid.shape)), "seconds": seconds,
+        })
+        shown = {"activity": images["activity"] / np.float32(one.injection.suv_bq_ml),
+                 "hu": images["hu"]}
+        title = (f"{one.seed}: {habitus.sex[0]} {habitus.height_cm:.0f} cm {habitus.weight_kg:.0f} "
+                 f"kg {one.tracer}")
+        panels.append((title, shown, grid))
+    off = [one["mass_kg"] / one["weight_kg"] - 1 for one in results["people"]]
+    seconds = [one["seconds"] for one in results["people"]]
+    results["mass_over_weight"] = {"mean_off": float(np.mean(off)), "most_off": max(off, key=abs)}
+    results["median_seconds"] = float(np.median(seconds))
+    print(f"{count} people: mass {np.mean(off):+.1%} off the weight on average, "
+          f"{max(off, key=abs):+.1%} at most; {np.median(seconds):.1f} s each (median)")
+    if picture is not None:
+        contact_sheet(picture, panels)
+    if output is not None:
+        write_json(output, results)
+    return results
+
+
+def mass_kg(mu_per_cm, grid):
+    """Mass in kg of what attenuates so much, were it all water: right to some per cent."""
+    ml = float(np.prod(grid.voxel_mm)) / 1000
+    return float(mu_per_cm.sum(dtype=np.float64)) / MATERIALS["water"].mu_per_cm * ml / 1000
