@@ -1,4 +1,4 @@
-"""`countless benchmark people`: many random people on one picture, and whether their mass is right."""
+"""`countless benchmark people`: many random people on one picture, and how true their mass is."""
 
 import sys
 import time
