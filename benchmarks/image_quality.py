@@ -29,7 +29,7 @@ from sim.resolution import total_fwhm_mm
 from sim.shapes import paint
 
 FEWER = 10.0  # times fewer counts of the second ensemble
-_FINE_MM = 0.5
+_FINE_MM = 0.25
 _WARM = 0.8  # of the background: what has less in the mean image is not warm
 _BOOTSTRAPS = 200
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -21,17 +22,19 @@ def people(
     *,
     count: int = 40,
     first_seed: int = 1,
+    part: Literal["torso", "whole-body"] = "whole-body",
     voxel_mm: float = 4.0,
     picture: Path | None = None,
     output: Path | None = None,
 ):
-    """Draw random people, whole bodies, and put them on one picture.
+    """Draw random people, and put them on one picture.
 
     Tracers take turns; all else is drawn by seed.
 
     Args:
         count: How many.
         first_seed: The others follow it.
+        part: Of them.
         voxel_mm: Side of a voxel.
         picture: Contact sheet to draw (.png).
         output: JSON file to write.
@@ -41,10 +44,10 @@ def people(
     for path in filter(None, (picture, output)):
         check_writable(path)
     results, panels, tracers = machine.origin(), [], tuple(TRACERS)
-    results["voxel_mm"], results["people"] = voxel_mm, []
+    results |= {"part": part, "voxel_mm": voxel_mm, "people": []}
     for number in tqdm(range(count), unit="person", file=sys.stderr, dynamic_ncols=True):
         began = time.perf_counter()
-        one = person(first_seed + number, tracer=tracers[number % len(tracers)], part="whole-body")
+        one = person(first_seed + number, tracer=tracers[number % len(tracers)], part=part)
         grid = fitted(one.extent, (voxel_mm,) * 3)
         images = one.images(grid, samples=2, names=("activity", "mu_per_cm", "hu"))
         seconds, habitus = time.perf_counter() - began, one.habitus
@@ -59,12 +62,14 @@ def people(
         title = (f"{one.seed}: {habitus.sex[0]} {habitus.height_cm:.0f} cm {habitus.weight_kg:.0f} "
                  f"kg {one.tracer}")
         panels.append((title, shown, grid))
-    off = [one["mass_kg"] / one["weight_kg"] - 1 for one in results["people"]]
-    seconds = [one["seconds"] for one in results["people"]]
-    results["mass_over_weight"] = {"mean_off": float(np.mean(off)), "most_off": max(off, key=abs)}
-    results["median_seconds"] = float(np.median(seconds))
-    print(f"{count} people: mass {np.mean(off):+.1%} off the weight on average, "
-          f"{max(off, key=abs):+.1%} at most; {np.median(seconds):.1f} s each (median)")
+    results["median_seconds"] = float(np.median([one["seconds"] for one in results["people"]]))
+    print(f"{count} people, {results['median_seconds']:.1f} s each (median)")
+    if part == "whole-body":
+        off = [one["mass_kg"] / one["weight_kg"] - 1 for one in results["people"]]
+        results["mass_over_weight"] = {"mean_off": float(np.mean(off)),
+                                       "most_off": max(off, key=abs)}
+        print(f"mass {np.mean(off):+.1%} off the weight on average, {max(off, key=abs):+.1%} at "
+              "most")
     if picture is not None:
         contact_sheet(picture, panels)
     if output is not None:
