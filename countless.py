@@ -47,6 +47,7 @@ benchmark.command("benchmarks.speed:projector", help="Time forward and back proj
 benchmark.command("benchmarks.whole:recon", help="Time a whole reconstruction; measure memory.")
 benchmark.command("benchmarks.corrections:corrections", help="Measure errors of corrections.")
 benchmark.command("benchmarks.scatter_fraction:scatter_fraction", help="Compare scatter fractions.")
+benchmark.command("benchmarks.count_rates:count_rates", help="Compare sensitivity and NECR.")
 benchmark.command("benchmarks.lists:histogram", help="Time counting list mode; measure memory.")
 benchmark.command("benchmarks.petsird:petsird", help="Time reading PETSIRD list mode.")
 app.command(benchmark)

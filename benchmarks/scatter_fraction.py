@@ -40,10 +40,15 @@ PUBLISHED = {
     "uEXPLORER": (),
 }
 LEFT_OUT = (
-    "the bed, covers and end shields, which scatter too, and pile-up at high count rates: each "
-    "would add to the scatter that is counted; all ring differences are accepted"
+    "covers and end shields, which scatter too, pile-up at high count rates, and that detectors "
+    "record photons that come at an angle better: each would add to the scatter that is counted; "
+    "all ring differences are accepted"
 )
-_BED_MM = 5.0  # of water, which attenuate as a bed may
+# Scatter fractions to which the effective thresholds of presets were fitted (--fit); the Vision 600
+# has the Quadra's crystals, and its threshold. All other rows are predictions.
+FITTED = {"Discovery MI": (40.6, HSU), "Vision Quadra": (37.0, QUADRA)}
+_PER_KEV = -0.25  # points of scatter fraction per keV of threshold, to begin with
+_TOLERANCE_KEV, _MOST_STEPS = 0.5, 10
 _RING_MM, _RINGS, _VIEWS = 8.0, 48, 24
 
 
@@ -51,6 +56,7 @@ def scatter_fraction(
     *,
     scanner: Names = tuple(PUBLISHED),
     pairs: int = 2_000_000,
+    fit: bool = False,
     output: Path | None = None,
 ):
     """Simulate the NEMA NU 2 scatter phantom and compare scatter fractions with measured ones.
@@ -61,20 +67,28 @@ def scatter_fraction(
     Args:
         scanner: Presets, and Vision Quadra (the Vision 600, four times as long).
         pairs: Photon pairs that the Monte Carlo simulation draws.
+        fit: Find the effective thresholds that give the scatter fractions to which those of presets
+            are fitted, and use them; only scanners that have one.
         output: JSON file to write.
     Returns:
         What the JSON file holds, a dict.
     """
-    scanners = [(name, _scanner(name)) for name in scanner]
+    if fit:
+        scanner = tuple(name for name in scanner if name in FITTED)
+    scanners = [(name, named(name)) for name in scanner]
+    if not scanners:
+        raise ValueError(f"--fit takes a --scanner out of {', '.join(FITTED)}, got none of them")
     if pairs < 1:
         raise ValueError(f"--pairs takes a number from 1, got {pairs}")
     if output is not None:
         check_writable(output)
     results = machine.origin()
     results |= {"unit": "percent", "left_out": LEFT_OUT, "rows": []}
-    print(f"{'':14} {'single':>7} {'total':>7} {'Monte Carlo':>13}   published")
+    print(f"{'':14} {'kev':>7} {'single':>7} {'total':>7} {'Monte Carlo':>13}   published")
     for name, its in scanners:
-        row = {"scanner": name} | measure(its, pairs) | _compared(name)
+        if fit:
+            its = fitted(its, FITTED[name][0], pairs)
+        row = {"scanner": name} | _thresholds(name, its) | measure(its, pairs) | _compared(name)
         row["points_off"] = points_off(row)
         results["rows"].append(row)
         print(_line(row), flush=True)
@@ -90,10 +104,22 @@ def scatter_fraction(
 def measure(scanner, pairs):
     """Scatter fractions of a scanner in per cent, a dict; `pairs` photon pairs are drawn."""
     began = time.perf_counter()
+    single, total, multiple = fractions(scanner, pairs)
+    source = PhotonSource(*nema_scatter.line(), *nema_scatter.cylinder_on_table(), scanner)
+    drawn, drawn_sd = nema_scatter.fraction_of_pairs(source, pairs)
+    return {
+        "single": single, "total": total, "monte_carlo": 100 * drawn,
+        "monte_carlo_sd": 100 * drawn_sd, "multiple_scatter": asdict(multiple),
+        "changes": changes(scanner, pairs), "seconds": time.perf_counter() - began,
+    }
+
+
+def fractions(scanner, pairs):
+    """Single and total scatter fraction in per cent of simulated sinograms, and MultipleScatter."""
     layout = _layout(scanner)
     line, grid = nema_scatter.line()
     soft = nema_scatter.line(nema_scatter.SOFT_MM)
-    phantom = nema_scatter.cylinder()
+    phantom = nema_scatter.cylinder_on_table()
     geometry = _geometry(layout)
     trues = geometry.copy()
     attenuate(trues, *phantom, layout)
@@ -101,44 +127,73 @@ def measure(scanner, pairs):
     sampling = ScatterSampling(crystals=48, ring_mm=max(20.0, layout.scanner.ring_spacing_mm))
     coarse, coarse_pairs = coarse_single_scatter(*soft, *phantom, layout, sampling=sampling)
     multiple = multiple_scatter(line, grid, *phantom, layout, most=pairs, precision=0)
-    single = trues + geometry * coarse_pairs.to_bins(coarse, layout)
-    coarse += widened(coarse, coarse_pairs, multiple)
-    total = trues + geometry * coarse_pairs.to_bins(coarse, layout)
-    found = {
-        kind: 100 * float(nema_scatter.fraction(nema_scatter.rebinned(sinogram, layout), layout))
-        for kind, sinogram in (("single", single), ("total", total))
-    }
-    source = PhotonSource(line, grid, *phantom, scanner)
-    drawn, drawn_sd = nema_scatter.fraction_of_pairs(source, pairs)
-    return found | {
-        "monte_carlo": 100 * drawn, "monte_carlo_sd": 100 * drawn_sd,
-        "multiple_scatter": asdict(multiple), "changes": changes(scanner, pairs),
-        "seconds": time.perf_counter() - began,
-    }
+    both = coarse + widened(coarse, coarse_pairs, multiple)
+    found = (
+        nema_scatter.rebinned(trues + geometry * coarse_pairs.to_bins(scatter, layout), layout)
+        for scatter in (coarse, both)
+    )
+    return *(100 * float(nema_scatter.fraction(slices, layout)) for slices in found), multiple
+
+
+def fitted(scanner, percent, pairs):
+    """The scanner with the effective threshold, in whole keV, that gives a scatter fraction.
+
+    Found by the secant method, for the total scatter fraction is nearly straight in the threshold.
+
+    Raises:
+        ValueError: no threshold gives it.
+    """
+    kev, before, before_off = scanner.energy_window_kev[0], None, None
+    for _ in range(_MOST_STEPS):
+        now = replace(scanner, effective_threshold_kev=kev)
+        off = fractions(now, pairs)[1] - percent
+        slope = _PER_KEV if before is None else (off - before_off) / (kev - before)
+        if slope == 0:
+            break
+        before, before_off, kev = kev, off, kev - off / slope
+        if abs(kev - before) < _TOLERANCE_KEV:
+            return replace(scanner, effective_threshold_kev=round(kev))
+    raise ValueError(
+        f"the threshold of {scanner.name} cannot be fitted to a scatter fraction of {percent} %; "
+        "correct its energy_resolution or energy_window_kev"
+    )
 
 
 def changes(scanner, pairs):
     """By how many points the scatter fraction would change, were the scanner another, a dict."""
-    line, phantom = nema_scatter.line(), nema_scatter.cylinder()
-    low, high = scanner.energy_window_kev
+    line, phantom = nema_scatter.line(), nema_scatter.cylinder_on_table()
+    lower = (scanner.effective_threshold_kev or scanner.energy_window_kev[0]) - 10
     others = {
-        "window from 10 keV lower": replace(scanner, energy_window_kev=(low - 10, high)),
+        "window from 10 keV lower": replace(scanner, effective_threshold_kev=lower),
+        "the window's own threshold": replace(scanner, effective_threshold_kev=None),
         "crystals measured one by one": replace(
-            scanner, block_crystals=(1, 1), virtual_crystals=(), virtual_rings=()
+            scanner, block_crystals=(1, 1), virtual_crystals=(), virtual_rings=(),
+            adds_blocks=False,
         ),
+        "energies of blocks added": replace(scanner, adds_blocks=True),
         "energy resolution alone, all energy measured": replace(scanner, scintillator=None),
     }
-    sources = {name: PhotonSource(*line, *phantom, other) for name, other in others.items()}
-    bed = f"a bed of {_BED_MM:g} mm of water"
-    sources[bed] = PhotonSource(*line, *nema_scatter.cylinder_on_bed(_BED_MM), scanner)
-    now = nema_scatter.scattered_part(PhotonSource(*line, *phantom, scanner), pairs)
-    return {
-        name: 100 * (nema_scatter.scattered_part(source, pairs) - now)
-        for name, source in sources.items()
-    }
+    now, slanted, *parts = nema_scatter.scattered_part(
+        PhotonSource(*line, *phantom, scanner), pairs, others.values()
+    )
+    parts = dict(zip(others, parts, strict=True)) | {"photons at an angle recorded better": slanted}
+    alone = PhotonSource(*line, *nema_scatter.cylinder(), scanner)
+    parts["no patient table"] = nema_scatter.scattered_part(alone, pairs)[0]
+    return {name: 100 * (part - now) for name, part in parts.items()}
 
 
-def _scanner(name):
+def _thresholds(name, scanner):
+    """The lower edge of the window, and what the one that photons meet was fitted to."""
+    own, effective = scanner.energy_window_kev[0], scanner.effective_threshold_kev
+    said = {"threshold_kev": own, "effective_threshold_kev": effective or own}
+    if name in FITTED:
+        return said | {"fitted_to": "{:g} % of {}".format(*FITTED[name])}
+    source = "predicted" if effective is None else "predicted, with the threshold of Vision Quadra"
+    return said | {"fitted_to": source}
+
+
+def named(name):
+    """A preset, or Vision Quadra."""
     if name == "Vision Quadra":
         # 106 cm, with the crystals of the Vision 600.
         return replace(Scanner.preset("Vision 600"), name=name, rings=320)
@@ -200,4 +255,7 @@ def _line(row):
         words = f"{low:.1f}" if low == high else f"{low:.1f} to {high:.1f}"
         words += f": {row['points_off']:+.1f} points off" if row["points_off"] else ": within"
     drawn = f"{row['monte_carlo']:.1f} ± {row['monte_carlo_sd']:.1f}"
-    return f"{row['scanner']:14} {row['single']:6.1f}% {row['total']:6.1f}% {drawn:>12}%   {words}"
+    return (
+        f"{row['scanner']:14} {row['effective_threshold_kev']:7.0f} {row['single']:6.1f}% "
+        f"{row['total']:6.1f}% {drawn:>12}%   {words}; {row['fitted_to']}"
+    )

@@ -4,6 +4,10 @@ Real scanners are polygons of flat blocks: what that moves (up to 2 mm, crystals
 edges of a block most) and what else is approximate is said at each. STIR's scanner table
 (buildblock/Scanner.cxx) is the source of radii, depths, ring spacings and bins unless another is
 named. Where STIR's name for the scanner exists it is the name here.
+
+effective_threshold_kev and dead_time_ns are fitted, by `countless benchmark scatter-fraction --fit`
+and `count-rates --fit`, whose results say to which published figures. A dead time stands for all
+that a scanner loses at high rates, as if each block lost it.
 """
 
 from recon.scanner import Scanner
@@ -19,7 +23,8 @@ PRESETS = {
         crystal_mm=(4.0, 4.0, 20.0), scintillator="LSO",
         block_crystals=(9, 8), virtual_crystals=(0,),
         radial_bins=344, radial_bin_mm=2.08626,
-        energy_resolution=0.145, energy_window_kev=(430.0, 610.0), coincidence_window_ps=5860.0,
+        energy_resolution=0.145, energy_window_kev=(430.0, 610.0), dead_time_ns=1509.0,
+        coincidence_window_ps=5860.0,
     ),
     # Crystals, axial field of view (26.3 cm over 80 rings), energy, windows and 214 ps: van Sluis
     # et al., J Nucl Med 60(7), 2019. Files hold 33 bins of 143 ps, mashed by 8, and views mashed
@@ -32,11 +37,14 @@ PRESETS = {
         crystal_mm=(3.2, 3.2, 20.0), scintillator="LSO",
         block_crystals=(21, 10), virtual_crystals=(0,),
         radial_bins=520, radial_bin_mm=1.6,
-        energy_resolution=0.09, energy_window_kev=(435.0, 585.0), coincidence_window_ps=4700.0,
+        energy_resolution=0.09, energy_window_kev=(435.0, 585.0), effective_threshold_kev=423.0,
+        dead_time_ns=782.0, coincidence_window_ps=4700.0,
         timing_resolution_ps=214.0, tof_bins=264, tof_bin_ps=17.875,
     ),
     # The 20 cm scanner. Crystals, energy, timing and windows: Hsu et al., J Nucl Med 58(9), 2017.
-    # Files hold 29 bins of 169 ps, mashed by 13.
+    # Files hold 29 bins of 169 ps, mashed by 13. Energies of neighbouring blocks are added up to
+    # recover photons that scatter from one into the other: Wagadarikar et al., IEEE Trans Nucl Sci
+    # 61(1), 2014, of the same maker's detectors.
     # Approximate: STIR gives inner radius and depth such that their sum is right; the sign of the
     # tilt is STIR's guess. Gaps between units (transaxial and axial) are spread evenly, so no
     # crystals are virtual.
@@ -46,7 +54,8 @@ PRESETS = {
         tilt_deg=-4.399, crystal_mm=(3.95, 5.3, 25.0), scintillator="LSO", block_crystals=(4, 9),
         adds_blocks=True,
         radial_bins=415, radial_bin_mm=2.206,
-        energy_resolution=0.094, energy_window_kev=(425.0, 650.0), coincidence_window_ps=4900.0,
+        energy_resolution=0.094, energy_window_kev=(425.0, 650.0), effective_threshold_kev=409.0,
+        dead_time_ns=2360.0, coincidence_window_ps=4900.0,
         timing_resolution_ps=375.4, tof_bins=377, tof_bin_ps=13.0,
     ),
     # Crystals and windows: Brix et al., J Nucl Med 38(10), 1997, and Adam et al., IEEE Trans Nucl
@@ -71,7 +80,8 @@ PRESETS = {
         rings=672, crystals=840, radius_mm=393.0, depth_mm=7.0, ring_spacing_mm=2.887,
         crystal_mm=(2.76, 2.76, 18.1), scintillator="LSO", block_crystals=(7, 6),
         radial_bins=549, radial_bin_mm=1.444,
-        energy_resolution=0.117, energy_window_kev=(430.0, 650.0), coincidence_window_ps=6900.0,
+        energy_resolution=0.117, energy_window_kev=(430.0, 650.0), dead_time_ns=12405.0,
+        coincidence_window_ps=6900.0,
         timing_resolution_ps=505.0, tof_bins=177, tof_bin_ps=39.0625,
     ),
     # No real scanner: a human-sized bore with few, large crystals, for examples that take seconds.

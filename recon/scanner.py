@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +136,13 @@ class Scanner:
             f"Scanner.preset takes one of {', '.join(PRESETS)}, got {name!r}; "
             f"the nearest is {names[near[0]]!r}"
         )
+
+    def stating(self, **fields):
+        """The Scanner with what a file says of it; a threshold fitted with another window goes."""
+        own = self.energy_window_kev
+        if fields.get("energy_window_kev", own) != own:
+            fields = {"effective_threshold_kev": None} | fields
+        return replace(self, **fields)
 
     @property
     def effective_radius_mm(self):

@@ -17,8 +17,9 @@ from recon.corrections.energy_window import efficiency, slant
 from recon.corrections.photon_transport import PhotonSource
 
 # Part of the photons that the simulated detectors record that real ones do: the rest is lost in
-# covers, in reflectors between crystals and where the crystal cannot be told.
-SEEN = 0.88
+# covers, in reflectors between crystals and where the crystal cannot be told. Fitted to the mMR's
+# sensitivity (`countless benchmark count-rates --fit`); it serves all scanners.
+SEEN = 0.871
 _ALONG, _AROUND = 4, 8  # highest orders of the singles' smooth course along and around the scanner
 _BATCH = 250_000
 
@@ -42,7 +43,9 @@ def pair_efficiency(scanner, cosine=1.0):
     return (one * slant(cosine, scanner)) ** 2
 
 
-def singles_rates(activity, mu_per_cm, grid, scanner, *, pairs, rng, isotope="F-18"):
+def singles_rates(
+    activity, mu_per_cm, grid, scanner, *, pairs, rng, isotope="F-18", mu_grid=None
+):
     """Photons that each crystal would record in a second without dead time.
 
     Args:
@@ -53,13 +56,14 @@ def singles_rates(activity, mu_per_cm, grid, scanner, *, pairs, rng, isotope="F-
         pairs: photon pairs that are drawn; one photon of each is followed.
         rng: numpy.random.Generator.
         isotope: that the activity is of.
+        mu_grid: Grid of mu_per_cm where it is another.
     Returns:
         (rings, crystals) float64 in 1/s, 0 for virtual crystals; smooth along and around the
         scanner, for crystals are too many to count enough photons each.
     Raises:
         ValueError: nothing emits within the detectors, or as `pair_efficiency`.
     """
-    source = PhotonSource(activity, grid, mu_per_cm, grid, scanner)
+    source = PhotonSource(activity, grid, mu_per_cm, mu_grid or grid, scanner)
     counted = np.zeros((scanner.rings, scanner.crystals))
     for first in range(0, pairs, _BATCH):
         ring, crystal, cosine, weight = source.photons(min(_BATCH, pairs - first), rng)

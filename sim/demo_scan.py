@@ -1,4 +1,4 @@
-"""A simulated scan as files: what the scanner counted, what is known about it, and the truth."""
+"""The demo's scans as files, with stand-ins for scatter and randoms."""
 
 import numpy as np
 from scipy import ndimage

@@ -16,7 +16,8 @@ from recon.layout import FWHM_PER_SIGMA
 
 _DRAWN_KEV = np.linspace(0.5, 1.0, 11) * ELECTRON_KEV
 _COSINES = np.linspace(0.1, 1.0, 10)
-_DRAWN = 100_000  # photons of each of these energies
+_BINS_KEV = np.linspace(1.0, 512.0, 257)
+_DRAWN = 50_000  # photons of each of these energies
 _RARE = 1e-3  # what a window keeps less of by its resolution alone is told no further
 
 
@@ -46,15 +47,9 @@ def efficiency(kev, scanner):
     Raises:
         ValueError: the scanner does not state one of them, or has an unknown scintillator.
     """
-    check_energies(scanner)
-    if not _knows_crystals(scanner):
-        raise ValueError(
-            f"the efficiency of {scanner.name!r} takes its scintillator and crystal_mm, got "
-            f"{scanner.scintillator} and {scanner.crystal_mm}; set them in the Scanner, or add "
-            "`%scintillator` and `%crystal size (mm)` to the sinogram's header"
-        )
-    kept = detection_efficiency(kev, scanner.energy_resolution, _window(scanner))
-    return kept * np.interp(kev, _DRAWN_KEV, _block_gain(*_detector(scanner)))
+    blocks, resolution, window = _detector(scanner)
+    kept = detection_efficiency(kev, resolution, window)
+    return kept * np.interp(kev, _DRAWN_KEV, _block_gain(blocks, resolution, window))
 
 
 def slant(cosine, scanner):
@@ -63,9 +58,13 @@ def slant(cosine, scanner):
     Args:
         cosine: of the angle between a photon and the normal of the detectors' face.
         scanner: as `efficiency` takes it.
+    Raises:
+        ValueError: as `efficiency`.
     """
-    at = _slanted(*_detector(scanner))
-    return np.interp(cosine, _COSINES, at / at[-1])
+    blocks, resolution, window = _detector(scanner)
+    deposits = _deposits(blocks, (ELECTRON_KEV,), tuple(_COSINES))
+    recorded = _recorded(deposits, resolution, window)
+    return np.interp(cosine, _COSINES, recorded / recorded[-1])
 
 
 def relative_efficiency(kev, scanner):
@@ -100,7 +99,14 @@ def _knows_crystals(scanner):
 
 
 def _detector(scanner):
-    """What `_block_gain` takes of a scanner, all of it hashable."""
+    """A scanner's blocks, as `_deposits` takes them, its resolution and window."""
+    check_energies(scanner)
+    if not _knows_crystals(scanner):
+        raise ValueError(
+            f"the efficiency of {scanner.name!r} takes its scintillator and crystal_mm, got "
+            f"{scanner.scintillator} and {scanner.crystal_mm}; set them in the Scanner, or add "
+            "`%scintillator` and `%crystal size (mm)` to the sinogram's header"
+        )
     across, along, depth = scanner.crystal_mm
     whole = scanner.block_crystals
     front = (
@@ -113,31 +119,33 @@ def _detector(scanner):
     return blocks, scanner.energy_resolution, _window(scanner)
 
 
-def _recorded(blocks, resolution, window, kev, cosine=1.0):
-    """Part of the photons of an energy that blocks record, by Monte Carlo simulation."""
-    scintillator, size_mm, pitch_mm, add = blocks
-    # The same draws each time: their noise cancels in ratios.
-    left = deposited_kev(kev, scintillator, size_mm, pitch_mm, _DRAWN, np.random.default_rng(0),
-                         cosine=cosine, add=add)
-    counts, edges = np.histogram(left, 256, (1.0, 512.0))
-    middle = (edges[1:] + edges[:-1]) / 2
-    return counts @ detection_efficiency(middle, resolution, window) / _DRAWN
+def _recorded(deposits, resolution, window):
+    """Part of the photons that a window keeps, of histograms of what they leave in blocks."""
+    middle = (_BINS_KEV[1:] + _BINS_KEV[:-1]) / 2
+    return deposits @ detection_efficiency(middle, resolution, window) / _DRAWN
 
 
-@functools.lru_cache(maxsize=32)
-def _block_gain(*detector):
+def _block_gain(blocks, resolution, window):
     """What blocks record over what the resolution alone would tell, at _DRAWN_KEV."""
-    alone = detection_efficiency(_DRAWN_KEV, *detector[1:])
-    kept = np.array([_recorded(*detector, kev) for kev in _DRAWN_KEV])
+    alone = detection_efficiency(_DRAWN_KEV, resolution, window)
+    kept = _recorded(_deposits(blocks, tuple(_DRAWN_KEV), (1.0,)), resolution, window)
     gain = kept / np.where(alone > _RARE, alone, np.nan)
     told = np.isfinite(gain)
     return np.interp(_DRAWN_KEV, _DRAWN_KEV[told], gain[told])
 
 
 @functools.lru_cache(maxsize=32)
-def _slanted(*detector):
-    """What blocks record of 511 keV photons at angles of _COSINES."""
-    return np.array([_recorded(*detector, ELECTRON_KEV, cosine) for cosine in _COSINES])
+def _deposits(blocks, energies_kev, cosines):
+    """Histograms of the energy left in blocks by photons of all energies at all angles."""
+    scintillator, size_mm, pitch_mm, add = blocks
+    # The same draws each time: their noise cancels in ratios.
+    return np.array([
+        np.histogram(
+            deposited_kev(kev, scintillator, size_mm, pitch_mm, _DRAWN, np.random.default_rng(0),
+                          cosine=cosine, add=add), _BINS_KEV,
+        )[0]
+        for kev in energies_kev for cosine in cosines
+    ])
 
 
 def angle_table(count, scanner):

@@ -40,6 +40,8 @@ class DetectedPairs:
         scatters: how often the two scattered, (pairs,).
         weight: chance that the window keeps both, over that of two unscattered ones, (pairs,).
         along_mm: where time of flight puts them on the line, from its middle towards `first`.
+        kev: energies of the two photons, (pairs, 2).
+        cosines: of the angles between them and the detectors' faces, (pairs, 2).
     """
 
     first: np.ndarray
@@ -47,6 +49,8 @@ class DetectedPairs:
     scatters: np.ndarray
     weight: np.ndarray
     along_mm: np.ndarray
+    kev: np.ndarray
+    cosines: np.ndarray
 
     @property
     def radial_mm(self):
@@ -130,10 +134,13 @@ class PhotonSource:
             DetectedPairs.
         """
         start, along = self._emitted(count, rng)
-        which, first, kept1, length1, often1, _ = self._detected(start, along, rng)
-        of, second, kept2, length2, often2, _ = self._detected(start[which], -along[which], rng)
+        which, first, kev1, length1, often1, cosine1 = self._detected(start, along, rng)
+        start, along = start[which], -along[which]
+        of, second, kev2, length2, often2, cosine2 = self._detected(start, along, rng)
+        kev = np.stack([kev1[of], kev2], axis=-1)
         return DetectedPairs(
-            first[of], second, often1[of] + often2, kept1[of] * kept2, (length2 - length1[of]) / 2
+            first[of], second, often1[of] + often2, self._weight(kev).prod(axis=1),
+            (length2 - length1[of]) / 2, kev, np.stack([cosine1[of], cosine2], axis=-1),
         )
 
     def photons(self, count, rng):
@@ -148,14 +155,16 @@ class PhotonSource:
             of its energy over what it keeps at 511 keV.
         """
         start, along = self._emitted(count, rng)
-        _, end, kept, _, _, along = self._detected(start, along, rng)
-        cosine = (along[:, :2] * end[:, :2]).sum(axis=1) / self.scanner.effective_radius_mm
-        return *nearest(end, self.scanner), cosine, kept
+        _, end, kev, _, _, cosine = self._detected(start, along, rng)
+        return *nearest(end, self.scanner), cosine, self._weight(kev)
 
     @property
     def emitting(self):
         """Sum of the activity over all voxels that emit, in its unit."""
         return float(self._chance[-1])
+
+    def _weight(self, kev):
+        return np.interp(kev, self._kev, self._kept)
 
     def _emitted(self, count, rng):
         """Places and directions, (count, 3) each: one from each of `count` equal parts of the sum.
@@ -174,8 +183,8 @@ class PhotonSource:
         return (index + jitter) * self.grid.voxel_mm + self.grid.origin_mm
 
     def _detected(self, start, along, rng):
-        """Follows photons; which of them are detected, where, how well, how far, how scattered,
-        and in which direction."""
+        """Follows photons; which are detected, where, with which energy, how far from the start,
+        how often scattered, and at which cosine to the normal."""
         count = len(start)
         start, along = start.copy(), along.copy()
         kev, scatters = np.full(count, ELECTRON_KEV), np.zeros(count, np.int64)
@@ -200,8 +209,9 @@ class PhotonSource:
         to_go = _to_cylinder(start, along, self.scanner.effective_radius_mm)
         end = start + to_go[:, None] * along
         which = np.flatnonzero((np.abs(end[:, 2]) < half) & (kev > self._least_kev))
-        kept = np.interp(kev[which], self._kev, self._kept)
-        return which, end[which], kept, (flown + to_go)[which], scatters[which], along[which]
+        end, along = end[which], along[which]
+        cosine = (along[:, :2] * end[:, :2]).sum(axis=1) / self.scanner.effective_radius_mm
+        return which, end, kev[which], (flown + to_go)[which], scatters[which], cosine
 
     def _mu_at(self, place):
         """mu (1/mm) of the voxel at each place; 0 outside the map."""

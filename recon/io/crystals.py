@@ -7,7 +7,7 @@ virtual crystals or rings as fit. Flat blocks become arcs, and gaps narrower tha
 evenly; how far this moves elements is said.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -248,7 +248,7 @@ def _scanner(preset, around, along, said):
     }
     geometry = {"radius_mm", "depth_mm", "ring_spacing_mm", "tilt_deg"}
     other = said.keys() - geometry if max(rounding) < _SAME_MM else said.keys() | geometry
-    return replace(preset, **{name: getattr(found, name) for name in other})
+    return preset.stating(**{name: getattr(found, name) for name in other})
 
 
 def _pattern(scanner):

@@ -6,7 +6,6 @@ crystals' size and scintillator, and how photons are counted in them.
 """
 
 import math
-from dataclasses import replace
 from decimal import Decimal
 
 from recon.io.files import FileError
@@ -23,7 +22,7 @@ _NUMBERS = {
     "timing_resolution_ps": "tof timing resolution (ps)",
     "tof_bin_ps": "size of unmashed tof time bins (ps)",
     "coincidence_window_ps": "%coincidence window (ps)",
-    "effective_threshold_kev": "%effective energy threshold (keV)",
+    "effective_threshold_kev": "%effective energy threshold (kev)",
     "dead_time_ns": "%dead time of a block (ns)",
 }
 _OWN_NUMBERS = ("coincidence_window_ps", "effective_threshold_kev", "dead_time_ns")
@@ -63,10 +62,8 @@ def scanner_from(header, radial_bins):
                 f"blocks and their gaps are those of the preset {preset.name!r}, "
                 f"{preset.block_crystals} crystals, not the header's {block}"
             )
-    if preset and fields.get("energy_window_kev") not in (None, preset.energy_window_kev):
-        fields["effective_threshold_kev"] = None  # it was fitted with the preset's window
     try:
-        return (replace(preset, **fields) if preset else Scanner(**fields)), notes
+        return (preset.stating(**fields) if preset else Scanner(**fields)), notes
     except ValueError as reason:
         raise FileError(f"{header.path}: {reason}; correct the scanner's keys") from reason
 

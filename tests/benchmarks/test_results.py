@@ -42,10 +42,33 @@ def test_the_readmes_table_of_corrections_is_the_result():
         assert said in README
 
 
-def test_the_readmes_scatter_fractions_are_the_result():
-    for row in read("scatter-fraction-cpu")["rows"]:
-        if row["published_range"]:
-            assert f"{row['total']:.1f} %" in README
+def test_scatter_fractions_lie_in_the_published_range_or_next_to_it():
+    rows = {row["scanner"]: row for row in read("scatter-fraction-cpu")["rows"]}
+    known = {name for name, row in rows.items() if row["published_range"]}
+    assert known == {"mMR", "Vision Quadra", "Discovery MI"}
+    for name in known:
+        assert abs(rows[name]["points_off"]) < 0.5
+    assert rows["mMR"]["fitted_to"] == "predicted" and rows["mMR"]["points_off"] == 0
+
+
+def test_sensitivity_and_the_peak_of_necr_are_within_15_percent_of_those_published():
+    rows = read("count-rates-cpu")["rows"]
+    assert [row["scanner"] for row in rows] == [
+        "mMR", "Vision 600", "Vision Quadra", "Discovery MI", "uEXPLORER"
+    ]
+    for row in rows:
+        assert abs(row["off_percent"]["sensitivity"]) < 15
+        assert abs(row["off_percent"]["peak_kcps"]) < 15
+
+
+def test_the_readme_gives_the_scatter_fractions_and_count_rates_of_the_results():
+    fractions = {row["scanner"]: row["total"] for row in read("scatter-fraction-cpu")["rows"]}
+    for row in read("count-rates-cpu")["rows"]:
+        name = row["scanner"]
+        line = next(line for line in README.splitlines() if line.startswith(f"| {name} |"))
+        for said in (f"{fractions[name]:.1f} %", f"{row['sensitivity']:.1f}",
+                     f"{row['peak_kcps']:.0f}", f"{row['peak_at']:.1f}"):
+            assert said in line
 
 
 def test_petsird_is_read_at_least_ten_times_as_fast_as_by_its_package():

@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import benchmarks.scatter_fraction as benchmark
 from benchmarks import nema_scatter
-from benchmarks.scatter_fraction import PUBLISHED, points_off, scatter_fraction
+from benchmarks.scatter_fraction import FITTED, PUBLISHED, fitted, points_off, scatter_fraction
 from recon import Scanner, SinogramLayout
 
 LAYOUT = SinogramLayout.of(
@@ -48,22 +50,53 @@ def test_a_tiny_run_agrees_with_the_simulation_of_photon_pairs(tmp_path):
     scatter_fraction(scanner=("demo",), pairs=1_000_000, output=path)
     (row,) = json.loads(path.read_text())["rows"]
     assert 20 < row["single"] < row["total"] < 50
-    assert row["monte_carlo_sd"] < 0.8
+    assert row["monte_carlo_sd"] < 1
     assert abs(row["total"] - row["monte_carlo"]) < 3 * row["monte_carlo_sd"]
     assert (row["published_range"], row["points_off"]) == (None, None)
+    assert row["fitted_to"] == "predicted" and row["effective_threshold_kev"] == 430
     changes = row["changes"]
-    assert changes["window from 10 keV lower"] > 1  # the demo scanner has no scintillator
-    assert changes["crystals measured one by one"] == 0
-    assert changes["energy resolution alone, all energy measured"] == 0
+    assert changes["window from 10 keV lower"] > 1
+    assert abs(changes["the window's own threshold"]) < 1e-3
+    assert changes["energy resolution alone, all energy measured"] < -0.3
+    assert changes["no patient table"] < 0
+    assert 0.2 < changes["photons at an angle recorded better"] < 1.5
 
 
-def test_the_phantom_lies_on_its_bed():
-    mu, grid = nema_scatter.cylinder_on_bed(5.0)
+def test_the_phantom_lies_on_its_table_near_the_line():
+    mu, grid = nema_scatter.cylinder_on_table(5.0)
     alone, _ = nema_scatter.cylinder()
     volume = np.prod(grid.voxel_mm)
-    bed = 0.096 * 5 * 404 * 700  # 1/cm times mm^3
-    assert mu.sum() * volume == pytest.approx(alone.sum() * volume + bed, rel=1e-3)
+    wide = grid.shape[0] * grid.voxel_mm[0]
+    assert wide == pytest.approx(400, abs=8)
+    table = 0.096 * 5 * wide * 700  # 1/cm times mm^3
+    assert mu.sum() * volume == pytest.approx(alone.sum() * volume + table, rel=1e-3)
     assert (mu[:, 2:-2].sum(axis=(0, 1)) == pytest.approx(alone.sum(axis=(0, 1)), rel=1e-5))
+    behind = grid.centres(1)[np.flatnonzero(mu[0].any(axis=1))]  # beside the phantom: table alone
+    _, lines = nema_scatter.line()
+    assert len(behind) == 1 and behind > lines.centres(1).mean() + 101.5 - 45
+    assert lines.centres(1).mean() == pytest.approx(45)
+
+
+def test_a_fit_finds_the_threshold_that_makes_a_scatter_fraction(monkeypatch):
+    # As if each keV of threshold made a third of a point, and curved a little.
+    def made(scanner, pairs):
+        away = scanner.effective_threshold_kev - 400
+        return 0.0, 40.0 - away / 3 - 1e-3 * away**2, None
+
+    monkeypatch.setattr(benchmark, "fractions", made)
+    demo = Scanner.preset("demo")
+    found = fitted(demo, made(replace(demo, effective_threshold_kev=413.0), 1)[1], 1)
+    assert found == replace(demo, effective_threshold_kev=413.0)
+    monkeypatch.setattr(benchmark, "fractions", lambda scanner, pairs: (0.0, 30.0, None))
+    with pytest.raises(ValueError, match="threshold of demo cannot be fitted to a scatter fr"):
+        fitted(demo, 40.0, 1)
+
+
+def test_fits_are_of_scanners_with_a_published_value():
+    with pytest.raises(ValueError, match="--fit takes a --scanner out of Discovery MI, Vision Q"):
+        scatter_fraction(scanner=("mMR",), fit=True)
+    for name, (value, _) in FITTED.items():
+        assert value in [published for published, _ in PUBLISHED[name]]
 
 
 @pytest.mark.parametrize(("total", "off"), [(35.0, -1.0), (36.5, 0), (38.9, 1.0)])

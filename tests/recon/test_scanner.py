@@ -62,6 +62,14 @@ def test_ecat_hr_is_not_taken_for_the_hr_plus():
         Scanner.preset("ECAT HR")
 
 
+def test_a_fitted_threshold_goes_where_a_file_states_another_window():
+    preset = Scanner.preset("Discovery MI")
+    assert preset.effective_threshold_kev is not None
+    other = preset.stating(energy_window_kev=(400.0, 650.0), timing_resolution_ps=380.0)
+    assert other.effective_threshold_kev is None and other.timing_resolution_ps == 380
+    assert preset.stating(energy_window_kev=preset.energy_window_kev) == preset
+
+
 # Axial field of view in cm, as published: Delso 2011, van Sluis 2019, Hsu 2017, Brix 1997,
 # Spencer 2021.
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from recon.corrections.scatter_pairs import CoarsePairs
 from recon.corrections.scatter_widening import single_share, widened
 from tests.recon.monte_carlo import twice_to_once
 
-SCANNER = replace(Scanner.preset("demo"), tilt_deg=0.0)
+# The independent simulation below knows no crystals.
+SCANNER = replace(Scanner.preset("demo"), tilt_deg=0.0, scintillator=None)
 LAYOUT = SinogramLayout.of(SCANNER)
 GRID = Grid.centred(shape=(42, 42, 32), voxel_mm=(5, 5, 5))
 WATER = np.broadcast_to(GRID.cylinder(100.0), GRID.shape).astype(np.float32)

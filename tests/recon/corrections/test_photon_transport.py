@@ -112,6 +112,42 @@ def test_radial_distance_is_the_same_from_either_end():
     assert abs(pairs.radial_mm.mean()) < 4 * pairs.radial_mm.std() / math.sqrt(len(pairs.weight))
 
 
+def test_unscattered_pairs_meet_the_detectors_at_the_angles_of_their_line():
+    ones, grid = point()
+    grid = Grid.centred(shape=(1, 1, 1), voxel_mm=(1e-3,) * 3, centre_mm=(120, 0, 40))
+    pairs = draw(PhotonSource(ones, grid, *box(0.0), OPEN), 2_000)
+    line = pairs.second - pairs.first
+    line /= np.linalg.norm(line, axis=1, keepdims=True)
+    for end, sign, cosine in zip((pairs.first, pairs.second), (-1, 1), pairs.cosines.T,
+                                 strict=True):
+        normal = end[:, :2] / np.linalg.norm(end[:, :2], axis=1, keepdims=True)
+        np.testing.assert_allclose(cosine, sign * (line[:, :2] * normal).sum(1), atol=1e-9)
+
+
+def test_single_photons_of_a_point_fill_the_part_of_the_sphere_that_the_ring_covers():
+    solid = 63 / math.hypot(63, 406)
+    source = PhotonSource(*point(), *box(0.0), RING)
+    ring, crystal, cosine, weight = source.photons(50_000, np.random.default_rng(1))
+    expected = 50_000 * solid
+    assert len(ring) == pytest.approx(expected, abs=4 * math.sqrt(expected))
+    assert (weight == 1).all() and source.emitting == 1
+    assert cosine.min() == pytest.approx(406 / math.hypot(63, 406), abs=1e-3)
+    per_ring = np.bincount(ring, minlength=6)
+    assert ((per_ring - per_ring[::-1]) ** 2 < 16 * (per_ring + per_ring[::-1])).all()
+    assert len(np.unique(crystal)) == 64
+
+
+def test_photons_lose_their_partners_absorber_but_not_their_own():
+    # Of photons through water the exponential law holds for one of them, of pairs for both.
+    rod = Grid.centred(shape=(201, 201, 1), voxel_mm=(1, 1, 1e7))
+    inside = np.broadcast_to(rod.cylinder(100.5), rod.shape).astype(np.float32)
+    narrow = replace(RING, energy_window_kev=(505, 1000), energy_resolution=1e-6)
+    source = PhotonSource(*point(), np.float32(0.05) * inside, rod, narrow)
+    *_, weight = source.photons(200_000, np.random.default_rng(1))
+    expected = 200_000 * 63 / math.hypot(63, 406) * math.exp(-0.005 * 100.5)
+    assert weight.sum() == pytest.approx(expected, abs=4 * math.sqrt(expected))
+
+
 def test_the_same_seed_draws_the_same_pairs():
     water, grid = cylinder(voxel_mm=5)
     source = PhotonSource(water, grid, np.float32(WATER) * water, grid, RING)
@@ -154,7 +190,12 @@ def test_a_pair_between_two_crystals_is_in_their_bin_at_either_order_of_its_ends
     first, second = (np.array(end)[None] for end in layout.lor_end_points(3, 14, 7))
     along = np.array([31.0])  # in bins of 15 mm from -67.5 mm on: towards the first point
     for ends, sign in (((first, second), 1), ((second, first), -1)):
-        pair = DetectedPairs(*ends, np.array([1]), np.ones(1), sign * along)
+        pair = DetectedPairs(
+            *ends, np.array([1]), np.ones(1), sign * along, *[np.ones((1, 2))] * 2
+        )
         assert [int(part[0]) for part in pair.bins(layout, rng)] == [3, 14, 6, 7]
-    beyond = DetectedPairs(first, second, np.array([1]), np.ones(1), np.array([80.0]))
+    beyond = DetectedPairs(
+        first, second, np.array([1]), np.ones(1), np.array([80.0]),
+        *[np.ones((1, 2))] * 2,
+    )
     assert [int(part[0]) for part in beyond.bins(layout, rng)] == [-1] * 4
