@@ -1,7 +1,10 @@
 """Head and neck: skull, a brain of two tissues, eyes, airways, glands."""
 
+import numpy as np
+
 from sim.people.anatomy import SIDES
 from sim.people.combined import Common, Grown, Outside, Union
+from sim.people.shaping import turned
 from sim.people.surfaces import Half
 
 
@@ -16,15 +19,16 @@ def _add_skull_and_brain(body):
     base = Half(point_mm=tuple(body.frame.place(0, -10, 122).tolist()),
                 normal=(0.0, -0.28, 0.96))
 
-    def brain(s):
-        hemispheres = body.blob((0, -1, 94), (66 * s, 85 * s, 73 * s))
-        cerebellum = body.blob((0, 44, 126), (48 * s, 30 * s, 24 * s))
-        stem = body.tube([(0, 16, 120), (0, 19, 146), (0, 40, 164)], (15, 12, 8), 6)
-        temporal = [body.blob((side * 41, -14, 118), (21 * s, 34 * s, 20 * s)) for side in SIDES]
-        cerebrum = Common(parts=(hemispheres, base), rounding_mm=22)
-        return Union(parts=(cerebrum, *temporal, cerebellum, stem), rounding_mm=8)
+    size = body.frame.head * (1 - 0.05 * body.rng.random())  # the brain fills the head but for bone
 
-    shape = body.organ(brain, 1390, 1250, spread=0.06)
+    def lobe(place, radii):
+        return turned(body.frame.place(*place), np.array(radii) * size)
+
+    cerebrum = Common(parts=(lobe((0, -2, 94), (66, 84, 73)), base), rounding_mm=22)
+    temporal = [lobe((side * 40, -14, 118), (20, 34, 20)) for side in SIDES]
+    cerebellum = lobe((0, 42, 124), (48, 30, 24))
+    stem = body.tube([(0, 16, 120), (0, 19, 146), (0, 40, 164)], (15, 12, 8), 6)
+    shape = Union(parts=(cerebrum, *temporal, cerebellum, stem), rounding_mm=8)
     body.add("bone", body.below_fat(Grown(solid=shape, by_mm=7.0), 1.0))
     body.add("csf", Grown(solid=shape, by_mm=1.8))
     body.add("grey matter", shape)

@@ -103,6 +103,12 @@ class Frame:
             tall=float(size), sway=sway, belly_mm=float(belly),
         )
 
+    @property
+    def head(self):
+        """Scale of skull and brain, which differ less from person to person than the rest."""
+        sex = 1.0 if self.habitus.sex == "male" else 0.985
+        return sex * (self.habitus.height_cm / REFERENCE_CM) ** 0.4
+
     def width(self, depth):
         """Scale along x at a depth."""
         return self.wide * np.interp(depth, *np.array(_NARROWER[self.habitus.sex]).T)
@@ -227,10 +233,9 @@ class Outline:
 
     def _head(self, fat_mm):
         frame, skin = self.frame, min(2.0 + 0.15 * fat_mm, 6.0) if fat_mm else 0.0
-        scale = np.array([frame.width(100), frame.deep, frame.tall])
 
-        def ball(centre, radii, more=1.0, turns=(0.0, 0.0, 0.0)):
-            return turned(frame.place(*centre), np.array(radii) * scale + skin * more, turns)
+        def ball(centre, radii, more=1.0):
+            return turned(frame.place(*centre), np.array(radii) * frame.head + skin * more)
 
         cheek = min(0.5 * fat_mm, 8.0)
         return (
