@@ -19,7 +19,7 @@ phantoms:
 scan:
   scanner: demo
   minutes: 4
-  span: 3                # fewer bins: a third of the time
+  span: 3                # fewer bins take less time
   view_mashing: 2
 doses:
   mode: time             # a shorter scan; or activity: randoms go with its square
