@@ -19,6 +19,8 @@ phantoms:
 scan:
   scanner: demo
   minutes: 4
+  span: 3                # fewer bins take less time
+  view_mashing: 2
 doses:
   mode: time             # a shorter scan; or activity: randoms go with its square
   factors: [4, 20]       # a quarter and a twentieth of the standard dose, which is always there

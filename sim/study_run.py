@@ -51,23 +51,32 @@ def run_study(study, folder, *, made, workers=None, scheduler=None):
                                           f"{study.phantoms.count} are there, and whole")]))
         _check_disk(folder, len(missing) * raw_bytes(study))
         index = _write_index(study, folder, records, made)
-        if missing:
-            options = {"made": made, "workers": workers, "scheduler": scheduler}
-            with pool(study, folder, missing, **options) as results, tqdm(
-                total=study.phantoms.count, initial=len(records), unit=" phantoms", smoothing=0,
-                file=sys.stderr, dynamic_ncols=True,
-            ) as bar:
-                for record in results:
-                    records[record["number"]] = record
-                    index = _write_index(study, folder, records, made)
-                    bar.update()
-                    if record["cut_off"] > LEAST_CUT:
-                        bar.write(f"note        the images' sides cut off {record['cut_off']:.1%} "
-                                  f"of the activity of phantom {record['number']}")
-                    left = study.phantoms.count - len(records)
-                    _check_disk(folder, left * max(r["bytes"] for r in records.values()))
-        _sweep(folder)
+        try:
+            if missing:
+                index = _make(study, folder, missing, records, made=made, workers=workers,
+                              scheduler=scheduler)
+        finally:
+            _sweep(folder)
         return index
+
+
+def _make(study, folder, missing, records, *, made, workers, scheduler):
+    """Makes the missing phantoms and adds their records; returns the index."""
+    options = {"made": made, "workers": workers, "scheduler": scheduler}
+    with pool(study, folder, missing, **options) as results, tqdm(
+        total=study.phantoms.count, initial=len(records), unit=" phantoms", smoothing=0,
+        file=sys.stderr, dynamic_ncols=True,
+    ) as bar:
+        for record in results:
+            records[record["number"]] = record
+            index = _write_index(study, folder, records, made)
+            bar.update()
+            if record["cut_off"] > LEAST_CUT:
+                bar.write(f"note        the images' sides cut off {record['cut_off']:.1%} of the "
+                          f"activity of phantom {record['number']}")
+            left = study.phantoms.count - len(records)
+            _check_disk(folder, left * max(r["bytes"] for r in records.values()))
+    return index
 
 
 def raw_bytes(study):

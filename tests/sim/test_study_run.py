@@ -98,6 +98,17 @@ def test_the_lock_of_a_run_that_was_broken_off_is_taken_over_and_said(tmp_path):
         assert said is None
 
 
+def test_what_a_broken_off_run_left_half_written_is_removed(study, tmp_path, monkeypatch):
+    def broken_off(*_, **__):
+        (tmp_path / ".x.phantom-0001.h5").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_run, "pool", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        run(study, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "study.json"]
+
+
 def test_a_disk_that_is_too_full_is_said_before_the_work(study, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=100)
     monkeypatch.setattr(study_run.shutil, "disk_usage", lambda _: usage)
