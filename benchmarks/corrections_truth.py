@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from benchmarks.corrections_torso import torso
 from recon import Grid, Scanner, SinogramLayout
 from recon.corrections.attenuation import attenuate
 from recon.corrections.normalization import efficiency_factors
@@ -23,7 +24,6 @@ from sim.phantoms import END, Phantom, Region
 from sim.rays import attenuated_trues
 from sim.scatter import multiple_counts
 from sim.shapes import Cylinder
-from sim.torso import torso
 
 RANDOMS = 0.3  # of the prompts
 MU_FACTOR = 1.03  # how the mu map that estimators get is wrong; it is shifted, too

@@ -24,7 +24,7 @@ class Truth:
     Attributes:
         activity: (x, y, z) in Bq/mL.
         grid: Grid.
-        liver: voxels that are liver alone, bool (x, y, z).
+        liver: voxels that are liver alone, bool (x, y, z), none near the scanner's ends.
         lesions: dict from a lesion's name to the voxels that it fills at least half of.
         shown_at_mm: y and z of the slices worth a look.
         shown_most: activity in Bq/mL that is shown black.
@@ -44,7 +44,9 @@ class Truth:
         Args:
             stored: StoredPhantom with a liver.
             like: path of the image.
-            within_mm: lesions whose middle is farther from the scanner's middle are left out.
+            within_mm: what is farther along the axis from the scanner's middle is left out.
+        Raises:
+            ValueError: no liver is left.
         """
         grid = read_image(like)[1]
         labels = {row["name"]: row["label"] for row in stored.said["regions"]}
@@ -58,6 +60,12 @@ class Truth:
         lesions = {row["name"]: part(row["name"]) >= 0.5 for row in inside}
         activity = resample(stored.activity, stored.grid, grid)
         liver = part("liver") > 0.999
+        liver &= np.abs(grid.centres(2)) <= within_mm
+        if not liver.any():
+            raise ValueError(
+                f"the phantom has no liver within {within_mm:g} mm of the scanner's middle; choose "
+                "another seed"
+            )
         at = max(inside, key=lambda row: row["volume_ml"], default=None)
         return cls(
             activity=activity, grid=grid, liver=liver,

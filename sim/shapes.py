@@ -10,7 +10,7 @@ _POINTS_AT_ONCE = 2_000_000
 _THIN = 16  # a solid with fewer points across is painted with more,
 _ACROSS = 48  # this many, which makes its volume right to some 0.3 %,
 _MOST = 128  # and no more along the side of a voxel
-_SMALL = 5000  # voxels in the box of a thin solid; a rib or a vessel that winds has more
+_SMALL = 5000  # voxels in the box of a thin solid that does not know its own volume
 
 
 class Solid(Protocol):
@@ -114,6 +114,11 @@ class Box:
         return ((x >= x0) & (x <= x1)) & ((y >= y0) & (y <= y1)) & ((z >= z0) & (z <= z1))
 
     @property
+    def volume_mm3(self):
+        """The product of its sides."""
+        return float(np.prod(self.sides_mm))
+
+    @property
     def extent(self):
         """The box itself in mm, ((low, high) of x, of y, of z)."""
         pairs = zip(self.centre_mm, self.sides_mm, strict=True)
@@ -185,7 +190,8 @@ def paint(solids, tables, grid, samples=3, outside=None):
         tables: of each quantity one number per solid.
         grid: Grid.
         samples: points along each side of a voxel; edges are as fine as their number. Voxels that
-            a thin solid touches get more, where its box is small. With 1, a voxel has the value at its middle.
+            a thin solid touches get more, where it is small or knows its volume. With 1, a voxel
+            has the value at its middle.
         outside: each quantity's value where there is no solid; 0 by default.
     Returns:
         Images (x, y, z), float32, one for each table.
@@ -231,6 +237,7 @@ def _thin_parts(solids, grid, samples):
     """
     found = []
     for solid in solids:
+        exact = hasattr(solid, "volume_mm3")  # ribs and vessels wind through large boxes
         low, high = np.transpose(solid.extent)
         across = samples * (high - low) / grid.voxel_mm
         fine = tuple(
@@ -240,7 +247,8 @@ def _thin_parts(solids, grid, samples):
         first_face = np.array(grid.extent)[:, 0]
         first = np.clip(np.floor((low - first_face) / grid.voxel_mm), 0, grid.shape)
         end = np.clip(np.ceil((high - first_face) / grid.voxel_mm), 0, grid.shape)
-        if max(fine) > samples and (end > first).all() and math.prod(end - first) <= _SMALL:
+        small = exact or math.prod(end - first) <= _SMALL
+        if max(fine) > samples and (end > first).all() and small:
             part = tuple(slice(int(i), int(j)) for i, j in zip(first, end, strict=True))
             found.append((fine, part))
     return sorted(found, key=lambda pair: math.prod(pair[0]))

@@ -23,6 +23,12 @@ BENCHMARKS = {
     " ".join(line.split()) for line in re.findall(r"`(countless benchmark [^`]+)`", README)
 }
 HEAD_SLICES = 66
+STUDY = """
+phantoms: {kind: uniform, count: 1}
+scan: {scanner: demo, minutes: 1, span: 3, view_mashing: 4, max_ring_difference: 4}
+doses: {factors: [4]}
+reconstruction: {voxel_mm: 10, iterations: 1, subsets: 4}
+"""
 
 
 def blocks(language):
@@ -68,6 +74,7 @@ def files(reference, tmp_path_factory):
     for number in range(HEAD_SLICES):
         write_head_slice(folder / "ct", number)
     write_phantom(folder)
+    (folder / "study.yaml").write_text(STUDY)
     yield folder
     for path in folder.rglob("*.s"):  # 290 MB each
         path.unlink()
