@@ -11,10 +11,32 @@ from dataclasses import dataclass
 from recon.corrections.calibration import isotope
 
 # Ranges of the mean SUV of each tissue in people, low to high, and the part of it that varies
-# within the tissue (standard deviation). They are typical values, compiled from what is commonly
-# seen, not copied from one table. To compare: FDG, Wang et al., Mol. Imaging Biol. 9, 83-90, 2007;
-# PSMA-11, Afshar-Oromieh et al., Eur. J. Nucl. Med. Mol. Imaging 40, 486-495, 2013; DOTATATE,
-# Shastry et al., Nucl. Med. Commun. 31, 1025-1032, 2010.
+# within the tissue (standard deviation). Where a mean was found, the range's average lies within a
+# tenth of it, and the range covers at least one standard deviation either way, where one was given.
+# Where only the maximum was found, the average lies between 0.4 of it and all of it: in PSMA-11 the
+# means of kidney and glands (1) are about 0.55 of their maxima (2). Of the papers the abstracts
+# were read; standard deviations are in brackets.
+#
+# FDG: liver 2.2 (0.4), blood 1.55 (0.38): Boktor et al., J. Nucl. Med. 54, 677-682, 2013.
+#   Tonsil 3.45 (1.4): Wang et al., Mol. Imaging Biol. 9, 83-90, 2007.
+#   Grey matter 9.1 (1.8), three hours after injection, of the cerebrum of young adults: "Normal
+#   patterns of regional brain 18F-FDG uptake in normal aging", Hell. J. Nucl. Med., 2018.
+#   Urine 13.8 (10.3), two hours after injection: J. Nucl. Med. 56, suppl. 3, 1434, 2015.
+#   Pancreas, maximum 1.7 (0.4): Zhang et al., doi 10.1166/jmihi.2015.1554, 2015.
+# PSMA-11: kidney 41.7, parotid gland 14.5, submandibular gland 13.0, prostate 2.4: (1) Muchnik
+#   Kurash et al., Sci. Rep. 10, 3109, 2020.
+#   Maxima of lacrimal gland 15.7 (7.2), tonsil (as Waldeyer's ring) 10.4 (4.3), liver 8.2 (2.5),
+#   spleen 10.9 (3.9), duodenum 17.6 (8.9): (2) "Evaluation of practical interpretation hurdles in
+#   68Ga-PSMA PET/CT in 55 patients", Clin. Nucl. Med., July 2017. There the descending colon shows
+#   in two of three, with 10.6 (9.2): the range of the colon's wall reaches up to about half of it.
+#   Urine, median maximum 43.5, and 14.8 with furosemide: doi 10.1186/s13550-022-00913-y, 2022.
+# DOTATATE: spleen 17.3 (5.4 to 34.4), liver 4.8 (2.3 to 12.4): "Highly variable biodistribution of
+#   68Ga-labeled somatostatin analogues 68Ga-DOTA-NOC and 68Ga-DOTA-TATE".
+#   Maxima of kidney 14.3, adrenal gland 13.7, pituitary 9.7: Kuyumcu et al., doi
+#   10.1007/s12149-013-0718-4, 2013. The two small glands lie near their maxima, which blur lowers.
+#   Stomach wall, small bowel, prostate, pancreas, thyroid, uterus and salivary glands follow one
+#   another as in Ozguven et al., Mol. Imaging Radionucl. Ther. 30, 39-46, 2021; their figures, all
+#   other rows, and how much each tissue varies within, are typical values without a source.
 _TRACERS = "FDG", "PSMA", "DOTATATE"
 _SUV = {
     #                       FDG           PSMA-11       DOTATATE     varies
@@ -31,39 +53,39 @@ _SUV = {
     "csf":                 ((0.5, 1.2),   (0.1, 0.3),   (0.1, 0.3),   0.0),
     "grey matter":         ((7.0, 13.0),  (0.15, 0.3),  (0.15, 0.3),  0.06),
     "white matter":        ((2.6, 4.4),   (0.1, 0.2),   (0.1, 0.2),   0.06),
-    "pituitary":           ((2.0, 3.5),   (1.0, 2.0),   (4.0, 10.0),  0.0),
+    "pituitary":           ((2.0, 3.5),   (1.0, 2.0),   (5.0, 15.0),  0.0),
     "eye":                 ((0.5, 1.0),   (0.2, 0.4),   (0.2, 0.4),   0.0),
     "tongue":              ((1.3, 2.6),   (1.0, 2.0),   (0.8, 1.5),   0.15),
-    "tonsil":              ((2.2, 5.0),   (1.2, 2.5),   (1.5, 3.0),   0.1),
-    "parotid gland":       ((1.3, 2.6),   (8.0, 18.0),  (1.0, 2.5),   0.12),
+    "tonsil":              ((2.0, 5.2),   (3.0, 7.0),   (1.5, 3.0),   0.1),
+    "parotid gland":       ((1.3, 2.6),   (9.0, 21.0),  (1.0, 2.5),   0.12),
     "submandibular gland": ((1.4, 2.8),   (8.0, 19.0),  (1.2, 2.8),   0.12),
-    "lacrimal gland":      ((0.8, 1.6),   (4.0, 10.0),  (1.0, 2.5),   0.0),
-    "thyroid":             ((1.0, 1.9),   (1.0, 2.0),   (1.5, 4.0),   0.1),
+    "lacrimal gland":      ((0.8, 1.6),   (5.0, 13.0),  (1.0, 2.5),   0.0),
+    "thyroid":             ((1.0, 1.9),   (1.0, 2.0),   (1.5, 3.8),   0.1),
     "lung":                ((0.4, 0.65),  (0.3, 0.55),  (0.3, 0.55),  0.16),
-    "blood":               ((1.3, 2.2),   (0.9, 1.8),   (0.8, 1.5),   0.02),
+    "blood":               ((1.0, 2.3),   (0.9, 1.8),   (0.8, 1.5),   0.02),
     "right ventricle":     ((1.6, 2.8),   (1.0, 1.8),   (0.9, 1.5),   0.1),
     "myocardium":          ((1.8, 11.0),  (1.0, 1.9),   (0.9, 1.7),   0.12),
     "oesophagus":          ((1.2, 2.3),   (0.9, 1.6),   (0.9, 1.6),   0.15),
     "breast":              ((0.45, 0.95), (0.4, 0.8),   (0.5, 1.0),   0.2),
-    "stomach wall":        ((1.5, 3.2),   (2.0, 4.5),   (2.0, 4.5),   0.2),
+    "stomach wall":        ((1.5, 3.2),   (2.0, 4.5),   (2.2, 5.0),   0.2),
     "stomach content":     ((0.5, 1.0),   (0.5, 1.0),   (0.5, 1.0),   0.1),
     "duodenum":            ((1.5, 2.8),   (6.0, 14.0),  (2.5, 5.0),   0.25),
-    "pancreas":            ((1.1, 1.9),   (1.5, 2.8),   (2.0, 4.5),   0.12),
-    "liver":               ((1.7, 2.9),   (3.0, 7.0),   (4.0, 9.0),   0.06),
+    "pancreas":            ((1.1, 1.9),   (1.5, 2.8),   (1.8, 4.0),   0.12),
+    "liver":               ((1.5, 3.0),   (3.0, 7.0),   (3.0, 8.0),   0.06),
     "gallbladder":         ((0.6, 1.5),   (1.0, 6.0),   (1.0, 3.0),   0.0),
-    "spleen":              ((1.4, 2.4),   (4.0, 11.0),  (12.0, 32.0), 0.06),
-    "kidney":              ((2.2, 4.0),   (25.0, 55.0), (9.0, 20.0),  0.1),
+    "spleen":              ((1.4, 2.4),   (4.0, 11.0),  (9.0, 28.0),  0.06),
+    "kidney":              ((2.2, 4.0),   (28.0, 58.0), (7.0, 14.0),  0.1),
     "renal pelvis":        ((2.5, 12.0),  (20.0, 50.0), (8.0, 22.0),  0.0),
     "ureter":              ((2.5, 12.0),  (6.0, 25.0),  (3.0, 12.0),  0.2),
-    "adrenal gland":       ((1.2, 2.4),   (2.0, 5.0),   (4.0, 10.0),  0.0),
-    "small bowel":         ((1.0, 2.4),   (2.5, 7.0),   (1.5, 3.2),   0.35),
-    "colon wall":          ((0.9, 3.2),   (1.2, 2.8),   (1.2, 2.8),   0.4),
+    "adrenal gland":       ((1.2, 2.4),   (2.0, 5.0),   (7.0, 18.0),  0.0),
+    "small bowel":         ((1.0, 2.4),   (2.5, 7.0),   (2.0, 4.5),   0.35),
+    "colon wall":          ((0.9, 3.2),   (1.5, 6.0),   (1.2, 2.8),   0.4),
     "colon content":       ((0.5, 1.2),   (0.6, 1.4),   (0.6, 1.4),   0.25),
-    "prostate":            ((1.3, 2.4),   (2.5, 5.5),   (1.2, 2.5),   0.15),
+    "prostate":            ((1.3, 2.4),   (1.6, 3.5),   (1.9, 4.2),   0.15),
     "uterus":              ((1.2, 3.0),   (1.5, 3.0),   (1.5, 3.0),   0.15),
     "ovary":               ((1.0, 2.2),   (1.0, 2.0),   (1.0, 2.0),   0.1),
     "bladder":             ((1.0, 2.0),   (1.0, 2.5),   (1.0, 2.0),   0.0),
-    "urine":               ((8.0, 45.0),  (10.0, 60.0), (8.0, 45.0),  0.0),
+    "urine":               ((3.5, 36.0),  (10.0, 60.0), (8.0, 45.0),  0.0),
 }  # fmt: skip
 
 
@@ -94,9 +116,12 @@ class Tracer:
         return {name: row[column] for name, row in _SUV.items()}
 
 
-# Doses and times follow the procedure guidelines: FDG, Boellaard et al., Eur. J. Nucl. Med. Mol.
-# Imaging 42, 328-354, 2015; PSMA, Fendler et al., ibid. 44, 1014-1024, 2017; DOTATATE, Bozkurt et
-# al., ibid. 44, 1588-1601, 2017. Lesions' uptake and sites are typical values.
+# Doses and times are those of the procedure guidelines, as remembered: FDG, Boellaard et al., Eur.
+# J. Nucl. Med. Mol. Imaging 42, 328-354, 2015; PSMA, Fendler et al., ibid. 44, 1014-1024, 2017;
+# DOTATATE, Bozkurt et al., ibid. 44, 1588-1601, 2017. Lesions' mean maximum SUV, to compare: PSMA,
+# prostate 11.3, nodes 14.6, bone 15.9 and soft tissue 24.2, (1) above; DOTATATE, liver 28.7,
+# pancreas 25.2, bone 18.3 and nodes 12.6, Kuyumcu et al. above. Those of FDG and the sites of all
+# are typical values without a source.
 TRACERS = {
     tracer.name: tracer
     for tracer in (

@@ -6,12 +6,13 @@ import numpy as np
 
 SEXES = ("male", "female")
 ARMS = ("up", "down")
-# Means of adults in the United States: Fryar et al., Anthropometric reference data for children and
-# adults: United States, 2015-2018, Vital Health Stat. 3(46), 2021. The spreads and the shape of the
-# distributions (height normal, body mass index log-normal) are typical values.
+# Mean heights of adults in the United States, as remembered from Fryar et al., Anthropometric
+# reference data for children and adults: United States, 2015-2018, Vital Health Stat. 3(46), 2021.
+# All else is ours: the medians of the body mass index, which we set below that survey's means, the
+# spreads, and the shapes (height normal, body mass index log-normal).
 HEIGHT_CM = {"male": (175.3, 7.2), "female": (161.3, 6.8)}  # mean, standard deviation
 MASS_INDEX = {"male": (28.0, 0.18), "female": (27.8, 0.22)}  # median, standard deviation of its log
-AGE_YEARS = (60.0, 13.0)  # of patients: typical
+AGE_YEARS = (60.0, 13.0)  # of patients: ours too
 LIMITS = {"height_cm": (140.0, 210.0), "mass_index": (15.0, 50.0)}
 _DRAWN = {"height_cm": (145.0, 200.0), "mass_index": (18.0, 42.0), "age_years": (20.0, 90.0)}
 
