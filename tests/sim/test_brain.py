@@ -131,7 +131,7 @@ def test_parkinsons_disease_takes_the_putamen_first_and_one_side_more(parkinson)
     )
     assert parkinson.name == "brain, Parkinson's disease"
     assert abs(left - right) > 0.02 * (left + right) / 2
-    assert max(left, right) < 0.85 * caudate
+    assert max(left, right) < caudate  # without the disease the putamen takes up 1.07 times that
     assert caudate > 1.5 * occipital
 
 
