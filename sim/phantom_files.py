@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from recon.grid import Grid
 from recon.io import FileError, check_output, read_image, write_image
+from recon.io.outputs import make_folder
 from recon.io.provenance import read_json, write_json
 from sim.phantom_preview import draw_phantom
 from sim.region_table import cut_off, region_table
@@ -128,13 +129,7 @@ def check_folder(folder, phantom, options, *, overwrite, inputs=()):
     Raises:
         FileError: with what is there.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as reason:
-        raise FileError(
-            f"{folder} cannot be made a folder ({reason.strerror.lower()}); give --output another "
-            "name"
-        ) from reason
+    make_folder(folder)
     files = [*IMAGES, SUMMARY, PREVIEW]
     for file in files:
         check_output(folder / file, inputs)

@@ -14,6 +14,7 @@ from recon import Scanner, text
 from recon.command_line import command_line
 from recon.field_of_view import same_place
 from recon.io import FileError, provenance, read_image
+from recon.io.outputs import make_folder
 from recon.io.petsird import petsird
 from recon.io.provenance import read_json
 from sim import scan as scans
@@ -91,7 +92,7 @@ def scan(
         span=span, max_ring_difference=max_ring_difference, view_mashing=view_mashing,
         tof_mashing=tof_mashing, split=split, dead_blocks=dead_blocks, inverse_crime=inverse_crime,
     )
-    activity, mu, grid, isotope, inputs = read_phantom(phantom, isotope)
+    activity, mu, grid, isotope, inputs = _images(phantom, isotope)
     if mode == "activity":
         activity /= np.float32(drf)
     check_place(protocol, activity, grid)
@@ -128,7 +129,7 @@ def scan(
     print(text.table(_rows(folder, expected, said)))
 
 
-def read_phantom(folder, isotope):
+def _images(folder, isotope):
     """Activity, mu map, their Grid, the isotope and the files of a phantom's folder.
 
     Raises:
@@ -179,14 +180,7 @@ def _folder(path):
             f"{path} holds files and no scan.json of an earlier scan; give --output another name, "
             "or empty it"
         )
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as reason:
-        raise FileError(
-            f"{path} cannot be made a folder ({reason.strerror.lower()}); give --output another "
-            "name"
-        ) from reason
-    return path
+    return make_folder(path)
 
 
 def _check_size(folder, protocol, mu, truth):

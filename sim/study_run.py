@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from recon import text
 from recon.io import FileError
+from recon.io.outputs import make_folder
 from recon.io.provenance import plain, read_json, write_json
 from sim import dataset_file
 from sim.study_lock import locked
@@ -38,7 +39,7 @@ def run_study(study, folder, *, made, workers=None, scheduler=None):
         ValueError: a phantom or a dose cannot be simulated.
     """
     draw_phantom(study, 1)  # refused before anything is written
-    folder = _folder(folder)
+    folder = make_folder(Path(folder).absolute())
     with locked(folder) as broken_off:
         if broken_off:
             print(text.table([("note", broken_off)]), flush=True)
@@ -149,18 +150,6 @@ def _check_disk(folder, wanted):
 def in_mb(count):
     """Text of a number of bytes."""
     return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
-
-
-def _folder(path):
-    path = Path(path).absolute()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as reason:
-        raise FileError(
-            f"{path} cannot be made a folder ({reason.strerror.lower()}); give --output another "
-            "name"
-        ) from reason
-    return path
 
 
 def _sweep(folder):
