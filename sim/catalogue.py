@@ -5,6 +5,7 @@ import importlib
 import inspect
 
 from recon.command_line import flag_of
+from sim.numbers import check_seed
 
 # Name -> function that makes it, and what it is.
 _TABLE = {
@@ -45,6 +46,7 @@ def phantom(name, *, seed=0, **options):
             not take an option's value.
     """
     name = _known(name)
+    check_seed(seed)
     takes = phantom_options(name)
     for option in options:
         if option not in takes:

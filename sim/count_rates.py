@@ -109,6 +109,8 @@ def _smooth(counted):
     rings = np.linspace(-1, 1, len(counted)) if len(counted) > 1 else np.zeros(1)
     order = min(_ALONG, len(counted) - 1)
     basis = np.linalg.qr(np.polynomial.legendre.legvander(rings, order))[0]
-    spectrum = np.fft.rfft(basis @ (basis.T @ counted), axis=1)
+    # Not by BLAS, whose rounding depends on its number of threads.
+    orders = np.einsum("ri,rc->ic", basis, counted)
+    spectrum = np.fft.rfft(np.einsum("ri,ic->rc", basis, orders), axis=1)
     spectrum[:, _AROUND + 1 :] = 0
     return np.fft.irfft(spectrum, counted.shape[1], axis=1)

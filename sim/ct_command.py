@@ -13,6 +13,7 @@ from recon.io import FileError, check_output, provenance, read_image, write_imag
 from recon.io.outputs import make_folder
 from sim import ct_preview
 from sim.low_dose_ct import ELECTRONIC_NOISE, low_dose_ct
+from sim.numbers import check_seed
 from sim.parallel_beam import ParallelBeam
 
 MODEL = (
@@ -53,6 +54,7 @@ def ct(
     settings = {name: value for name, value in locals().items() if name != "config"}
     if not 1 <= drf < np.inf:
         raise ValueError(f"--drf takes a factor of 1 or more, got {drf:g}")
+    check_seed(seed)
     mu_path, hu_path = folder / "mu-map.nii.gz", folder / "ct.nii.gz"
     inputs = [mu_path, hu_path, *filter(None, [config])]
     mu_per_cm, hu, grid = _read(mu_path, hu_path)

@@ -43,7 +43,7 @@ def demo(
     began, output = time.monotonic(), make_folder(output)
     person, doses = output / "person", {"standard-dose": 1.0, "low-dose": drf}
     _run("phantom", "person", "-o", person, "--seed", seed, "--lesions", 6,
-         "--voxel-mm", 4, 4, 4, "--samples", 2)
+         "--voxel-mm", 4, 4, 4, "--samples", 2, "--overwrite")
     for name, factor in doses.items():
         _run("scan", person, "-o", output / name, "--minutes", minutes, "--drf", factor,
              "--seed", seed, "--span", 3, "--split", split)

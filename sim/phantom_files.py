@@ -19,7 +19,7 @@ from tqdm import tqdm
 from recon.grid import Grid
 from recon.io import FileError, check_output, read_image, write_image
 from recon.io.outputs import make_folder
-from recon.io.provenance import read_json, write_json
+from recon.io.provenance import read_json, sha256, write_json
 from sim.phantom_preview import draw_phantom
 from sim.region_table import cut_off, region_table
 
@@ -137,13 +137,16 @@ def check_folder(folder, phantom, options, *, overwrite, inputs=()):
     if overwrite or not there:
         return
     said = read_json(folder / SUMMARY)
-    same = {"name": phantom.name, "seed": phantom.seed, "options": options}
+    same = {"name": phantom.name, "seed": phantom.seed, "options": options,
+            "isotope": phantom.isotope}
     if not said:
         raise FileError(
             f"{folder} holds {there[0]} and no {SUMMARY} that says whose it is; give another "
             "folder, or --overwrite"
         )
-    if any(said.get(key) != value for key, value in same.items()):
+    read = {entry["sha256"] for entry in said.get("made", {}).get("inputs", [])}
+    others = {sha256(path) for path in inputs} != read
+    if others or any(said.get(key) != value for key, value in same.items()):
         raise FileError(
             f"{folder} holds another phantom ({_described(said)}; this is {_described(same)}); "
             "give another folder, or --overwrite"
@@ -172,4 +175,4 @@ def _title(phantom):
 def _described(said):
     options = ", ".join(f"{name} {value}" for name, value in (said.get("options") or {}).items())
     seed = "" if said.get("seed") is None else f", seed {said['seed']}"
-    return f"{said.get('name')}{seed}{', ' if options else ''}{options}"
+    return f"{said.get('name')}, {said.get('isotope')}{seed}{', ' if options else ''}{options}"

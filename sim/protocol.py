@@ -48,13 +48,19 @@ class Protocol:
             ("minutes", 0 < self.minutes < float("inf"), "a number above 0"),
             ("split", 1 <= self.split <= 4, "1 to 4"),
             ("spread", 0 <= self.spread < 1, "0 to 1"),
-            ("dead_blocks", self.dead_blocks >= 0, "0 or more"),
+            ("dead_blocks", 0 <= self.dead_blocks < self.blocks, f"0 to {self.blocks - 1}"),
             ("photon_pairs", self.photon_pairs >= 0, "0 or more"),
             ("bed_mm", abs(self.bed_mm) < float("inf"), "a number of mm"),
         ):
             if not fits:
                 raise ValueError(f"Protocol takes {takes} as {name}, got {getattr(self, name)}")
         _ = self.layout  # whose own numbers are checked
+
+    @property
+    def blocks(self):
+        """How many blocks of crystals the scanner has."""
+        across, along = self.scanner.block_crystals
+        return -(-self.scanner.crystals // across) * -(-self.scanner.rings // along)
 
     @property
     def seconds(self):

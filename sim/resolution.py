@@ -40,6 +40,7 @@ from recon.corrections.crystal import attenuation_per_mm
 from recon.layout import FWHM_PER_SIGMA, SinogramLayout
 
 ACOLLINEARITY = 0.0022  # FWHM over the length of the line
+FAINT = 1e-7  # of a bin's counts
 DECODING = 1 / 3  # FWHM over the pitch of crystals
 _KEV = 511.0
 _DEPTHS = 16  # equally likely paths into a crystal
@@ -144,7 +145,8 @@ class DataBlur:
         from scipy.fft import dct, idct
 
         rows = views.reshape(*views.shape[:2], -1)
-        blurred = np.matmul(self.radial, rows).reshape(views.shape)
+        # Not by BLAS, whose rounding depends on its number of threads.
+        blurred = np.stack([self.radial @ view for view in rows]).reshape(views.shape)
         first = self.layout.first_planes()
         for segment, start in zip(self.layout.segments, first, strict=True):
             part = blurred[..., start : start + segment.planes]
@@ -156,7 +158,11 @@ class DataBlur:
 
     @cached_property
     def radial(self):
-        """Share of each radial bin's counts that goes to each, float32 (to, from)."""
+        """Share of each radial bin's counts that goes to each, sparse float32 (to, from).
+
+        Bins that get less than FAINT of them get none, and the others so much more.
+        """
+        from scipy import sparse
         from scipy.linalg import expm
 
         scanner, bins = self.layout.scanner, self.layout.radial_bins
@@ -172,7 +178,9 @@ class DataBlur:
         for step in (-1, 1):
             flow += np.diag(variance[max(0, step) : bins + min(0, step)] / 2, step)
         flow -= np.diag(flow.sum(axis=0))
-        return (depth @ expm(flow)).astype(np.float32)
+        shares = depth @ expm(flow)
+        shares[shares < FAINT] = 0
+        return sparse.csr_array((shares / shares.sum(axis=0)).astype(np.float32))
 
     @property
     def axial_variance(self):

@@ -28,7 +28,8 @@ def known_mu_map(mu_per_cm, grid, *, noise=0.0, shift_mm=(0.0, 0.0, 0.0), rng=No
     Args:
         mu_per_cm: (x, y, z) in 1/cm.
         grid: its Grid.
-        noise: standard deviation of each voxel as a fraction of water's 0.096 1/cm.
+        noise: standard deviation of each voxel that is not air, as a fraction of water's 0.096
+            1/cm.
         shift_mm: how far the map lies from the object, in scanner coordinates.
         rng: numpy Generator of the noise.
     Returns:
@@ -36,6 +37,7 @@ def known_mu_map(mu_per_cm, grid, *, noise=0.0, shift_mm=(0.0, 0.0, 0.0), rng=No
     """
     if noise:
         drawn = rng.standard_normal(mu_per_cm.shape, np.float32)
+        drawn *= mu_per_cm > 0  # in air, where none is negative, it would add attenuation
         mu_per_cm = np.maximum(mu_per_cm + np.float32(noise * WATER_PER_CM) * drawn, 0)
     if not any(shift_mm):
         return mu_per_cm, grid

@@ -20,6 +20,7 @@ from recon.io.provenance import read_json
 from sim import scan as scans
 from sim import scan_preview
 from sim.acquire import expect
+from sim.numbers import check_seed
 from sim.protocol import Protocol, check_place
 
 MOST_PER_CM = 3.0  # lead has 1.7
@@ -85,6 +86,7 @@ def scan(
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
     _check(drf, mu_noise, mu_shift_mm)
+    check_seed(seed)
     preset = Scanner.preset(scanner)
     span = (11 if preset.rings > 40 else 1) if span is None else span
     protocol = Protocol(

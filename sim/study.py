@@ -39,6 +39,11 @@ class Phantoms:
 
     def __post_init__(self):
         _check_from("phantoms.count", self.count, 1)
+        if "seed" in self.options:
+            raise ValueError(
+                "phantoms.options takes no seed, for each phantom is drawn with its own; set the "
+                "study's seed"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

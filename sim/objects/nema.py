@@ -7,7 +7,8 @@ RAPP-ISO, Data Spectrum). A docstring says which of them are nobody's but ours.
 
 import math
 
-from sim.objects.parts import check_number, concentration, filled
+from sim.numbers import check_number
+from sim.objects.parts import concentration, filled
 from sim.phantoms import Phantom
 from sim.shapes import BodyOutline, Box, ball, rod
 

@@ -6,7 +6,8 @@ Deluxe phantoms, as users of them repeat. Where each rod lies is not published.
 
 import math
 
-from sim.objects.parts import check_number, filled
+from sim.numbers import check_number
+from sim.objects.parts import filled
 from sim.phantoms import Phantom
 from sim.shapes import ball, rod
 

@@ -1,7 +1,7 @@
 """The head phantom of Shepp and Logan in three dimensions."""
 
 from sim.materials import MATERIALS, Material
-from sim.objects.parts import check_number
+from sim.numbers import check_number
 from sim.phantoms import Phantom, Region
 from sim.shapes import Ellipsoid, Intersection
 

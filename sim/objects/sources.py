@@ -1,6 +1,7 @@
 """Phantoms of one source: a uniform cylinder, a line, a point."""
 
-from sim.objects.parts import check_number, check_size, concentration, filled
+from sim.numbers import check_number, check_size
+from sim.objects.parts import concentration, filled
 from sim.phantoms import Phantom
 from sim.shapes import ball, rod
 

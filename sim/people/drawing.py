@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from sim.materials import MATERIALS
+from sim.numbers import check_number, check_seed
 from sim.people.anatomy import Anatomy
 from sim.people.belly import add_abdomen, add_bowel, add_pelvic_organs, add_upper_abdomen
 from sim.people.chest import add_breasts, add_heart, add_lungs, add_vessels
@@ -12,7 +13,7 @@ from sim.people.combined import Between, Common, Grown
 from sim.people.fields import SmoothField
 from sim.people.habitus import draw_habitus
 from sim.people.head import add_head
-from sim.people.lesions import MOST, place_lesions
+from sim.people.lesions import MOST, Lesion, place_lesions
 from sim.people.outline import DOME, draw_outline
 from sim.people.person import Person
 from sim.people.skeleton import add_chest_bones, add_limb_bones, add_pelvis, add_spine
@@ -94,12 +95,17 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
     tracer = find_tracer(tracer)
     if part not in PARTS:
         raise ValueError(f"person takes part {' or '.join(PARTS)}, got {part!r}")
-    if not 0 <= breathing_mm <= MOST_MM:
+    check_seed(seed)
+    check_number("breathing_mm", breathing_mm, most=MOST_MM)
+    for name, value in (("height_cm", height_cm), ("weight_kg", weight_kg)):
+        if value is not None:
+            check_number(name, value)
+    listed = isinstance(lesions, list | tuple) and all(isinstance(one, Lesion) for one in lesions)
+    if not (lesions is None or listed or type(lesions) is int):
         raise ValueError(
-            f"person takes breathing_mm from 0 to {MOST_MM:g}, got {breathing_mm:g}; "
-            "people at rest breathe 5 to 20 mm deep"
+            f"person takes a number of lesions from 0 to {MOST}, or Lesions, got {lesions!r}"
         )
-    count = lesions if isinstance(lesions, int) else len(lesions or ())
+    count = len(lesions or ()) if listed else lesions or 0
     if not 0 <= count <= MOST:
         raise ValueError(f"person takes 0 to {MOST} lesions, got {count}")
     sex = "male" if sex is None and tracer.name == "PSMA" else sex

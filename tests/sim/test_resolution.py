@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -6,6 +11,7 @@ from recon import Grid, Scanner, SinogramLayout
 from sim import resolution
 from sim.rays import attenuated_trues
 
+ROOT = Path(__file__).resolve().parents[2]
 RING = Scanner(
     name="ring", rings=3, crystals=504, radius_mm=328.0, depth_mm=7.0, ring_spacing_mm=4.0,
     radial_bins=301, crystal_mm=(4.0, 4.0, 20.0), scintillator="LSO",
@@ -103,3 +109,21 @@ def test_a_points_sinogram_is_as_wide_as_the_stated_resolution_says(radius_mm):
     stated = parts["total"] ** 2 - parts["positron range"] ** 2
     assert found * 2.3548**2 == pytest.approx(stated, rel=0.05)
     assert stated > (3.0**2 if radius_mm else 2.2**2)
+
+
+def test_the_blur_is_the_same_bit_for_bit_with_any_number_of_threads_of_the_linear_algebra():
+    code = (
+        "import hashlib, numpy as np; from recon import Scanner, SinogramLayout;"
+        "from sim.resolution import DataBlur;"
+        "layout = SinogramLayout.of(Scanner.preset('demo'), max_ring_difference=2);"
+        "views = np.random.default_rng(1).random(layout.shape, np.float32);"
+        "blurred = DataBlur(layout=layout, split=2)(views);"
+        "print(hashlib.sha256(blurred.tobytes()).hexdigest())"
+    )
+    found = set()
+    for threads in ("1", "2"):
+        many = {f"{name}_NUM_THREADS": threads for name in ("OMP", "OPENBLAS", "MKL")}
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | many,
+                              capture_output=True, text=True, check=True)
+        found.add(done.stdout)
+    assert len(found) == 1
