@@ -7,7 +7,7 @@ over realisations at two numbers of counts is compared with what a linear recons
 
 import sys
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from recon.io.files import check_writable
 from recon.io.provenance import write_json
 from recon.layout import FWHM_PER_SIGMA
 from sim.acquire import draw, expect
+from sim.dose import Dose, at_dose
 from sim.objects.nema import nema_iq
 from sim.protocol import Protocol
 from sim.resolution import total_fwhm_mm
@@ -37,8 +38,8 @@ _BOOTSTRAPS = 200
 def image_quality(
     *,
     scanner: str = "mMR",
-    max_ring_difference: int = 5,
-    passes: int = 10,
+    max_ring_difference: int = 2,
+    passes: int = 16,
     realisations: int = 40,
     noise_scanner: str = "demo",
     output: Path | None = None,
@@ -89,15 +90,9 @@ class Scan:
             background=(self.expected.scatter + self.expected.randoms) * scale,
         )
 
-    def at_dose(self, dose):
-        """The same scan, shorter."""
-        scale = np.float32(dose)
-        scaled = {name: getattr(self.expected, name) * scale
-                  for name in ("trues", "scatter", "randoms")}
-        return replace(self.expected, **scaled)
 
 
-def simulated(phantom, protocol, voxel_mm, fine_mm=2.0, seed=1):
+def simulated(phantom, protocol, voxel_mm, fine_mm=1.0, seed=1):
     """The Scan of a phantom on a grid of about its own size."""
     low, high = np.array(phantom.extent).T
     fine = _around(low, high, (fine_mm,) * 3)
@@ -172,7 +167,8 @@ def variances(scanner, realisations, passes=2, voxel_mm=8.0, minutes=30.0, seed=
     seeds = np.random.SeedSequence(seed).spawn(2 * realisations)
     with tqdm(total=2 * realisations, unit="scan", file=sys.stderr, dynamic_ncols=True) as bar:
         for k, dose in enumerate((1.0, 1 / FEWER)):
-            expected, model = scan.at_dose(dose), scan.model(dose)
+            model = scan.model(dose)
+            expected = at_dose(scan.expected, Dose(factor=1 / dose))
             for number in range(realisations):
                 rng = np.random.default_rng(seeds[k * realisations + number])
                 prompts = draw(expected, rng).prompts
