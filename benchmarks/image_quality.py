@@ -92,7 +92,7 @@ class Scan:
 
 
 
-def simulated(phantom, protocol, voxel_mm, fine_mm=1.0, seed=1):
+def simulated(phantom, protocol, voxel_mm, fine_mm, seed=1):
     """The Scan of a phantom on a grid of about its own size."""
     low, high = np.array(phantom.extent).T
     fine = _around(low, high, (fine_mm,) * 3)
@@ -108,11 +108,11 @@ def simulated(phantom, protocol, voxel_mm, fine_mm=1.0, seed=1):
     return Scan(expected=expected, grid=grid, factors=factors)
 
 
-def recovery(scanner, max_ring_difference, passes):
+def recovery(scanner, max_ring_difference, passes, fine_mm=1.0):
     """Mean activity of each sphere over the background's, stated and found: a list of dict."""
     preset, phantom = Scanner.preset(scanner), nema_iq()
     protocol = Protocol(scanner=preset, max_ring_difference=max_ring_difference)
-    scan = simulated(phantom, protocol, voxel_mm=2.0)
+    scan = simulated(phantom, protocol, voxel_mm=2.0, fine_mm=fine_mm)
     expected = scan.expected
     prompts = expected.trues + expected.scatter + expected.randoms
     subsets = 21 if expected.layout.views % 21 == 0 else 8
