@@ -83,3 +83,16 @@ def test_lists_are_counted_at_several_million_events_a_second_in_little_memory()
     more = [row["peak_bytes"] - row["sinogram_bytes"] for row in lists]
     assert max(more) < 300e6
     assert abs(more[1] - more[0]) < 0.1 * (lists[1]["bytes"] - lists[0]["bytes"])
+
+
+def test_each_sphere_is_what_the_stated_resolution_makes_it_within_5_percent():
+    spheres = read("image-quality-cpu")["spheres"]
+    assert [row["diameter_mm"] for row in spheres] == [10, 13, 17, 22, 28, 37]
+    assert all(abs(row["off"]) < 0.05 for row in spheres)
+
+
+def test_variance_goes_with_one_over_the_counts_and_the_readme_says_how_well():
+    words = " ".join(README.split())
+    for name, row in read("image-quality-cpu")["variance"].items():
+        assert row["ratio"] == pytest.approx(10, abs=3 * row["sd"]) and row["sd"] < 0.2
+        assert f"{row['ratio']:.1f} ± {row['sd']:.1f} times" in words, name
