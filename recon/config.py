@@ -16,6 +16,7 @@ def fill_in(app, commands, arguments):
     Raises:
         FileError: no such file, no YAML, or a key that is no setting of the command.
     """
+    from cyclopts import App
     from cyclopts.config import Dict
 
     for argument in arguments:
@@ -26,7 +27,8 @@ def fill_in(app, commands, arguments):
             names = {_plain(other.names[0]): other.hint is bool for other in others}
             switches = [name for name, switch in names.items() if switch]
             settings = read_settings(path, list(names), switches)
-            Dict(settings, source=str(path), use_commands_as_keys=False)(app, commands, arguments)
+            # Not our own App: settings of the name of one of its commands would be passed over.
+            Dict(settings, source=str(path), use_commands_as_keys=False)(App(), (), arguments)
 
 
 def read_settings(path, known, switches=()):

@@ -102,7 +102,8 @@ def listmode_osem(model, sensitivity, *, subsets=1, start=None):
     xp = backend.array_module(sensitivity)
     share = xp.ascontiguousarray(sensitivity, np.float32) / np.float32(subsets)
     if start is None:
-        level = events / max(float(share.sum(dtype=np.float64)) * subsets, np.finfo(float).tiny)
+        seen = float(share.sum(dtype=np.float64)) * subsets
+        level = events / seen if seen > 0 else 1.0
         start = xp.full(model.image_shape, level, np.float32)
     image = _checked(model, start, xp) * (share > 0)
     for part in itertools.cycle([model.subset(slice(k, None, subsets)) for k in range(subsets)]):
@@ -146,7 +147,7 @@ def _flat(model, prompts, sensitivity, inside, xp):
     # Prompts no more than the background leave no level: theirs is kept, above 0, for EM to lower.
     counts = counts - background if counts > background else counts
     level = counts / expected if counts > 0 and expected > 0 else 1.0
-    image *= np.float32(level)
+    image *= np.float32(level if level <= float(np.finfo(np.float32).max) else 1.0)
     return image
 
 

@@ -68,6 +68,14 @@ def test_a_whole_run_can_be_in_a_file_and_flags_go_over_it(run, scan, monkeypatc
     assert (used["subsets"], used["iterations"], used["psf_mm"]) == (8, 2, [4, 4, 0])
 
 
+@pytest.mark.parametrize("setting", ["scatter", "randoms", "norm", "mu-map"])
+def test_a_setting_of_the_name_of_a_command_is_a_setting(run, scan, setting):
+    (scan / "run.yaml").write_text(f"{setting}: none.hs\n")
+    result = run("recon", scan / "prompts.hs", "-o", scan / "x.nii", "--config", scan / "run.yaml")
+    assert result.code == 2
+    assert "none.hs" in result.err
+
+
 def test_an_unknown_setting_ends_the_command_with_one_sentence(run, scan):
     (scan / "run.yaml").write_text("itertions: 2\n")
     result = run("recon", scan / "prompts.hs", "-o", scan / "x.nii", "--config", scan / "run.yaml")

@@ -179,7 +179,7 @@ def test_ctrl_c_ends_a_run_without_output_or_traceback(scan):
             process.stdout.readline()
             time.sleep(1)
             process.send_signal(signal.SIGINT)
-            _, error = process.communicate(timeout=60)
+            _, error = process.communicate(timeout=300)
         finally:
             process.kill()
     assert process.returncode == 130
