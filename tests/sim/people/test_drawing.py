@@ -113,8 +113,11 @@ def test_a_torso_leaves_off_head_and_legs():
 @pytest.mark.parametrize("given, message", [
     ({"tracer": "fdgg"}, "the nearest is 'FDG'"),
     ({"part": "head"}, "person takes part torso or whole-body, got 'head'"),
-    ({"breathing_mm": 400}, "person takes breathing_mm from 0 to 40, got 400"),
+    ({"breathing_mm": 400}, "breathing_mm takes a number from 0 to 40, got 400"),
     ({"lesions": 13}, "person takes 0 to 12 lesions, got 13"),
+    ({"lesions": 2.5}, "person takes a number of lesions from 0 to 12, or Lesions, got 2.5"),
+    ({"lesions": ["liver"]}, "person takes a number of lesions from 0 to 12, or Lesions"),
+    ({"height_cm": "tall"}, "height_cm takes a number of 0 or more, got 'tall'"),
 ])
 def test_what_cannot_be_drawn_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
