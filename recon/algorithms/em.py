@@ -147,7 +147,7 @@ def _flat(model, prompts, sensitivity, inside, xp):
     # Prompts no more than the background leave no level: theirs is kept, above 0, for EM to lower.
     counts = counts - background if counts > background else counts
     level = counts / expected if counts > 0 and expected > 0 else 1.0
-    image *= np.float32(level if level <= float(np.finfo(np.float32).max) else 1.0)
+    image *= np.float32(level)
     return image
 
 

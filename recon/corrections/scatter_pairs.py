@@ -116,23 +116,30 @@ class CoarsePairs:
         return self._made[xp.__name__]
 
     def to_bins(self, pairs, layout, threads=None):
-        """Interpolates an array of all pairs linearly to every bin's line, float32 layout.shape.
+        """Interpolates an array of all pairs, none negative, to every bin's line: layout.shape.
 
-        Linear in both crystals' angles and both rings' z, the same from either end.
+        The sum over rings and time of flight of each pair of crystals by its square root, linearly
+        in both crystals' angles; what is left of each, its share of that sum, linearly in all four
+        coordinates. Beside an object scatter falls off steeply, and straight lines lie above it: in
+        the tails of 20 cm of water in the demo scanner they make 3.3, 1.9 and 0.8 % more of 48, 64
+        and 96 coarse crystals than there is, those of the root at most 0.2 % of 64 and 96. The
+        result is the same from either end.
         """
         xp = backend.array_module(pairs)
         both = self.both_ways(xp, pairs)
-        near, share = self._near_crystals(both.shape[1])
-        near_plane, share_plane = self._near_rings()
+        near, share = (xp.asarray(part) for part in self._near_crystals(both.shape[1]))
+        near_plane, share_plane = (xp.asarray(part) for part in self._near_rings())
+        sums = both.sum(axis=(2, 3, 4), dtype=np.float64)
+        both /= xp.where(sums > 0, sums, 1.0).astype(np.float32)[:, :, None, None, None]
         bins = xp.empty(layout.shape, np.float32)
         tof, rings = pairs.shape[2], self.rings**2
-        arguments = (
-            *(both, bins, xp.asarray(near), xp.asarray(share)),
-            *(xp.asarray(near_plane), xp.asarray(share_plane), tof, rings, layout.planes),
-        )
+        arguments = both, bins, near, share, near_plane, share_plane, tof, rings, layout.planes
         backend.launch(
             "scatter_bins", (len(near), tof), arguments, scratch_floats=rings, threads=threads
         )
+        height = (xp.sqrt(sums).ravel()[near] * share).sum(axis=1) ** 2
+        rows = height.astype(np.float32).reshape(layout.views, layout.radial_bins)
+        bins *= rows[:, :, None, None] if bins.ndim == 4 else rows[:, :, None]
         return bins
 
     def both_ways(self, xp, pairs):

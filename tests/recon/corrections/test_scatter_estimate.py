@@ -106,8 +106,7 @@ def test_the_scale_of_a_monte_carlo_scan_is_one_with_multiple_scatter_and_more_w
     )
     sd = both.scale.scan_sd
     assert sd < 0.03
-    # Multiple scatter's wider tails are an estimate: over five scans they want 0.957 ± 0.002.
-    assert both.scale.scan == pytest.approx(0.957, abs=3 * sd)
+    assert abs(both.scale.scan - 1) < 3 * sd
     assert single.scale.scan > 1 + 5 * sd
     # Before it is scaled, too: no count of the scan enters it.
     unscaled = (both.scatter / both.scale.planes).sum()
