@@ -5,9 +5,6 @@ from recon import Grid
 from sim.people import person
 from sim.uptake import TRACERS
 
-# Densities in g/mL of the materials.
-DENSITY = {"air": 0.0, "water": 1.0, "fat": 0.93, "muscle": 1.05, "lung": 0.26, "blood": 1.06,
-           "soft tissue": 1.05, "marrow": 1.1, "bone": 1.7}  # fmt: skip
 # Visible volumes in mL that an adult's organs have. The middle of each range is about the mass that
 # ICRP Publication 89 gives for its reference adults.
 VOLUMES = {
@@ -48,7 +45,7 @@ def volumes_ml(someone, grid, labels):
 
 def test_the_mass_agrees_with_the_weight(painted):
     someone, *_ = painted
-    of = {region.name: DENSITY[region.material.name] for region in someone.regions}
+    of = {region.name: region.material.density_g_ml for region in someone.regions}
     mass_kg = sum(of[name] * ml / 1000 for name, ml in volumes_ml(*painted).items())
     assert mass_kg == pytest.approx(someone.habitus.weight_kg, rel=0.06)
 
