@@ -3,6 +3,7 @@ import pytest
 
 from recon import Grid
 from sim.people import person
+from sim.people.drawing import MADE_OF, UPTAKE_OF
 from sim.uptake import TRACERS
 
 # Visible volumes in mL that an adult's organs have. The middle of each range is about the mass that
@@ -16,7 +17,7 @@ VOLUMES = {
 }  # fmt: skip
 PARTS_OF = {
     "brain": ("grey matter", "white matter"), "stomach": ("stomach wall", "stomach content"),
-    "colon": ("colon wall", "colon content"),
+    "colon": ("colon wall", "colon content"), "bone": ("bone", "skull"),
 }  # fmt: skip
 PEOPLE = {
     "any": {"seed": 11},
@@ -48,6 +49,10 @@ def test_the_mass_agrees_with_the_weight(painted):
     of = {region.name: region.material.density_g_ml for region in someone.regions}
     mass_kg = sum(of[name] * ml / 1000 for name, ml in volumes_ml(*painted).items())
     assert mass_kg == pytest.approx(someone.habitus.weight_kg, rel=0.06)
+
+
+def test_every_tissue_that_takes_up_a_tracer_is_made_of_something():
+    assert set(MADE_OF) == set(TRACERS["FDG"].suv) | set(UPTAKE_OF)
 
 
 def test_organs_have_the_volumes_of_an_adult(painted):
