@@ -83,7 +83,7 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
     """A random person, head first and supine, for a tracer.
 
     z = 0 lies at the top of the liver, below the right diaphragm, in scanner coordinates
-    (`recon.grid`); `Person.landmarks` says where other organs are. What is None is drawn.
+    (`recon.grid`); phantom.json says where the middles of others are. What is None is drawn.
 
     Args:
         seed: of all random numbers. The same seed gives the same person bit for bit.
