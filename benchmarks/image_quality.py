@@ -59,12 +59,16 @@ def image_quality(
     if output is not None:
         check_writable(output)
     results = machine.origin()
-    results["spheres"] = recovery(scanner, max_ring_difference, passes)
+    protocol = Protocol(scanner=Scanner.preset(scanner), max_ring_difference=max_ring_difference)
+    noisy = Protocol(
+        scanner=Scanner.preset(noise_scanner), span=3, view_mashing=2, minutes=30.0
+    )
+    results["spheres"] = recovery(simulated(protocol, voxel_mm=2.0, fine_mm=1.0), passes)
     print(f"{'sphere':>8} {'stated':>9} {'found':>9} {'off':>7}")
     for row in results["spheres"]:
         print(f"{row['diameter_mm']:>5} mm {row['stated']:>9.3f} {row['found']:>9.3f} "
               f"{row['off']:>+7.1%}")
-    results["variance"] = variances(noise_scanner, realisations)
+    results["variance"] = variances(simulated(noisy, voxel_mm=8.0, fine_mm=4.0), realisations)
     print(f"\nvariance at 1 / {FEWER:g} of the counts over that at all of them, {FEWER:g} where it "
           f"goes with 1 / counts")
     for name, row in results["variance"].items():
@@ -91,9 +95,9 @@ class Scan:
         )
 
 
-
-def simulated(phantom, protocol, voxel_mm, fine_mm, seed=1):
-    """The Scan of a phantom on a grid of about its own size."""
+def simulated(protocol, voxel_mm, fine_mm, seed=1):
+    """The Scan of the phantom on a grid of about its own size."""
+    phantom = nema_iq()
     low, high = np.array(phantom.extent).T
     fine = _around(low, high, (fine_mm,) * 3)
     images = phantom.images(fine, samples=3, names=("activity", "mu_per_cm"))
@@ -108,21 +112,20 @@ def simulated(phantom, protocol, voxel_mm, fine_mm, seed=1):
     return Scan(expected=expected, grid=grid, factors=factors)
 
 
-def recovery(scanner, max_ring_difference, passes, fine_mm=1.0):
+def recovery(scan, passes):
     """Mean activity of each sphere over the background's, stated and found: a list of dict."""
-    preset, phantom = Scanner.preset(scanner), nema_iq()
-    protocol = Protocol(scanner=preset, max_ring_difference=max_ring_difference)
-    scan = simulated(phantom, protocol, voxel_mm=2.0, fine_mm=fine_mm)
-    expected = scan.expected
+    expected, phantom = scan.expected, nema_iq()
     prompts = expected.trues + expected.scatter + expected.randoms
     subsets = 21 if expected.layout.views % 21 == 0 else 8
     updates = osem(scan.model(), prompts, subsets=subsets)
-    image = _last(updates, passes * subsets, f"{scanner}, without noise")
-    background = phantom.find("background")[0].activity_bq_ml
-    return [_row(region, image, scan.grid, preset, background) for region in phantom.lesions]
+    bar = tqdm(islice(updates, passes * subsets), total=passes * subsets, desc="without noise",
+               unit="update", file=sys.stderr, dynamic_ncols=True)
+    image = deque(bar, maxlen=1).pop()
+    scanner, background = expected.layout.scanner, phantom.find("background")[0].activity_bq_ml
+    return [sphere(region, image, scan.grid, scanner, background) for region in phantom.lesions]
 
 
-def _row(region, image, grid, scanner, background):
+def sphere(region, image, grid, scanner, background):
     """One sphere: the mean in it over the background."""
     low, high = np.array(region.solid.extent).T
     diameter, centre = float(high[0] - low[0]), (low + high) / 2
@@ -143,7 +146,7 @@ def _sigmas(scanner, radius_mm):
 
 def convolved_mean(diameter_mm, activity, sigmas_mm, wall_mm=1.0):
     """Mean inside a sphere with a cold wall, in a background of 1, after a Gaussian blur."""
-    half = diameter_mm / 2 + wall_mm + 4 * max(sigmas_mm)
+    half = diameter_mm / 2 + wall_mm + _FINE_MM  # beyond, all is as at the faces
     n = 2 * int(np.ceil(half / _FINE_MM)) + 1
     x = (np.arange(n) - n // 2) * _FINE_MM
     r = np.sqrt(sum(np.ix_(x**2, x**2, x**2)))
@@ -155,13 +158,11 @@ def convolved_mean(diameter_mm, activity, sigmas_mm, wall_mm=1.0):
     return float((blurred * inside).sum() / inside.sum())
 
 
-def variances(scanner, realisations, passes=2, voxel_mm=8.0, minutes=30.0, seed=1):
+def variances(scan, realisations, passes=2, seed=1):
     """Variance in warm voxels at 1 / FEWER of the counts over that at all counts, by algorithm.
 
     Its standard deviation is found by drawing the realisations again, with replacement.
     """
-    protocol = Protocol(scanner=Scanner.preset(scanner), span=3, view_mashing=2, minutes=minutes)
-    scan = simulated(nema_iq(), protocol, voxel_mm=voxel_mm, fine_mm=4.0)
     subsets = 4
     images = {"FBP": ([], []), "OSEM": ([], [])}
     seeds = np.random.SeedSequence(seed).spawn(2 * realisations)
@@ -193,13 +194,6 @@ def _ratio(many, few, seed):
     again = [ratio(many[rng.integers(n, size=n)], few[rng.integers(n, size=n)])
              for _ in range(_BOOTSTRAPS)]
     return {"ratio": float(ratio(many, few)), "sd": float(np.std(again)), "voxels": many.shape[1]}
-
-
-def _last(updates, number, words):
-    """The image after a number of updates, with a bar."""
-    bar = tqdm(islice(updates, number), total=number, desc=words, unit="update", file=sys.stderr,
-               dynamic_ncols=True)
-    return deque(bar, maxlen=1).pop()
 
 
 def _around(low, high, voxel_mm):

@@ -127,14 +127,15 @@ def scattered_part(source, count, scanners=(), seed=7):
         tells; and in each of the others.
     """
     rng, kev = np.random.default_rng(seed), np.linspace(1.0, ELECTRON_KEV, 1001)
-    kept = [relative_efficiency(kev, scanner) for scanner in scanners]
-    sums = np.zeros((2 + len(kept), 2))
+    kept = [relative_efficiency(kev, scanner) for scanner in (source.scanner, *scanners)]
+    sums = np.zeros((1 + len(kept), 2))
     for first in range(0, count, _BATCH):
         drawn = source.pairs(min(count - first, _BATCH), rng)
-        slanted = drawn.weight * slant(drawn.cosines, source.scanner).prod(axis=1)
-        others = [np.interp(drawn.kev, kev, each).prod(axis=1) for each in kept]
-        weights = np.array([drawn.weight, slanted, *others]) * seen(drawn)
-        sums += np.stack([weights @ (drawn.scatters > 0), weights.sum(axis=1)], axis=-1)
+        own, *others = (np.interp(drawn.kev, kev, each).prod(axis=1) for each in kept)
+        slanted = own * slant(drawn.cosines, source.scanner).prod(axis=1)
+        weights = np.array([own, slanted, *others]) * seen(drawn)
+        scattered = weights[:, drawn.scatters > 0]
+        sums += np.stack([scattered.sum(axis=1), weights.sum(axis=1)], axis=-1)
     return [float(part) for part in sums[:, 0] / sums[:, 1]]
 
 

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from benchmarks import machine
 from recon.io.files import check_writable
 from recon.io.provenance import write_json
-from sim.materials import MATERIALS
 from sim.people import person
 from sim.people.sheet import contact_sheet
 from sim.phantom_command import fitted
@@ -49,12 +48,12 @@ def people(
         began = time.perf_counter()
         one = person(first_seed + number, tracer=tracers[number % len(tracers)], part=part)
         grid = fitted(one.extent, (voxel_mm,) * 3)
-        images = one.images(grid, samples=2, names=("activity", "mu_per_cm", "hu"))
+        images = one.images(grid, samples=2, names=("activity", "hu", "labels"))
         seconds, habitus = time.perf_counter() - began, one.habitus
         results["people"].append({
             "seed": one.seed, "tracer": one.tracer, "sex": habitus.sex,
             "height_cm": habitus.height_cm, "weight_kg": habitus.weight_kg,
-            "mass_kg": mass_kg(images["mu_per_cm"], grid), "lesions": len(one.lesions),
+            "mass_kg": mass_kg(one, images["labels"], grid), "lesions": len(one.lesions),
             "voxels": int(np.prod(grid.shape)), "seconds": seconds,
         })
         shown = {"activity": images["activity"] / np.float32(one.injection.suv_bq_ml),
@@ -77,7 +76,9 @@ def people(
     return results
 
 
-def mass_kg(mu_per_cm, grid):
-    """Mass in kg of what attenuates so much, were it all water: right to some per cent."""
-    ml = float(np.prod(grid.voxel_mm)) / 1000
-    return float(mu_per_cm.sum(dtype=np.float64)) / MATERIALS["water"].mu_per_cm * ml / 1000
+def mass_kg(phantom, labels, grid):
+    """Mass in kg of a phantom's regions, counted in the image of their labels."""
+    density = {region.name: region.material.density_g_ml for region in phantom.regions}
+    voxels = np.bincount(labels.ravel(), minlength=len(phantom.names) + 1)[1:]
+    grams = voxels @ [density[name] for name in phantom.names] * np.prod(grid.voxel_mm) / 1000
+    return float(grams / 1000)

@@ -18,20 +18,23 @@ class Material:
         name: what it is called.
         mu_per_cm: linear attenuation coefficient at 511 keV.
         hu: CT number at 120 kVp.
+        density_g_ml: None where it is not known.
     """
 
     name: str
     mu_per_cm: float
     hu: float
+    density_g_ml: float | None = None
 
 
 def _made(name, density, **fractions):
     """The Material of a density in g/cm3 and mass fractions of elements."""
     ct_per_cm, mu_per_cm = attenuation_per_cm(density, **fractions)
-    return Material(name=name, mu_per_cm=mu_per_cm, hu=hounsfield(ct_per_cm))
+    return Material(name=name, mu_per_cm=mu_per_cm, hu=hounsfield(ct_per_cm), density_g_ml=density)
 
 
-AIR = Material(name="air", mu_per_cm=0.0, hu=-1000.0)  # taken as nothing; it has 0.0001 1/cm
+# Taken as nothing; it has 0.0001 1/cm.
+AIR = Material(name="air", mu_per_cm=0.0, hu=-1000.0, density_g_ml=0.0)
 
 _TABLE = (
     AIR,

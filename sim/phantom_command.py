@@ -20,6 +20,9 @@ from sim.labelled import labelled
 from sim.phantom_files import IMAGES, PREVIEW, SUMMARY, check_folder, write_phantom
 
 VOXEL_MM, AIR_MM = (2.0, 2.0, 2.0), 10.0
+# Organs whose places are said, to centre a scan on, and the regions that are looked for.
+LANDMARKS = {"brain": "grey matter", "thyroid": "thyroid", "heart": "myocardium", "liver": "liver",
+             "kidneys": "kidney", "bladder": "urine"}  # fmt: skip
 _BYTES_PER_VOXEL = 40  # four images, one of them once more, and what painting takes
 Three = Annotated[tuple[float, float, float], Parameter(negative_iterable=())]
 
@@ -132,6 +135,11 @@ def _report(said, grid, output):
         ("activity", f"{said['activity_mbq']:.4g} MBq of {said['isotope']}"),
         ("images", text.grid(grid)),
     ]
+    middles = {row["name"]: row["centre_mm"] for row in said["regions"]}
+    places = [f"{organ} {middles[name][2]:.0f}" for organ, name in LANDMARKS.items()
+              if middles.get(name)]
+    if places:
+        rows.append(("z in mm", f"{', '.join(places)}: what countless scan takes as --bed-mm"))
     if said["cut_off"] > 0:
         rows.append(("warning", f"the grid cuts off {said['cut_off']:.2%} of the activity"))
     files = [*IMAGES, PREVIEW, SUMMARY]

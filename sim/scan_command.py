@@ -67,7 +67,8 @@ def scan(
             with randoms that go with the square, and less dead time.
         seed: Of the crystals' efficiencies, the Monte Carlo simulations and the counts.
         isotope: In place of that in phantom.json, such as F-18.
-        bed_mm: z of the phantom that lies at the scanner's middle.
+        bed_mm: z of the phantom that lies at the scanner's middle, such as an organ's; see
+            centre_mm in phantom.json.
         span: Ring differences per segment, odd; without it 11 for scanners of more than 40 rings,
             else 1.
         max_ring_difference: Largest ring difference; without it, all.

@@ -74,6 +74,7 @@ def _region(name, solid, added, activity_bq_ml):
         name=f"water of density {density:g}",
         mu_per_cm=MATERIALS["water"].mu_per_cm * density,
         hu=round(1000 * (density - 1), 3),
+        density_g_ml=density,
     )
     return Region(name=name, solid=solid, activity_bq_ml=activity * activity_bq_ml,
                   material=material, lesion="tumour" in name)

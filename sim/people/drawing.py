@@ -26,21 +26,29 @@ PARTS = {"torso": (212.0, 985.0), "whole-body": (-np.inf, np.inf)}  # depths bel
 SKIN = 1.8  # thickness in mm
 MOST_MM = 40.0  # of breathing
 
-# What organs are made of and whose uptake they have; the others are soft tissue with their own.
-TISSUES = {
-    "fat": ("fat", "fat"), "mediastinum": ("fat", "fat"), "abdominal fat": ("fat", "fat"),
+# What organs are made of: materials of their own name, or others.
+MADE_OF = {
+    name: name
+    for name in ("air", "skin", "fat", "muscle", "blood", "bone", "skull", "cartilage", "marrow",
+                 "yellow marrow", "grey matter", "white matter", "csf", "lung", "breast", "liver",
+                 "spleen", "kidney", "pancreas")
 } | {
-    organ: (material, organ)
+    organ: material
     for material, organs in {
-        "fat": ("yellow marrow",),
-        "muscle": ("muscle", "tongue"),
-        "water": ("csf", "eye", "stomach content", "gallbladder", "urine", "renal pelvis",
-                  "ureter"),
-        "lung": ("lung",), "air": ("air",), "blood": ("blood",), "marrow": ("marrow",),
-        "bone": ("bone",),
+        "fat": ("mediastinum", "abdominal fat"),
+        "muscle": ("tongue", "right ventricle", "myocardium"),
+        "water": ("eye", "stomach content", "gallbladder", "urine", "renal pelvis", "ureter"),
+        "cartilage": ("disc",),
+        "white matter": ("spinal cord",),
+        "intestine": ("duodenum", "small bowel", "colon wall"),
+        "soft tissue": ("pituitary", "tonsil", "parotid gland", "submandibular gland",
+                        "lacrimal gland", "thyroid", "oesophagus", "stomach wall",
+                        "colon content", "adrenal gland", "prostate", "uterus", "ovary",
+                        "bladder"),
     }.items()
     for organ in organs
-}  # fmt: skip
+}
+UPTAKE_OF = {"mediastinum": "fat", "abdominal fat": "fat", "skull": "bone"}  # others have their own
 
 
 def anatomy(rng, habitus):
@@ -75,7 +83,7 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
     """A random person, head first and supine, for a tracer.
 
     z = 0 lies at the top of the liver, below the right diaphragm, in scanner coordinates
-    (`recon.grid`); `Person.landmarks` says where other organs are. What is None is drawn.
+    (`recon.grid`); phantom.json says where the middles of others are. What is None is drawn.
 
     Args:
         seed: of all random numbers. The same seed gives the same person bit for bit.
@@ -114,12 +122,12 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
     body = anatomy(rngs[1], habitus)
     suv, injection = draw_suv(rngs[2], tracer), draw_injection(rngs[2], tracer, habitus.weight_kg)
     unit, organs = injection.suv_bq_ml, _cut(body, part)
-    tissues = [TISSUES.get(organ.name, ("soft tissue", organ.name)) for organ in organs]
-    uptakes = [suv[tissue] for _, tissue in tissues]
+    tissues = [UPTAKE_OF.get(organ.name, organ.name) for organ in organs]
+    uptakes = [suv[tissue] for tissue in tissues]
     regions = [
         Region(name=organ.name, solid=organ.solid, activity_bq_ml=uptake * unit,
-               material=MATERIALS[material], texture=variation(tissue))
-        for organ, uptake, (material, tissue) in zip(organs, uptakes, tissues, strict=True)
+               material=MATERIALS[MADE_OF[organ.name]], texture=variation(tissue))
+        for organ, uptake, tissue in zip(organs, uptakes, tissues, strict=True)
     ]
     moves = [organ.moves for organ in organs]
     if lesions is None:

@@ -29,7 +29,7 @@ def _add_skull_and_brain(body):
     cerebellum = lobe((0, 42, 124), (48, 30, 24))
     stem = body.tube([(0, 16, 120), (0, 19, 146), (0, 40, 164)], (15, 12, 8), 6)
     shape = Union(parts=(cerebrum, *temporal, cerebellum, stem), rounding_mm=8)
-    body.add("bone", body.below_fat(Grown(solid=shape, by_mm=7.0), 1.0))
+    body.add("skull", body.below_fat(Grown(solid=shape, by_mm=7.0), 1.0))
     body.add("csf", Grown(solid=shape, by_mm=1.8))
     body.add("grey matter", shape)
     inner = Grown(solid=shape, by_mm=-9.5)

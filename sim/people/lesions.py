@@ -38,7 +38,7 @@ class Site:
 SITES = {
     "lung": Site(hosts=("lung",), sizes_mm=(4, 40)),
     "liver": Site(hosts=("liver",), sizes_mm=(6, 40)),
-    "bone": Site(hosts=("marrow", "bone"), sizes_mm=(5, 30), material="marrow"),
+    "bone": Site(hosts=("marrow", "bone", "skull"), sizes_mm=(5, 30), material="marrow"),
     "chest node": Site(hosts=("mediastinum",), sizes_mm=(5, 25),
                        box=((0, 60), (-60, 45), (310, 450))),
     "abdominal node": Site(hosts=("abdominal fat",), sizes_mm=(5, 30),

@@ -10,8 +10,6 @@ from sim.phantoms import IMAGES, Phantom
 from sim.uptake import Injection
 
 PHASES = 5  # of breathing that images are the mean of
-LANDMARKS = {"brain": "grey matter", "thyroid": "thyroid", "heart": "myocardium", "liver": "liver",
-             "kidneys": "kidney", "bladder": "urine"}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,16 +51,6 @@ class Person(Phantom):
             for region, moves in zip(self.regions, self.moves, strict=True)
         )
         return self.with_(regions=regions, breathing_mm=0.0)
-
-    @property
-    def landmarks(self):
-        """z in mm of the middle of organs, to centre a scan: dict of what is there of LANDMARKS."""
-        found = {}
-        for name, tissue in LANDMARKS.items():
-            if tissue in self.names:
-                ends = np.array([region.solid.extent[2] for region in self.find(tissue)])
-                found[name] = float((ends.min() + ends.max()) / 2)
-        return found
 
 
 def phases(breathing_mm):

@@ -1,13 +1,19 @@
-import numpy as np
 import pytest
 
 from benchmarks.people import mass_kg, people
 from recon import Grid
+from sim.objects.parts import filled
+from sim.phantoms import Phantom
+from sim.shapes import Box
 
 
-def test_a_litre_of_what_attenuates_like_water_has_a_mass_of_a_kg():
-    grid = Grid.centred(shape=(10, 10, 10), voxel_mm=(10, 10, 10))
-    assert mass_kg(np.full(grid.shape, 0.096, np.float32), grid) == pytest.approx(1, rel=1e-3)
+def test_the_mass_of_water_with_a_cube_of_teflon_in_it_is_that_of_their_volumes():
+    boxes = [Box(centre_mm=(0, 0, 0), sides_mm=(side,) * 3) for side in (200.0, 100.0)]
+    regions = tuple(map(filled, ("around", "cube"), boxes, ("water", "PTFE")))
+    grid = Grid.centred(shape=(24, 24, 24), voxel_mm=(10, 10, 10))
+    phantom = Phantom(name="cubes", regions=regions)
+    labels = phantom.images(grid, 1, ["labels"])["labels"]
+    assert mass_kg(phantom, labels, grid) == pytest.approx(8 - 1 + 2.16)
 
 
 def test_people_with_tracers_in_turn_are_drawn_and_told_of(tmp_path):

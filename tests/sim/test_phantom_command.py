@@ -85,6 +85,13 @@ def test_labels_of_the_users_become_a_phantom_on_their_own_grid(run, tmp_path, l
     assert [entry["path"] for entry in inputs] == ["labels.nii.gz", "table.yaml"]
 
 
+def test_organs_are_said_with_their_z_to_centre_a_scan_on(run, tmp_path, labels):
+    said = run("labels.nii.gz", "--values", "table.yaml", "-o", "my")
+    assert "z in mm liver 3: what countless scan takes as --bed-mm" in said
+    (row,) = read_phantom(tmp_path / "my").said["regions"]
+    assert row["centre_mm"] == pytest.approx([-1.5, 2, 3])
+
+
 def test_labels_may_be_painted_on_other_voxels(run, tmp_path, labels):
     run("labels.nii.gz", "--values", "table.yaml", "-o", "my", "--voxel-mm", 4, 4, 4)
     image, grid, _ = read_image(tmp_path / "my" / "activity.nii.gz")

@@ -13,8 +13,7 @@ from recon.corrections.scatter_pairs import CoarsePairs
 from recon.corrections.scatter_widening import single_share, widened
 from tests.recon.monte_carlo import twice_to_once
 
-# The independent simulation below knows no crystals.
-SCANNER = replace(Scanner.preset("demo"), tilt_deg=0.0, scintillator=None)
+SCANNER = replace(Scanner.preset("demo"), tilt_deg=0.0)
 LAYOUT = SinogramLayout.of(SCANNER)
 GRID = Grid.centred(shape=(42, 42, 32), voxel_mm=(5, 5, 5))
 WATER = np.broadcast_to(GRID.cylinder(100.0), GRID.shape).astype(np.float32)
@@ -156,7 +155,8 @@ def test_a_uniform_object_longer_than_the_scanner_stays_uniform_along_it():
 
 
 def test_twice_scattered_pairs_are_as_many_as_an_independent_simulation_finds():
-    source = PhotonSource(WATER, GRID, np.float32(0.096) * WATER, GRID, SCANNER)
+    scanner = replace(SCANNER, scintillator=None)  # the independent simulation knows no crystals
+    source = PhotonSource(WATER, GRID, np.float32(0.096) * WATER, GRID, scanner)
     farthest = float(np.abs(LAYOUT.rays()[0, :, 2]).max())
     counts, squares = np.zeros(3), np.zeros(3)
     for seed in range(20):

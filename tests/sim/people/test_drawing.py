@@ -3,11 +3,10 @@ import pytest
 
 from recon import Grid
 from sim.people import person
+from sim.people.drawing import MADE_OF, UPTAKE_OF
+from sim.phantom_command import LANDMARKS
 from sim.uptake import TRACERS
 
-# Densities in g/mL of the materials.
-DENSITY = {"air": 0.0, "water": 1.0, "fat": 0.93, "muscle": 1.05, "lung": 0.26, "blood": 1.06,
-           "soft tissue": 1.05, "marrow": 1.1, "bone": 1.7}  # fmt: skip
 # Visible volumes in mL that an adult's organs have. The middle of each range is about the mass that
 # ICRP Publication 89 gives for its reference adults.
 VOLUMES = {
@@ -19,7 +18,7 @@ VOLUMES = {
 }  # fmt: skip
 PARTS_OF = {
     "brain": ("grey matter", "white matter"), "stomach": ("stomach wall", "stomach content"),
-    "colon": ("colon wall", "colon content"),
+    "colon": ("colon wall", "colon content"), "bone": ("bone", "skull"),
 }  # fmt: skip
 PEOPLE = {
     "any": {"seed": 11},
@@ -48,9 +47,13 @@ def volumes_ml(someone, grid, labels):
 
 def test_the_mass_agrees_with_the_weight(painted):
     someone, *_ = painted
-    of = {region.name: DENSITY[region.material.name] for region in someone.regions}
+    of = {region.name: region.material.density_g_ml for region in someone.regions}
     mass_kg = sum(of[name] * ml / 1000 for name, ml in volumes_ml(*painted).items())
     assert mass_kg == pytest.approx(someone.habitus.weight_kg, rel=0.06)
+
+
+def test_every_tissue_that_takes_up_a_tracer_is_made_of_something():
+    assert set(MADE_OF) == set(TRACERS["FDG"].suv) | set(UPTAKE_OF)
 
 
 def test_organs_have_the_volumes_of_an_adult(painted):
@@ -74,10 +77,12 @@ def test_no_organ_is_buried_under_others(painted):
 
 
 def test_organs_follow_each_other_from_head_to_foot(painted):
-    marks = painted[0].landmarks
-    assert list(marks) == ["brain", "thyroid", "heart", "liver", "kidneys", "bladder"]
-    assert sorted(marks.values()) == list(marks.values())
-    assert marks["heart"] < 20 and marks["liver"] > 40  # z = 0 lies between them
+    someone, grid, labels = painted
+    at = {organ: grid.centres(2)[np.nonzero(labels == someone.names.index(name) + 1)[2]].mean()
+          for organ, name in LANDMARKS.items()}
+    assert list(at) == ["brain", "thyroid", "heart", "liver", "kidneys", "bladder"]
+    assert sorted(at.values()) == list(at.values())
+    assert at["heart"] < 20 and at["liver"] > 40  # z = 0 lies between them
 
 
 def test_hands_are_above_the_head_or_beside_the_hips(painted):
