@@ -13,7 +13,7 @@ import numpy as np
 
 from recon.acquisition import AcquisitionModel
 from recon.algorithms import osem
-from recon.corrections.attenuation import PER_MM
+from recon.corrections.attenuation import attenuate
 from recon.corrections.coincidences import Coincidences
 from recon.corrections.fan_sums import fit_fan_sums
 from recon.corrections.multiple_scatter import multiple_scatter
@@ -121,8 +121,8 @@ def reconstruct(
     if not prompts.any():
         raise ValueError("reconstruct takes a scan with prompts, got none; simulate a higher dose")
     at_random = estimate_randoms(delayeds, delayed_layout or layout, layout)
-    factors = _survival(mu_per_cm, mu_grid, layout, threads)
-    factors *= efficiency
+    factors = efficiency.copy()
+    attenuate(factors, mu_per_cm, mu_grid, layout, threads=threads)
 
     def image_on(grid, passes, background, psf_mm):
         model = AcquisitionModel(
@@ -171,13 +171,6 @@ def estimate_randoms(delayeds, layout, target):
     else:  # fitted to bins of several pairs, it would follow the noise of few delayeds
         fit = fit_fan_sums(pairs.shared_fan_sums(delayeds), layout)
     return randoms(fit.values, target)
-
-
-def _survival(mu_per_cm, grid, layout, threads):
-    """Part of the photon pairs that leaves the body, (view, radial, plane) float32."""
-    found = SinogramProjector(layout.without_tof(), grid, threads=threads)(mu_per_cm)
-    found *= np.float32(-PER_MM)
-    return np.exp(found, out=found)
 
 
 def _blur(grid, fwhm_mm, threads):
