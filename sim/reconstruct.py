@@ -14,10 +14,8 @@ import numpy as np
 from recon.acquisition import AcquisitionModel
 from recon.algorithms import osem
 from recon.corrections.attenuation import attenuate
-from recon.corrections.coincidences import Coincidences
-from recon.corrections.fan_sums import fit_fan_sums
 from recon.corrections.multiple_scatter import multiple_scatter
-from recon.corrections.randoms import randoms, singles_from_delayeds
+from recon.corrections.randoms import randoms_from_delayeds
 from recon.corrections.scatter import ScatterSampling
 from recon.corrections.scatter_estimate import estimate_scatter
 from recon.field_of_view import image_grid, radius_mm
@@ -165,12 +163,7 @@ def estimate_randoms(delayeds, layout, target):
     """
     if not delayeds.any():
         return np.zeros(target.shape, np.float32)
-    pairs = Coincidences(layout)
-    if pairs.one_pair:
-        fit = singles_from_delayeds(delayeds, layout)
-    else:  # fitted to bins of several pairs, it would follow the noise of few delayeds
-        fit = fit_fan_sums(pairs.shared_fan_sums(delayeds), layout)
-    return randoms(fit.values, target)
+    return randoms_from_delayeds(delayeds, layout, target=target)[0]
 
 
 def _blur(grid, fwhm_mm, threads):
