@@ -18,7 +18,7 @@ from recon.corrections.multiple_scatter import multiple_scatter
 from recon.corrections.randoms import randoms_from_delayeds
 from recon.corrections.scatter import ScatterSampling
 from recon.corrections.scatter_estimate import estimate_scatter
-from recon.field_of_view import image_grid, radius_mm
+from recon.field_of_view import image_grid, seen
 from recon.operators import GaussianBlur
 from recon.plan import divisor_nearest
 from recon.projectors import SinogramProjector
@@ -127,7 +127,7 @@ def reconstruct(
             SinogramProjector(layout, grid, threads=threads), blur=_blur(grid, psf_mm, threads),
             factors=factors, background=background,
         )
-        updates = osem(model, prompts, subsets=settings.subsets, inside=_seen(grid, layout))
+        updates = osem(model, prompts, subsets=settings.subsets, inside=seen(grid, layout))
         for _ in range(passes * settings.subsets):
             image = next(updates)
         return image
@@ -168,8 +168,3 @@ def estimate_randoms(delayeds, layout, target):
 
 def _blur(grid, fwhm_mm, threads):
     return GaussianBlur(grid.shape, grid.voxel_mm, fwhm_mm, threads) if fwhm_mm else None
-
-
-def _seen(grid, layout):
-    """The circle that the radial bins see, in the image's own, (x, y, 1) bool."""
-    return grid.cylinder() & grid.cylinder(radius_mm(layout))
