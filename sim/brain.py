@@ -11,7 +11,7 @@ from sim.brain_anatomy import (
     lateral_ventricle,
     middle_ventricles,
 )
-from sim.brain_fields import Both, LevelSet, Waves
+from sim.brain_fields import LevelSet, Waves
 from sim.brain_folding import CEREBRUM, GREY_MM, cortex, folia
 from sim.brain_frame import Frame, Part
 from sim.brain_head import surroundings, venous_sinuses
@@ -19,6 +19,7 @@ from sim.brain_lesions import KINDS, check_lesions, place_lesions
 from sim.brain_uptake import ISOTOPE, bq_ml_per_suv, material, random_suv
 from sim.brain_uptake import tracer as find_tracer
 from sim.phantoms import Phantom, Region
+from sim.shapes import Intersection
 
 TEXTURE = 0.05  # standard deviation of the activity within a tissue, relative
 TEXTURE_MM = 25  # its wavelength
@@ -89,7 +90,7 @@ def _cortex_parts(frame, fold, rng):
     parts = []
     for lobe, bound in LOBES.items():
         within = frame.solid(lambda u, bound=bound: bound(u) + 4 * wavy(*u), CEREBRUM, step_mm=3)
-        parts.append(Part(tissue=lobe, solid=Both(first=pia, second=within)))
+        parts.append(Part(tissue=lobe, solid=Intersection(solids=(pia, within))))
     return parts
 
 
