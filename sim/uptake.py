@@ -8,7 +8,7 @@ of a dose that has decayed from injection to the start of the scan.
 import difflib
 from dataclasses import dataclass
 
-from recon.corrections.calibration import isotope
+from recon.corrections.calibration import isotope, suv_scale
 
 # Ranges of the mean SUV of each tissue in people, low to high, and the part of it that varies
 # within the tissue (standard deviation). Where a mean was found, the range's average lies within a
@@ -197,8 +197,10 @@ class Injection:
     @property
     def suv_bq_ml(self):
         """Activity of SUV 1 at the start of the scan, Bq/mL."""
-        left = self.mbq * isotope(self.isotope).decay(60 * self.waited_min)
-        return left * 1000 / self.weight_kg
+        return 1 / suv_scale(
+            weight_kg=self.weight_kg, dose_bq=1e6 * self.mbq, isotope=isotope(self.isotope),
+            dose_age_s=60 * self.waited_min,
+        )
 
 
 def draw_injection(rng, tracer, weight_kg):
