@@ -141,7 +141,7 @@ def test_the_mu_map_that_is_known_may_be_noisy_and_out_of_place(phantom, tmp_pat
     ({"scanner": "mmrr"}, "nearest is 'mMR'"),
     ({"drf": 0.5}, "--drf takes a factor of 1 or more"),
     ({"drf": 1e12}, "the scan has no counts"),
-    ({"isotope": "F-19"}, "isotope takes one of"),
+    ({"isotope": "F-19"}, "isotope takes one of .* the nearest is F-18"),
     ({"bed_mm": 300.0}, "give --bed-mm 0"),
 ])
 def test_scans_that_cannot_be_are_refused(phantom, tmp_path, changes, words):
