@@ -74,7 +74,7 @@ def _maker(name):
 
 
 def _known(name):
-    return known_name(name, _TABLE, "a phantom takes an image of labels (.nii, .nii.gz) or")
+    return known_name(name, _TABLE, "a phantom takes")
 
 
 def _offer(option, takes):

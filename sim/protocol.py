@@ -7,6 +7,8 @@ import numpy as np
 
 from recon import Scanner, SinogramLayout
 
+INVERSE_CRIME = "INVERSE CRIME (not for results)"  # on all pictures of such a scan
+
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
