@@ -22,6 +22,7 @@ from recon.corrections.attenuation import attenuate
 from recon.io.files import check_writable
 from recon.io.provenance import write_json
 from recon.layout import FWHM_PER_SIGMA
+from recon.plan import divisor_nearest
 from sim.acquire import draw, expect
 from sim.dose import Dose, at_dose
 from sim.objects.nema import nema_iq
@@ -91,7 +92,6 @@ class Scan:
         )
 
 
-
 def simulated(phantom, protocol, voxel_mm, fine_mm, seed=1):
     """The Scan of a phantom on a grid of about its own size."""
     low, high = np.array(phantom.extent).T
@@ -115,7 +115,7 @@ def recovery(scanner, max_ring_difference, passes, fine_mm=1.0):
     scan = simulated(phantom, protocol, voxel_mm=2.0, fine_mm=fine_mm)
     expected = scan.expected
     prompts = expected.trues + expected.scatter + expected.randoms
-    subsets = 21 if expected.layout.views % 21 == 0 else 8
+    subsets = divisor_nearest(expected.layout.views)
     updates = osem(scan.model(), prompts, subsets=subsets)
     image = _last(updates, passes * subsets, f"{scanner}, without noise")
     background = phantom.find("background")[0].activity_bq_ml
