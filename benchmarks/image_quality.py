@@ -22,6 +22,7 @@ from recon.corrections.attenuation import attenuate
 from recon.io.files import check_writable
 from recon.io.provenance import write_json
 from recon.layout import FWHM_PER_SIGMA
+from recon.plan import divisor_nearest
 from sim.acquire import draw, expect
 from sim.dose import Dose, at_dose
 from sim.objects.nema import nema_iq
@@ -116,7 +117,7 @@ def recovery(scan, passes):
     """Mean activity of each sphere over the background's, stated and found: a list of dict."""
     expected, phantom = scan.expected, nema_iq()
     prompts = expected.trues + expected.scatter + expected.randoms
-    subsets = 21 if expected.layout.views % 21 == 0 else 8
+    subsets = divisor_nearest(expected.layout.views)
     updates = osem(scan.model(), prompts, subsets=subsets)
     bar = tqdm(islice(updates, passes * subsets), total=passes * subsets, desc="without noise",
                unit="update", file=sys.stderr, dynamic_ncols=True)

@@ -9,10 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks import machine
+from benchmarks.people_sheet import contact_sheet
 from recon.io.files import check_writable
 from recon.io.provenance import write_json
 from sim.people import person
-from sim.people.sheet import contact_sheet
 from sim.phantom_command import fitted
 from sim.uptake import TRACERS
 

@@ -1,10 +1,10 @@
 """Settings of a command from a YAML file, under its flags."""
 
-import difflib
 from pathlib import Path
 
 from recon.io import FileError
 from recon.io.files import opened
+from recon.names import ALIKE, most_alike
 
 
 def fill_in(app, commands, arguments):
@@ -93,9 +93,9 @@ def read_yaml(path):
 
 def nearest(name, known):
     """Words that offer the nearest of the known names, or all where none is near."""
-    near = difflib.get_close_matches(name, known, n=1)
+    near = most_alike(name, known, least=ALIKE)
     if near:
-        return f"the nearest known one is `{near[0]}`"
+        return f"the nearest known one is `{near}`"
     return f"known are {', '.join(known)}"
 
 

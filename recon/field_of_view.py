@@ -48,6 +48,19 @@ def radius_mm(layout):
     return float(np.abs(layout.rays()[..., 2]).max())
 
 
+def seen(grid, layout):
+    """Where an image can hold activity, (x, y, 1) bool.
+
+    That is what the radial bins see of a circle as wide as the grid's longer side: activity beyond
+    is not in the image's model, and in a square's corners it would gather.
+
+    Args:
+        grid: Grid of the image.
+        layout: SinogramLayout.
+    """
+    return grid.cylinder() & grid.cylinder(radius_mm(layout))
+
+
 def check_sizes(layout, flag, sizes_mm):
     """Refuses voxels and widths larger than the field of view.
 

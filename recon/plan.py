@@ -11,7 +11,7 @@ from recon import backend, memory, text
 from recon.agreement import check_position
 from recon.chunks import chunks
 from recon.command_line import flag_of
-from recon.field_of_view import check_sizes, radius_mm, same_place
+from recon.field_of_view import check_sizes, radius_mm, same_place, seen
 from recon.grid import Grid
 from recon.io import FileError, check_counts, check_output, check_picture, like
 from recon.io.image import is_interfile
@@ -220,12 +220,8 @@ class Plan:
 
     @cached_property
     def _seen(self):
-        """Where the default start image is 1, (x, y, 1) bool.
-
-        That is what the radial bins see of a circle as wide as the grid's longer side: activity
-        beyond is not in the image's model, and in a square's corners it would gather.
-        """
-        return self.grid.cylinder() & self.grid.cylinder(radius_mm(self.measurement.layout))
+        """Where the default start image is 1, (x, y, 1) bool."""
+        return seen(self.grid, self.measurement.layout)
 
     def first_image(self):
         """What OSEM starts from: `start`, or `inside`, a cylinder; (x, y, z) on the device."""

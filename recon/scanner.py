@@ -1,8 +1,9 @@
 """A cylindrical PET scanner as values in mm, ps and keV; published ones by name."""
 
-import difflib
 import math
 from dataclasses import dataclass, replace
+
+from recon.names import known_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,15 +128,7 @@ class Scanner:
         """
         from recon.presets import ALIASES, PRESETS
 
-        names = ALIASES | {_plain(preset): preset for preset in PRESETS}
-        key = _plain(name)
-        if key in names:
-            return PRESETS[names[key]]
-        near = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
-        raise ValueError(
-            f"Scanner.preset takes one of {', '.join(PRESETS)}, got {name!r}; "
-            f"the nearest is {names[near[0]]!r}"
-        )
+        return PRESETS[known_name(name, PRESETS, "Scanner.preset takes", aliases=ALIASES)]
 
     def stating(self, **fields):
         """The Scanner with what a file says of it; a threshold fitted with another window goes."""
@@ -155,11 +148,6 @@ def preset_names():
     from recon.presets import PRESETS
 
     return tuple(PRESETS)
-
-
-def _plain(name):
-    # "+" stays: ECAT HR and ECAT HR+ are two scanners.
-    return "".join(c for c in name.lower() if c.isalnum() or c == "+")
 
 
 _MANY = (tuple, list)

@@ -216,6 +216,6 @@ def _singles(activity, mu_per_cm, grid, protocol, isotope, singles, rng):
 def _reconstructions_trues(activity, mu_per_cm, grid, layout, efficiency, threads):
     trues = SinogramProjector(layout, grid, threads=threads)(activity)
     factors = efficiency.copy()
-    attenuate(factors, mu_per_cm, grid, layout)
+    attenuate(factors, mu_per_cm, grid, layout, threads=threads)
     trues *= factors[:, :, None] if layout.tof else factors
     return trues

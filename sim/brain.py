@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recon.names import known_name
 from sim.brain_anatomy import (
     DEEP,
     LOBES,
@@ -11,14 +12,14 @@ from sim.brain_anatomy import (
     lateral_ventricle,
     middle_ventricles,
 )
-from sim.brain_fields import Both, LevelSet, Waves
+from sim.brain_fields import LevelSet, Waves
 from sim.brain_folding import CEREBRUM, GREY_MM, cortex, folia
 from sim.brain_frame import Frame, Part
 from sim.brain_head import surroundings, venous_sinuses
 from sim.brain_lesions import KINDS, check_lesions, place_lesions
-from sim.brain_uptake import ISOTOPE, bq_ml_per_suv, material, random_suv
-from sim.brain_uptake import tracer as find_tracer
+from sim.brain_uptake import ISOTOPE, TRACERS, bq_ml_per_suv, material, random_suv
 from sim.phantoms import Phantom, Region
+from sim.shapes import Intersection
 
 TEXTURE = 0.05  # standard deviation of the activity within a tissue, relative
 TEXTURE_MM = 25  # its wavelength
@@ -31,7 +32,7 @@ def brain(seed, *, tracer="FDG", disease=None, lesions=0, lesion=None):
 
     Args:
         seed: of the random numbers.
-        tracer: FDG, amyloid or FDOPA (`sim.brain_uptake`).
+        tracer: FDG, amyloid or FDOPA (`sim.brain_uptake`), in any case.
         disease: whether uptake is that of the disease that the tracer is used for (Alzheimer's for
             FDG, amyloid, Parkinson's for FDOPA); None for half of the seeds.
         lesions: how many, 0 to 12.
@@ -43,7 +44,8 @@ def brain(seed, *, tracer="FDG", disease=None, lesions=0, lesion=None):
     Raises:
         ValueError: an unknown tracer or kind of lesion, or lesions that do not fit.
     """
-    made = find_tracer(tracer)
+    tracer = known_name(tracer, TRACERS, "tracer takes")
+    made = TRACERS[tracer]
     check_lesions(lesions, lesion)
     shape_rng, uptake_rng, lesion_rng = np.random.default_rng(seed).spawn(3)
     frame = Frame.random(shape_rng)
@@ -89,7 +91,7 @@ def _cortex_parts(frame, fold, rng):
     parts = []
     for lobe, bound in LOBES.items():
         within = frame.solid(lambda u, bound=bound: bound(u) + 4 * wavy(*u), CEREBRUM, step_mm=3)
-        parts.append(Part(tissue=lobe, solid=Both(first=pia, second=within)))
+        parts.append(Part(tissue=lobe, solid=Intersection(solids=(pia, within))))
     return parts
 
 

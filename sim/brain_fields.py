@@ -8,8 +8,6 @@ from functools import cached_property
 
 import numpy as np
 
-from sim.shapes import Solid
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lattice:
@@ -105,28 +103,6 @@ class LevelSet:
             first, last = (found[0] - 1, found[-1] + 1) if found.size else (0, 0)
             box.append(tuple(float(low + at * self.field.step_mm) for at in (first, last)))
         return tuple(box)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Both:
-    """The solid that two solids share.
-
-    Attributes:
-        first, second: each a Solid.
-    """
-
-    first: Solid
-    second: Solid
-
-    def contains(self, x, y, z):
-        """Which points lie inside; coordinates in mm that broadcast."""
-        return self.first.contains(x, y, z) & self.second.contains(x, y, z)
-
-    @cached_property
-    def extent(self):
-        """The box around it in mm, ((low, high) of x, of y, of z)."""
-        pairs = zip(self.first.extent, self.second.extent, strict=True)
-        return tuple((max(a[0], b[0]), min(a[1], b[1])) for a, b in pairs)
 
 
 def depth(values, step_mm):

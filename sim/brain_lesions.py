@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sim.brain_fields import Both, LevelSet
+from sim.brain_fields import LevelSet
 from sim.brain_folding import GREY_MM
 from sim.phantoms import Region
-from sim.shapes import Ellipsoid
+from sim.shapes import Ellipsoid, Intersection
 
 KINDS = ("focus", "tumour")
 TRIES = 400  # places tried for a lesion
@@ -69,7 +69,7 @@ def place_lesions(kinds, cortex, fold, room, holes, tumour_bq_ml, rng):
         )
         if kind == "focus":
             activity = here[-1].activity_bq_ml * rng.uniform(0.55, 0.8)
-            solid = Both(first=LevelSet(field=fold), second=solid)
+            solid = Intersection(solids=(LevelSet(field=fold), solid))
         else:
             activity = rng.uniform(*tumour_bq_ml)
         found[kind].append(

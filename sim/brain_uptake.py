@@ -23,7 +23,6 @@ to 80% of what lies above the occipital cortex, which leaves 0.7 to 0.5 of all. 
 4.2 (1.3) in high and 2.3 (1.4) in low grades (J. Nucl. Med. 51, 1532-1538, 2010).
 """
 
-import difflib
 from dataclasses import dataclass
 
 from recon.corrections.calibration import isotope, suv_scale
@@ -128,21 +127,6 @@ _MADE_OF = {  # the rest is grey matter
 def material(tissue):
     """The Material of a tissue."""
     return MATERIALS[_MADE_OF.get(tissue, "grey matter")]
-
-
-def tracer(name):
-    """The Tracer of a name.
-
-    Raises:
-        ValueError: there is none; the message gives the nearest.
-    """
-    if name in TRACERS:
-        return TRACERS[name]
-    near = difflib.get_close_matches(str(name), TRACERS, n=1, cutoff=0.0)
-    raise ValueError(
-        f"brain takes a tracer out of {', '.join(TRACERS)}, got {name!r}; "
-        f"the nearest is {near[0]!r}"
-    )
 
 
 def bq_ml_per_suv(made, sex, rng):

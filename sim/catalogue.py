@@ -1,10 +1,10 @@
 """Phantoms by name: test objects, people and brains."""
 
-import difflib
 import importlib
 import inspect
 
 from recon.command_line import flag_of
+from recon.names import ALIKE, known_name, most_alike
 from sim.numbers import check_seed
 
 # Name -> function that makes it, and what it is.
@@ -74,24 +74,13 @@ def _maker(name):
 
 
 def _known(name):
-    plain = {_plain(known): known for known in _TABLE}
-    if _plain(name) not in plain:
-        near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.0)
-        raise ValueError(
-            f"a phantom is one of {', '.join(_TABLE)}, or an image of labels (.nii, .nii.gz), got "
-            f"{name!r}; the nearest is {plain[near[0]]!r}"
-        )
-    return plain[_plain(name)]
-
-
-def _plain(name):
-    return "".join(c for c in name.lower() if c.isalnum())
+    return known_name(name, _TABLE, "a phantom takes")
 
 
 def _offer(option, takes):
     flags = [flag_of(name) for name in takes]
     if not flags:
         return f"no options, got {flag_of(option)}; leave it out"
-    near = difflib.get_close_matches(flag_of(option), flags, n=1)
-    hint = f"the nearest is {near[0]}" if near else "leave it out"
+    near = most_alike(flag_of(option), flags, least=ALIKE)
+    hint = f"the nearest is {near}" if near else "leave it out"
     return f"{', '.join(flags)}, got {flag_of(option)}; {hint}"

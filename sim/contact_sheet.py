@@ -4,6 +4,7 @@ import numpy as np
 
 from recon.io.files import replacing
 from sim.dataset import Pair
+from sim.protocol import INVERSE_CRIME
 
 SHEET = "contact-sheet.png"
 ROWS = 24  # phantoms shown at most, evenly over the study
@@ -30,11 +31,15 @@ def draw_sheet(path, data):
     half = max(widest for _, _, widest in shown)
     across, _, along = data.grid(chosen[0]).extent
     width = _ROW_INCHES * 2 * half / (along[1] - along[0])
-    size = 0.9 + len(titles) * (width + 0.05), 0.4 + len(chosen) * (_ROW_INCHES + 0.05)
+    crime = data.index["recipe"]["scan"]["inverse_crime"]
+    top = 0.6 if crime else 0.3
+    size = 0.9 + len(titles) * (width + 0.05), 0.1 + top + len(chosen) * (_ROW_INCHES + 0.05)
     figure = Figure(figsize=size, facecolor="white")
+    if crime:
+        figure.text(0.02, 1 - 0.05 / size[1], INVERSE_CRIME, color="red", fontsize=12, va="top")
     axes = figure.subplots(len(chosen), len(titles), squeeze=False)
     figure.subplots_adjust(left=0.8 / size[0], right=1 - 0.05 / size[0], bottom=0.05 / size[1],
-                           top=1 - 0.3 / size[1], wspace=0.03, hspace=0.03)
+                           top=1 - top / size[1], wspace=0.03, hspace=0.03)
     splits = {record["number"]: record["split"] for record in data.index["phantoms"]}
     for row, number, (slices, black, _) in zip(axes, chosen, shown, strict=True):
         for ax, image in zip(row, slices, strict=True):

@@ -1,6 +1,5 @@
 """Any labelled volume as a Phantom: an image of whole numbers, and a table of what they are."""
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from recon.config import nearest, read_yaml
 from recon.grid import Grid
 from recon.io import FileError, read_image
+from recon.names import most_alike
 from sim.materials import MATERIALS, Material
 from sim.phantoms import Phantom, Region
 
@@ -142,10 +142,9 @@ def _material(where, row):
         raise FileError(f"{where} has `material` and `mu_per_cm` or `hu`; give one or the other")
     name = str(row["material"])
     if name not in MATERIALS:
-        near = difflib.get_close_matches(name, MATERIALS, n=1, cutoff=0.0)
         raise FileError(
             f"{where}: `material` takes one of {', '.join(MATERIALS)}, got {name!r}; the nearest "
-            f"is {near[0]!r}"
+            f"is {most_alike(name, MATERIALS)!r}"
         )
     return MATERIALS[name]
 

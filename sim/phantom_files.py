@@ -31,6 +31,7 @@ IMAGES = {
     "labels.nii.gz": ("labels", "region number"),
 }
 SUMMARY, PREVIEW = "phantom.json", "preview.png"
+TABLE = "nominal activities, without texture; at end-expiration where the phantom breathes"
 _SLAB = 16  # x planes that are painted between two steps of the progress bar
 
 
@@ -67,8 +68,8 @@ def write_phantom(folder, phantom, grid, *, samples, made, options=None):
         options: dict that the phantom was made with.
     Returns:
         dict in phantom.json: name, tracer, isotope, seed, options, samples, activity_mbq of the
-        image, cut_off (the part of the activity that the grid leaves outside), regions
-        (`sim.region_table`) and made.
+        image, cut_off (the part of the activity that the grid leaves outside), regions_are
+        (TABLE), regions (`sim.region_table`) and made.
     Raises:
         FileError: the folder cannot be written.
     """
@@ -83,7 +84,8 @@ def write_phantom(folder, phantom, grid, *, samples, made, options=None):
     said = {"name": phantom.name, "tracer": phantom.tracer, "isotope": phantom.isotope,
             "seed": phantom.seed, "options": options or {}, "samples": samples}
     bq = images["activity"].sum(dtype=np.float64) * np.prod(grid.voxel_mm) / 1000
-    said |= {"activity_mbq": bq / 1e6, "cut_off": cut_off(table), "regions": table, "made": made}
+    said |= {"activity_mbq": bq / 1e6, "cut_off": cut_off(table), "regions_are": TABLE,
+             "regions": table, "made": made}
     write_json(folder / SUMMARY, said)
     return said
 

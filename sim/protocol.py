@@ -7,13 +7,15 @@ import numpy as np
 
 from recon import Scanner, SinogramLayout
 
+INVERSE_CRIME = "INVERSE CRIME (not for results)"  # on all pictures of such a scan
+
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
     """A scan of one bed position.
 
     Attributes:
-        scanner: Scanner.
+        scanner: Scanner that states its energy resolution, energy window and coincidence window.
         minutes: how long the scan takes.
         bed_mm: z of the phantom that lies at the scanner's middle.
         span: ring differences per segment, odd.
@@ -27,7 +29,8 @@ class Protocol:
         inverse_crime: simulate with the reconstruction's own model: for debugging, never for a
             result.
     Raises:
-        ValueError: a number that no scan has.
+        ValueError: a number that no scan has, or a scanner that does not state what scatter and
+            randoms take.
     """
 
     scanner: Scanner
@@ -54,6 +57,12 @@ class Protocol:
         ):
             if not fits:
                 raise ValueError(f"Protocol takes {takes} as {name}, got {getattr(self, name)}")
+        for name in ("energy_resolution", "energy_window_kev", "coincidence_window_ps"):
+            if getattr(self.scanner, name) is None:
+                raise ValueError(
+                    f"Protocol takes a scanner whose {name} is known, got {self.scanner.name!r}; "
+                    "take another, or set it in the Scanner"
+                )
         _ = self.layout  # whose own numbers are checked
 
     @property

@@ -13,14 +13,12 @@ import numpy as np
 
 from recon.acquisition import AcquisitionModel
 from recon.algorithms import osem
-from recon.corrections.attenuation import PER_MM
-from recon.corrections.coincidences import Coincidences
-from recon.corrections.fan_sums import fit_fan_sums
+from recon.corrections.attenuation import attenuate
 from recon.corrections.multiple_scatter import multiple_scatter
-from recon.corrections.randoms import randoms, singles_from_delayeds
+from recon.corrections.randoms import randoms_from_delayeds
 from recon.corrections.scatter import ScatterSampling
 from recon.corrections.scatter_estimate import estimate_scatter
-from recon.field_of_view import image_grid, radius_mm
+from recon.field_of_view import image_grid, seen
 from recon.operators import GaussianBlur
 from recon.plan import divisor_nearest
 from recon.projectors import SinogramProjector
@@ -121,15 +119,15 @@ def reconstruct(
     if not prompts.any():
         raise ValueError("reconstruct takes a scan with prompts, got none; simulate a higher dose")
     at_random = estimate_randoms(delayeds, delayed_layout or layout, layout)
-    factors = _survival(mu_per_cm, mu_grid, layout, threads)
-    factors *= efficiency
+    factors = efficiency.copy()
+    attenuate(factors, mu_per_cm, mu_grid, layout, threads=threads)
 
     def image_on(grid, passes, background, psf_mm):
         model = AcquisitionModel(
             SinogramProjector(layout, grid, threads=threads), blur=_blur(grid, psf_mm, threads),
             factors=factors, background=background,
         )
-        updates = osem(model, prompts, subsets=settings.subsets, inside=_seen(grid, layout))
+        updates = osem(model, prompts, subsets=settings.subsets, inside=seen(grid, layout))
         for _ in range(passes * settings.subsets):
             image = next(updates)
         return image
@@ -165,25 +163,8 @@ def estimate_randoms(delayeds, layout, target):
     """
     if not delayeds.any():
         return np.zeros(target.shape, np.float32)
-    pairs = Coincidences(layout)
-    if pairs.one_pair:
-        fit = singles_from_delayeds(delayeds, layout)
-    else:  # fitted to bins of several pairs, it would follow the noise of few delayeds
-        fit = fit_fan_sums(pairs.shared_fan_sums(delayeds), layout)
-    return randoms(fit.values, target)
-
-
-def _survival(mu_per_cm, grid, layout, threads):
-    """Part of the photon pairs that leaves the body, (view, radial, plane) float32."""
-    found = SinogramProjector(layout.without_tof(), grid, threads=threads)(mu_per_cm)
-    found *= np.float32(-PER_MM)
-    return np.exp(found, out=found)
+    return randoms_from_delayeds(delayeds, layout, target=target)[0]
 
 
 def _blur(grid, fwhm_mm, threads):
     return GaussianBlur(grid.shape, grid.voxel_mm, fwhm_mm, threads) if fwhm_mm else None
-
-
-def _seen(grid, layout):
-    """The circle that the radial bins see, in the image's own, (x, y, 1) bool."""
-    return grid.cylinder() & grid.cylinder(radius_mm(layout))

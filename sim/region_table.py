@@ -13,12 +13,16 @@ def region_table(phantom, grid, *, lesions_only=False):
     touched by a later one's box, else counted with 32 points along each side of a region's box,
     which is right to some 1 %.
 
+    Activities are nominal, as the regions state them: a phantom's texture moves the mean of a small
+    organ by some per cent. Of a person that breathes, all is told at end-expiration, and images are
+    means over the phases.
+
     Args:
         phantom: Phantom.
         grid: Grid; regions without an end are counted up to its faces.
         lesions_only: whether other regions are left out.
     Returns:
-        List of dict: label, name, activity_bq_ml (mean), material, mu_per_cm, hu, lesion,
+        List of dict: label, name, activity_bq_ml (nominal), material, mu_per_cm, hu, lesion,
         volume_ml, centre_mm and extent_mm (of what is not covered; null where all is), and
         inside, the part of the volume that the grid holds.
     """

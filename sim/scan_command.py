@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from recon import Scanner, text
 from recon.command_line import command_line
+from recon.corrections.calibration import isotope as known_isotope
 from recon.field_of_view import same_place
 from recon.io import FileError, provenance, read_image
 from recon.io.outputs import make_folder
@@ -136,7 +137,8 @@ def _images(folder, isotope):
     """Activity, mu map, their Grid, the isotope and the files of a phantom's folder.
 
     Raises:
-        FileError: a file is missing or cannot be used, or no isotope is known.
+        FileError: a file is missing or cannot be used, or no isotope is said.
+        ValueError: the isotope is not known.
     """
     paths = [folder / "activity.nii.gz", folder / "mu-map.nii.gz"]
     for path in paths:
@@ -163,6 +165,7 @@ def _images(folder, isotope):
     isotope = isotope or read_json(said).get("isotope")
     if not isotope:
         raise FileError(f"{said} does not say the isotope; give --isotope, such as F-18")
+    isotope = known_isotope(isotope).name
     return activity, mu, grid, isotope, [*paths, *([said] if said.is_file() else [])]
 
 

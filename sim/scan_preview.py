@@ -3,6 +3,7 @@
 import numpy as np
 
 from recon.io.files import replacing
+from sim.protocol import INVERSE_CRIME
 
 PANELS = ("prompts", "trues", "scatter", "randoms")
 
@@ -67,7 +68,7 @@ def _title(expected):
         f"randoms {expected.randoms_fraction:.1%} of prompts",
     ]
     title = ", ".join(words)
-    return f"INVERSE CRIME (not for results): {title}" if protocol.inverse_crime else title
+    return f"{INVERSE_CRIME}: {title}" if protocol.inverse_crime else title
 
 
 def _summed(array):

@@ -5,10 +5,10 @@
 of a dose that has decayed from injection to the start of the scan.
 """
 
-import difflib
 from dataclasses import dataclass
 
-from recon.corrections.calibration import isotope
+from recon.corrections.calibration import isotope, suv_scale
+from recon.names import known_name
 
 # Ranges of the mean SUV of each tissue in people, low to high, and the part of it that varies
 # within the tissue (standard deviation). Where a mean was found, the range's average lies within a
@@ -150,15 +150,7 @@ def tracer(name):
     Raises:
         ValueError: there is none; the message gives the nearest.
     """
-    names = {known.lower(): known for known in TRACERS}
-    key = str(name).lower()
-    if key not in names:
-        near = difflib.get_close_matches(key, names, n=1, cutoff=0.0)
-        raise ValueError(
-            f"tracer takes one of {', '.join(TRACERS)}, got {name!r}; "
-            f"the nearest is {names[near[0]]!r}"
-        )
-    return TRACERS[names[key]]
+    return TRACERS[known_name(name, TRACERS, "tracer takes")]
 
 
 def draw_suv(rng, tracer):
@@ -197,8 +189,10 @@ class Injection:
     @property
     def suv_bq_ml(self):
         """Activity of SUV 1 at the start of the scan, Bq/mL."""
-        left = self.mbq * isotope(self.isotope).decay(60 * self.waited_min)
-        return left * 1000 / self.weight_kg
+        return 1 / suv_scale(
+            weight_kg=self.weight_kg, dose_bq=1e6 * self.mbq, isotope=isotope(self.isotope),
+            dose_age_s=60 * self.waited_min,
+        )
 
 
 def draw_injection(rng, tracer, weight_kg):

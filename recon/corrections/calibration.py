@@ -17,6 +17,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from recon.names import most_alike
+
 
 @dataclass(frozen=True, kw_only=True)
 class Isotope:
@@ -82,12 +84,14 @@ def isotope(name):
     letters = "".join(re.findall("[A-Za-z]+", str(name))).lower()
     number = "".join(re.findall(r"\d+", str(name)))
     symbol = _ELEMENTS.get(letters, letters.capitalize())
-    if f"{symbol}-{number}" not in ISOTOPES:
+    key = f"{symbol}-{number}"
+    if key not in ISOTOPES:
         raise ValueError(
-            f"the isotope takes one of {', '.join(ISOTOPES)}, got {name!r}; or make an Isotope of "
-            "its half-life and positron fraction"
+            f"the isotope takes one of {', '.join(ISOTOPES)}, got {name!r}; the nearest is "
+            f"{most_alike(key, ISOTOPES)}, or make an Isotope of its half-life and positron "
+            "fraction"
         )
-    return ISOTOPES[f"{symbol}-{number}"]
+    return ISOTOPES[key]
 
 
 @dataclass(frozen=True, kw_only=True)

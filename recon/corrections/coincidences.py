@@ -21,6 +21,19 @@ def real_crystals(scanner):
     )
 
 
+def refuse_negative(counts):
+    """Refuses counts that something was subtracted from.
+
+    Raises:
+        ValueError: one is negative or no number.
+    """
+    if not counts.min() >= 0:
+        raise ValueError(
+            f"counts take numbers of at least 0, got {counts.min():g}; give them as counted, "
+            "before anything is subtracted"
+        )
+
+
 class Coincidences:
     """The crystal pairs of a layout's bins, as sums.
 
@@ -140,14 +153,22 @@ class Coincidences:
         normalization's efficiencies, by 0.9 % RMS in bins and 0.09 % in sums of planes.
 
         Args:
-            counts: (view, radial, [tof,] plane).
+            counts: (view, radial, [tof,] plane), not negative.
         Returns:
             float64 (rings, crystals).
+        Raises:
+            ValueError: a count is negative, or the shape does not fit.
         """
+        if counts.shape[:2] + counts.shape[-1:] != self.layout.shape:
+            raise ValueError(
+                f"counts take shape {self.layout.shape} like the layout, with or without time of "
+                f"flight, got {counts.shape}"
+            )
         crystals, rings = self.layout.pair_counts()
         real = real_crystals(self.layout.scanner).astype(np.float32)
         total = np.zeros(real.shape)
         for views in self.chunks():
+            refuse_negative(counts[views])
             part = counts[views] if counts.ndim == 3 else counts[views].sum(axis=2)
             pairs = crystals[views] * rings
             each = np.divide(part, pairs, out=np.zeros_like(part), where=pairs > 0)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recon.corrections.coincidences import Coincidences, real_crystals
+from recon.corrections.coincidences import Coincidences, real_crystals, refuse_negative
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +157,7 @@ class _Sums:
 
     def _counts(self, views):
         counts = np.asarray(self.counts[views], np.float32)
-        if not counts.min() >= 0:
-            raise ValueError(
-                f"counts take numbers of at least 0, got {counts.min():g}; give them as counted, "
-                "before anything is subtracted"
-            )
+        refuse_negative(counts)
         counts = counts if counts.ndim == 3 else counts.sum(axis=2)
         # A bin that is expected to be empty says nothing about its crystals.
         return counts if self.expected is None else counts * (self.expected[views] > 0)

@@ -22,26 +22,27 @@ import math
 import numpy as np
 
 from recon.corrections.coincidences import Coincidences, real_crystals
-from recon.corrections.fan_sums import fit_crystals
+from recon.corrections.fan_sums import fit_fan_sums
 
 
 def singles_from_delayeds(delayeds, layout, **options):
     """The s of each crystal whose products are the expected delayed coincidences.
 
+    They are fitted to the crystals' fan sums (`Coincidences.shared_fan_sums`), exact where a bin is
+    one crystal pair. Fitted to bins of several pairs, they would follow the noise of few delayeds.
     Of listed events, `Coincidences.fan_sums_of_events` and `fit_fan_sums` give the same without
     a sinogram.
 
     Args:
-        delayeds: counts, (view, radial, [tof,] plane), at any span; span 1 is fastest and keeps
-            the most.
+        delayeds: counts, (view, radial, [tof,] plane), at any span; span 1 keeps the most.
         layout: SinogramLayout of them.
-        options: updates and tolerance of `fit_crystals`.
+        options: updates and tolerance of `fit_fan_sums`.
     Returns:
         Fit; values in square roots of counts, 0 for virtual crystals.
     Raises:
         ValueError: there are no delayeds, or the shape does not fit the layout.
     """
-    return fit_crystals(delayeds, layout, **options)
+    return fit_fan_sums(Coincidences(layout).shared_fan_sums(delayeds), layout, **options)
 
 
 def randoms(singles, layout, *, scale=1.0, views=slice(None)):
@@ -80,16 +81,11 @@ def randoms(singles, layout, *, scale=1.0, views=slice(None)):
 def randoms_from_delayeds(delayeds, layout, *, target=None, **options):
     """Delayeds with their noise reduced, expanded to any layout of the scanner.
 
-    Fits crystals to bins, which wants bins of one ring pair or many delayeds: at span 11 and a few
-    delayeds per crystal it follows the noise. There, fit the fan sums of the listed events
-    (`Coincidences.fan_sums_of_events`) or of bins shared among their pairs (`.shared_fan_sums`) by
-    `fit_fan_sums`, as `countless randoms` does.
-
     Args:
         delayeds: counts, (view, radial, [tof,] plane).
         layout: SinogramLayout of them.
         target: SinogramLayout of the randoms, or None for the same.
-        options: updates and tolerance of `fit_crystals`.
+        options: of `singles_from_delayeds`.
     Returns:
         float32 of the target's shape, and the Fit.
     Raises:

@@ -1,11 +1,11 @@
 """Lesions at random: where they lie, how large they are, how much of the tracer they take up."""
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
 
 from recon.grid import Grid
+from recon.names import most_alike
 from sim.people.combined import Union
 from sim.people.shaping import scale_to_volume, turned
 from sim.shapes import paint
@@ -66,10 +66,9 @@ class Lesion:
 
     def __post_init__(self):
         if self.site not in SITES:
-            near = difflib.get_close_matches(str(self.site), SITES, n=1, cutoff=0.0)[0]
             raise ValueError(
                 f"Lesion takes a site out of {', '.join(SITES)}, got {self.site!r}; "
-                f"the nearest is {near!r}"
+                f"the nearest is {most_alike(self.site, SITES)!r}"
             )
         low, high = SIZES_MM
         if self.diameter_mm is not None and not low <= self.diameter_mm <= high:

@@ -158,6 +158,10 @@ def test_another_seed_is_folded_otherwise(head, images):
     assert 2 * (grey & others).sum() / (grey.sum() + others.sum()) < 0.7
 
 
+def test_a_tracer_is_known_in_any_case():
+    assert brain(0, tracer="Fdg").tracer == "FDG"
+
+
 def test_an_unknown_tracer_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match="got 'FDOAP'; the nearest is 'FDOPA'"):
         brain(0, tracer="FDOAP")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from recon.grid import Grid
-from sim.brain_fields import Both, Lattice, LevelSet, Waves, depth, smooth_maximum, smooth_minimum
-from sim.shapes import Ellipsoid, paint
+from sim.brain_fields import Lattice, LevelSet, Waves, depth, smooth_maximum, smooth_minimum
+from sim.shapes import Ellipsoid, Intersection, paint
 
 
 def ball(radius, step_mm=1.5):
@@ -50,9 +50,9 @@ def test_a_level_sets_extent_holds_it():
         assert 9 <= high <= 9 + 2 * 1.5
 
 
-def test_both_is_what_two_solids_share():
+def test_a_level_set_is_cut_by_another_solid():
     near = Ellipsoid(centre_mm=(5, 0, 0), radii_mm=(6, 6, 6))
-    both = Both(first=LevelSet(field=ball(8)), second=near)
+    both = Intersection(solids=(LevelSet(field=ball(8)), near))
     inside = both.contains(np.array([-3.0, 2.0, 7.0, 9.0]), np.zeros(4), np.zeros(4))
     assert inside.tolist() == [False, True, True, False]
     assert both.extent[0][0] == -1

@@ -124,6 +124,7 @@ def test_options_of_a_phantom_are_listed_with_their_meaning(run):
     [
         (["nema-ik", "-o", "x"], "the nearest is 'nema-iq'"),
         (["nema-iq", "-o", "x", "--contrats", "4"], "the nearest is --contrast"),
+        (["nema-iq", "-o", "x", "--isotope", "Ga-86"], "got 'Ga-86'; the nearest is Ga-68"),
         (["nema-iq", "-o", "x", "--contrast", "1e400"], "contrast takes a number"),
         (["nema-iq", "-o", "x", "--contrast", "four"], "contrast takes a number of 0 or more"),
         (["nema-iq"], "takes --output"),

@@ -140,14 +140,20 @@ def test_the_mu_map_that_is_known_may_be_noisy_and_out_of_place(phantom, tmp_pat
 @pytest.mark.parametrize(("changes", "words"), [
     ({"scanner": "mmrr"}, "nearest is 'mMR'"),
     ({"drf": 0.5}, "--drf takes a factor of 1 or more"),
-    ({"drf": 1e12}, "the scan has no counts"),
-    ({"isotope": "F-19"}, "isotope takes one of"),
+    ({"scanner": "HR+"}, r"energy_resolution is known, got 'ECAT HR\+'"),
+    ({"isotope": "F-19"}, "isotope takes one of .* the nearest is F-18"),
     ({"bed_mm": 300.0}, "give --bed-mm 0"),
 ])
-def test_scans_that_cannot_be_are_refused(phantom, tmp_path, changes, words):
+def test_scans_that_cannot_be_are_refused_and_no_folder_is_made(phantom, tmp_path, changes, words):
     settings = {"scanner": "small"} | changes
     with pytest.raises(ValueError, match=words):
         scan(phantom, output=tmp_path / "scan", **settings)
+    assert not (tmp_path / "scan").exists()
+
+
+def test_a_scan_without_counts_is_refused(phantom, tmp_path):
+    with pytest.raises(ValueError, match="the scan has no counts"):
+        scan(phantom, output=tmp_path / "scan", scanner="small", drf=1e12)
 
 
 def test_a_folder_with_other_files_is_refused_and_keeps_them(phantom, tmp_path):

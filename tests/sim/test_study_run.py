@@ -7,10 +7,12 @@ import h5py
 import numpy as np
 import pytest
 from distributed import LocalCluster
+from matplotlib.figure import Figure
 
 import countless
 from recon.io import FileError
 from sim import dataset_file, study_run
+from sim.contact_sheet import draw_sheet
 from sim.dataset import open_study
 from sim.study_check import problems
 from sim.study_file import read_study
@@ -222,6 +224,16 @@ def test_the_index_says_split_hashes_and_what_made_it(place):
 
 def test_a_contact_sheet_is_drawn(place):
     assert (place / "data" / "contact-sheet.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("crime", [False, True])
+def test_a_contact_sheet_is_marked_where_scans_are_an_inverse_crime(data, monkeypatch, crime):
+    marks = []
+    monkeypatch.setattr(Figure, "text", lambda *words, **_: marks.append(words[-1]))
+    with open_study(data) as stored:
+        stored.index["recipe"]["scan"]["inverse_crime"] = crime
+        draw_sheet(data / "sheet.png", stored)
+    assert marks == ["INVERSE CRIME (not for results)"] * crime
 
 
 def test_totals_of_images_are_the_truths_as_far_as_one_pass_over_five_rings_finds_them(place):

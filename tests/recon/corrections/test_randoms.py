@@ -223,6 +223,18 @@ def test_singles_of_a_block_spread_as_efficiencies_say():
             ),
             "delayeds of the same scan",
         ),
+        (
+            lambda: randoms_from_delayeds(
+                np.ones((16, 22, 25), np.float32), SinogramLayout.of(TINY)
+            ),
+            r"counts take shape \(16, 23, 25\) .*, got \(16, 22, 25\)",
+        ),
+        (
+            lambda: randoms_from_delayeds(
+                np.full((16, 23, 25), -1, np.float32), SinogramLayout.of(TINY)
+            ),
+            "before anything is subtracted",
+        ),
     ],
 )
 def test_what_no_scan_gives_is_refused(call, message):

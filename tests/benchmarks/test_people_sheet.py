@@ -1,8 +1,8 @@
 import numpy as np
 from PIL import Image
 
+from benchmarks.people_sheet import contact_sheet
 from recon import Grid
-from sim.people.sheet import contact_sheet
 
 
 def test_a_sheet_shows_hot_black_and_bone_white_for_each_person(tmp_path):
