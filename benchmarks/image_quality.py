@@ -111,7 +111,7 @@ def simulated(phantom, protocol, voxel_mm, fine_mm, seed=1):
 def recovery(scanner, max_ring_difference, passes, fine_mm=1.0):
     """Mean activity of each sphere over the background's, stated and found: a list of dict."""
     preset, phantom = Scanner.preset(scanner), nema_iq()
-    protocol = Protocol(scanner=preset, max_ring_difference=max_ring_difference)
+    protocol = Protocol(scanner=preset, span=1, max_ring_difference=max_ring_difference)
     scan = simulated(phantom, protocol, voxel_mm=2.0, fine_mm=fine_mm)
     expected = scan.expected
     prompts = expected.trues + expected.scatter + expected.randoms

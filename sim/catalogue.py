@@ -78,8 +78,8 @@ def _known(name):
     if _plain(name) not in plain:
         near = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=0.0)
         raise ValueError(
-            f"a phantom is one of {', '.join(_TABLE)}, or an image of labels (.nii, .nii.gz), got "
-            f"{name!r}; the nearest is {plain[near[0]]!r}"
+            f"a phantom is one of {', '.join(_TABLE)}, got {name!r}; the nearest is "
+            f"{plain[near[0]]!r}"
         )
     return plain[_plain(name)]
 

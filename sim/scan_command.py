@@ -21,7 +21,7 @@ from sim import scan as scans
 from sim import scan_preview
 from sim.acquire import expect
 from sim.numbers import check_seed
-from sim.protocol import Protocol, check_place
+from sim.protocol import Protocol, check_memory, check_place
 
 MOST_PER_CM = 3.0  # lead has 1.7
 Three = Annotated[tuple[float, float, float], Parameter(negative_iterable=())]
@@ -88,7 +88,6 @@ def scan(
     _check(drf, mu_noise, mu_shift_mm)
     check_seed(seed)
     preset = Scanner.preset(scanner)
-    span = (11 if preset.rings > 40 else 1) if span is None else span
     protocol = Protocol(
         scanner=preset, minutes=minutes / drf if mode == "time" else minutes, bed_mm=bed_mm,
         span=span, max_ring_difference=max_ring_difference, view_mashing=view_mashing,
@@ -187,18 +186,9 @@ def _folder(path):
 
 def _check_size(folder, protocol, mu, truth):
     """Refuses what fits neither the disk nor the memory, before anything is simulated."""
-    from recon import memory
-
-    layout, pairs = protocol.layout, protocol.pairs
-    scans.check_space(folder, scans.needed_bytes(layout, mu, prompts=0, truth=truth))
-    bins, single = (float(np.prod(each.shape)) for each in (layout, pairs))
-    needed = 4 * (7 * bins + (0 if protocol.inverse_crime else single)) + (1 << 30)
-    free = memory.available("cpu")
-    if needed > free:
-        raise ValueError(
-            f"the scan takes {memory.in_gib(needed)} of memory, where {memory.in_gib(free)} are "
-            "free; give a smaller --max-ring-difference, a larger --tof-mashing or --tof-mashing 0"
-        )
+    scans.check_space(folder, scans.needed_bytes(protocol.layout, mu, prompts=0, truth=truth))
+    check_memory(protocol, "a smaller --max-ring-difference, a larger --tof-mashing or "
+                           "--tof-mashing 0")
 
 
 @contextlib.contextmanager
