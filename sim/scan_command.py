@@ -48,6 +48,7 @@ def scan(
     mu_shift_mm: Three = (0.0, 0.0, 0.0),
     list_mode: Annotated[Literal["petsird", "castor"] | None, Parameter(name="--list")] = None,
     truth: bool = False,
+    halves: bool = False,
     inverse_crime: bool = False,
     config: Path | None = None,
 ):
@@ -80,6 +81,8 @@ def scan(
         mu_shift_mm: How far mu-map.nii.gz lies from the phantom, in scanner coordinates.
         list_mode: Write list mode, too: petsird (prompts and delayeds) or castor (prompts).
         truth: Write what was expected, too: trues.hs, scatter.hs and randoms.hs.
+        halves: Write two independent scans of half the counts each, too, in half-1 and half-2:
+            Noise2Noise trains with them.
         inverse_crime: Simulate with the reconstruction's own model, for debugging. All outputs
             say so.
         config: YAML file of these settings by name; flags go over it.
@@ -100,7 +103,7 @@ def scan(
     if list_mode == "petsird":
         petsird()  # missing packages are said now
     folder = _folder(output)
-    _check_size(folder, protocol, mu, truth)
+    _check_size(folder, protocol, mu, truth=truth, halved=halves)
     made = provenance(
         command=command_line(scan, settings), configuration=settings, seed=seed,
         inputs=[*inputs, *([config] if config else [])],
@@ -120,11 +123,11 @@ def scan(
                                            rng=mu_rng)
     scans.check_space(folder, scans.needed_bytes(
         protocol.layout, mu, prompts=expected.counts["prompts"] + expected.counts["randoms"],
-        truth=truth, listed=bool(list_mode)))
+        truth=truth, listed=bool(list_mode), halved=halves))
     made |= {"dose_reduction_factor": drf, "mode": mode}
     counts, said = scans.write_scan(
         folder, expected, activity=activity, mu_per_cm=known, grid=placed, mu_grid=known_grid,
-        rng=counts_rng, made=made, truth=truth, list_format=list_mode,
+        rng=counts_rng, made=made, truth=truth, list_format=list_mode, halved=halves,
     )
     scan_preview.draw(folder / "preview.png", expected, counts)
     print(text.table(_rows(folder, expected, said)))
@@ -184,9 +187,9 @@ def _folder(path):
     return make_folder(path)
 
 
-def _check_size(folder, protocol, mu, truth):
+def _check_size(folder, protocol, mu, **options):
     """Refuses what fits neither the disk nor the memory, before anything is simulated."""
-    scans.check_space(folder, scans.needed_bytes(protocol.layout, mu, prompts=0, truth=truth))
+    scans.check_space(folder, scans.needed_bytes(protocol.layout, mu, prompts=0, **options))
     check_memory(protocol, "a smaller --max-ring-difference, a larger --tof-mashing or "
                            "--tof-mashing 0")
 
@@ -228,6 +231,9 @@ def _rows(folder, expected, said):
         ("written", f"{folder}: {', '.join(sorted(p.name for p in folder.glob('*.hs')))}, "
                     f"mu-map.nii.gz, truth.nii.gz, scan.json, preview.png"),
     ]
+    if "halves" in said:
+        rows.append(("halves", f"{' and '.join(said['halves'])}: prompts.hs, delayeds.hs and "
+                               "efficiency.hs of each"))
     if "list" in said:
         rows.append(("list", f"{said['list']['events']:,} events"))
     return [*rows, ("next", next_step)]
