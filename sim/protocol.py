@@ -101,17 +101,19 @@ class Protocol:
         return replace(self, **changes)
 
 
-def check_memory(protocol, remedy):
+def check_memory(protocol, remedy, *, arrays=0):
     """Refuses a scan whose simulation takes more memory than is free.
 
     Args:
         protocol: Protocol.
         remedy: what to give instead.
+        arrays: of the scan's bins that are held at once thereafter.
     Raises:
         ValueError: with both sizes.
     """
     bins, pairs = (math.prod(layout.shape) for layout in (protocol.layout, protocol.pairs))
-    needed = 4 * (_ARRAYS * bins + (0 if protocol.inverse_crime else pairs)) + _PROGRAM
+    simulated = _ARRAYS * bins + (0 if protocol.inverse_crime else pairs)
+    needed = 4 * max(simulated, arrays * bins) + _PROGRAM
     free = memory.available("cpu")
     if needed > free:
         raise ValueError(

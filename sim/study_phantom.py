@@ -18,6 +18,7 @@ from sim.dose import at_dose, thin
 from sim.reconstruct import reconstruct
 from sim.region_table import region_table
 
+ARRAYS = 14  # of a scan's bins, at most: expected at two doses, counted, and estimated for an image
 FINER = 2  # voxels of the phantom that is scanned, across one of the reconstruction
 
 

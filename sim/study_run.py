@@ -14,7 +14,7 @@ from recon.io.provenance import plain, read_json, write_json
 from sim import dataset_file
 from sim.protocol import check_memory
 from sim.study_lock import locked
-from sim.study_phantom import draw_phantom, image_grid, phantom_path
+from sim.study_phantom import ARRAYS, draw_phantom, image_grid, phantom_path
 from sim.study_pool import pool
 
 INDEX = "study.json"
@@ -42,7 +42,7 @@ def run_study(study, folder, *, made, workers=None, scheduler=None):
     draw_phantom(study, 1)  # refused before anything is written
     if not scheduler:  # whose workers' memory is not known here
         check_memory(study.scan, "a smaller scan.max_ring_difference, or a larger scan.span, "
-                                 "scan.view_mashing or scan.tof_mashing")
+                                 "scan.view_mashing or scan.tof_mashing", arrays=ARRAYS)
     folder = make_folder(Path(folder).absolute())
     with locked(folder) as broken_off:
         if broken_off:

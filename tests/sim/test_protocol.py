@@ -22,5 +22,7 @@ def test_a_scan_that_memory_does_not_hold_is_refused_with_both_sizes(monkeypatch
     monkeypatch.setattr(memory, "available", lambda _: 3 << 30)
     with pytest.raises(ValueError, match=r"takes 4\.2 GiB .* 3\.0 GiB are free; give less"):
         check_memory(protocol, "less")
-    monkeypatch.setattr(memory, "available", lambda _: 5 << 30)
+    monkeypatch.setattr(memory, "available", lambda _: 4.3 * (1 << 30))
     check_memory(protocol, "less")
+    with pytest.raises(ValueError, match=r"takes 4\.8 GiB .* 4\.3 GiB are free"):  # 4 x 14 x 837
+        check_memory(protocol, "less", arrays=14)
