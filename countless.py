@@ -51,6 +51,7 @@ benchmark.command("benchmarks.scatter_fraction:scatter_fraction", help="Compare 
 benchmark.command("benchmarks.count_rates:count_rates", help="Compare sensitivity and NECR.")
 benchmark.command("benchmarks.image_quality:image_quality", help="Measure spheres and noise.")
 benchmark.command("benchmarks.people:people", help="Draw random people on one picture.")
+benchmark.command("benchmarks.study:study", help="Time people of a data set; measure memory.")
 benchmark.command("benchmarks.lists:histogram", help="Time counting list mode; measure memory.")
 benchmark.command("benchmarks.petsird:petsird", help="Time reading PETSIRD list mode.")
 app.command(benchmark)

@@ -60,7 +60,9 @@ def image_quality(
     if output is not None:
         check_writable(output)
     results = machine.origin()
-    protocol = Protocol(scanner=Scanner.preset(scanner), max_ring_difference=max_ring_difference)
+    protocol = Protocol(
+        scanner=Scanner.preset(scanner), span=1, max_ring_difference=max_ring_difference
+    )
     noisy = Protocol(
         scanner=Scanner.preset(noise_scanner), span=3, view_mashing=2, minutes=30.0
     )

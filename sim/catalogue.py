@@ -74,7 +74,7 @@ def _maker(name):
 
 
 def _known(name):
-    return known_name(name, _TABLE, "a phantom takes")
+    return known_name(name, _TABLE, "a phantom is")
 
 
 def _offer(option, takes):

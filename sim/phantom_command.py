@@ -90,6 +90,8 @@ def _made(name, values, seed, options):
     if not name.endswith((*SUFFIXES, ".hv")):
         if values:
             raise ValueError(f"--values belongs to an image of labels, got the name {name!r}")
+        if Path(name).suffix:
+            raise ValueError(f"an image of labels is .nii, .nii.gz or .hv, got {name}; convert it")
         return catalogue.phantom(name, seed=seed, **options), None, []
     if values is None:
         raise ValueError(f"{name} takes --values: a YAML file of what its labels stand for")

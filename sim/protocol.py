@@ -1,11 +1,16 @@
 """How a scan is made: the scanner, its time, where the patient lies, and how events are binned."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from recon import Scanner, SinogramLayout
+from recon import Scanner, SinogramLayout, memory
+
+FULL_RINGS = 40  # a scanner of more is binned at span 11, unless asked otherwise
+_ARRAYS = 7  # of a scan's bins that are held at once while it is simulated
+_PROGRAM = 1 << 30  # the program, its images, and rays that are projected at a time
 
 INVERSE_CRIME = "INVERSE CRIME (not for results)"  # on all pictures of such a scan
 
@@ -18,7 +23,8 @@ class Protocol:
         scanner: Scanner that states its energy resolution, energy window and coincidence window.
         minutes: how long the scan takes.
         bed_mm: z of the phantom that lies at the scanner's middle.
-        span: ring differences per segment, odd.
+        span: ring differences per segment, odd; by default 11 for a scanner of more than 40 rings,
+            else 1.
         max_ring_difference: None for all rings.
         view_mashing: neighbouring views summed into one.
         tof_mashing: time-of-flight bins summed into one; 0 without time of flight.
@@ -36,7 +42,7 @@ class Protocol:
     scanner: Scanner
     minutes: float = 10.0
     bed_mm: float = 0.0
-    span: int = 1
+    span: int | None = None
     max_ring_difference: int | None = None
     view_mashing: int = 1
     tof_mashing: int = 0
@@ -47,6 +53,8 @@ class Protocol:
     inverse_crime: bool = False
 
     def __post_init__(self):
+        if self.span is None:
+            object.__setattr__(self, "span", 11 if self.scanner.rings > FULL_RINGS else 1)
         for name, fits, takes in (
             ("minutes", 0 < self.minutes < float("inf"), "a number above 0"),
             ("split", 1 <= self.split <= 4, "1 to 4"),
@@ -100,6 +108,27 @@ class Protocol:
     def with_(self, **changes):
         """A Protocol that differs in the attributes given."""
         return replace(self, **changes)
+
+
+def check_memory(protocol, remedy, *, arrays=0):
+    """Refuses a scan whose simulation takes more memory than is free.
+
+    Args:
+        protocol: Protocol.
+        remedy: what to give instead.
+        arrays: of the scan's bins that are held at once thereafter.
+    Raises:
+        ValueError: with both sizes.
+    """
+    bins, pairs = (math.prod(layout.shape) for layout in (protocol.layout, protocol.pairs))
+    simulated = _ARRAYS * bins + (0 if protocol.inverse_crime else pairs)
+    needed = 4 * max(simulated, arrays * bins) + _PROGRAM
+    free = memory.available("cpu")
+    if needed > free:
+        raise ValueError(
+            f"the scan takes {memory.in_gib(needed)} of memory, where {memory.in_gib(free)} are "
+            f"free; give {remedy}"
+        )
 
 
 def check_place(protocol, activity, grid):

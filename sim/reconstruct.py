@@ -28,7 +28,7 @@ from recon.resampling import resample
 ROUNDS = 2  # of one pass and an estimate of scatter, before the image is made
 SCATTER_MM = 8.0
 MULTIPLE_PRECISION = 0.01  # as a fraction of all scatter
-SAMPLING = ScatterSampling()
+SAMPLING = ScatterSampling(step_mm=SCATTER_MM)  # 2e-4 (RMS) off what half the step makes
 
 
 @dataclass(frozen=True, kw_only=True)

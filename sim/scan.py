@@ -8,13 +8,16 @@ import numpy as np
 from recon import progress
 from recon.field_of_view import image_grid
 from recon.io import FileError, write_image, write_sinogram
+from recon.io.outputs import make_folder
 from recon.io.provenance import write_json
 from recon.resampling import resample
 from sim import listing
-from sim.acquire import draw
+from sim.acquire import Counts, draw
+from sim.dose import halves
 from sim.resolution import total_fwhm_mm
 
 UNIT = "Bq/mL"
+HALVES = "half-1", "half-2"
 LISTS = {"petsird": "list.petsird", "castor": "list.cdh"}
 WATER_PER_CM = 0.096
 _TRUTH = ("trues", "scatter", "randoms")
@@ -44,10 +47,10 @@ def known_mu_map(mu_per_cm, grid, *, noise=0.0, shift_mm=(0.0, 0.0, 0.0), rng=No
     return mu_per_cm, replace(grid, origin_mm=tuple(np.add(grid.origin_mm, shift_mm)))
 
 
-def needed_bytes(layout, mu_per_cm, *, prompts, truth=False, listed=False):
+def needed_bytes(layout, mu_per_cm, *, prompts, truth=False, listed=False, halved=False):
     """About how many bytes a scan's files take."""
     bins = int(np.prod(layout.shape))
-    sinograms = 2 * bins + bins // layout.tof_bins + (3 * bins if truth else 0)
+    sinograms = (2 * bins + bins // layout.tof_bins) * (3 if halved else 1) + 3 * bins * truth
     return 4 * sinograms + 4 * mu_per_cm.size + (int(_EVENT_BYTES * prompts) if listed else 0)
 
 
@@ -66,12 +69,13 @@ def check_space(folder, needed):
 
 
 def write_scan(folder, expected, *, activity, mu_per_cm, grid, mu_grid, rng, made, truth=False,
-               list_format=None):
+               list_format=None, halved=False):
     """Draws a scan's counts and writes its files, scan.json last.
 
     prompts.hs, delayeds.hs; efficiency.hs, by which images get Bq/mL at the scan's start;
     mu-map.nii.gz, as it is known; truth.nii.gz, means over the voxels that `countless recon` has by
-    default; scan.json; on request trues.hs, scatter.hs and randoms.hs, as expected, and a list.
+    default; scan.json; on request trues.hs, scatter.hs and randoms.hs, as expected, a list, and
+    folders of two independent scans with half the counts and half the efficiency each.
 
     Args:
         folder: where to, there already.
@@ -82,13 +86,14 @@ def write_scan(folder, expected, *, activity, mu_per_cm, grid, mu_grid, rng, mad
         made: dict of `recon.io.provenance.provenance`.
         truth: whether expected trues, scatter and randoms are written.
         list_format: "petsird", "castor" or None.
+        halved: whether halves are written.
     Returns:
         Counts, and what scan.json says.
     Raises:
         ValueError: no counts were drawn.
         FileError: the place cannot be written.
     """
-    counts_rng, list_rng = rng.spawn(2)
+    counts_rng, list_rng, halves_rng = rng.spawn(3)
     counts, said = draw(expected, counts_rng), summary(expected)
     if not counts.prompts.any():
         raise ValueError(
@@ -98,13 +103,12 @@ def write_scan(folder, expected, *, activity, mu_per_cm, grid, mu_grid, rng, mad
     _remove_old(folder)
     layout, info = expected.layout, _info(expected)
     marked = made | {"inverse_crime": expected.protocol.inverse_crime}
-    arrays = {"prompts": counts.prompts, "delayeds": counts.delayeds,
-              "efficiency": expected.efficiency}
-    arrays |= {name: getattr(expected, name) for name in _TRUTH if truth}
-    for name, array in arrays.items():
-        own = layout.without_tof() if name == "efficiency" else layout
-        unit = UNIT if name == "efficiency" else "counts"
-        write_sinogram(folder / f"{name}.hs", array, own, info | {"unit": unit}, sidecar=marked)
+    known = {"efficiency": expected.efficiency}
+    known |= {name: getattr(expected, name) for name in _TRUTH if truth}
+    _write_sinograms(folder, vars(counts) | known, layout, info, marked)
+    if halved:
+        _write_halves(folder, counts, expected, halves_rng, info, marked)
+        said["halves"] = HALVES
     write_image(folder / "mu-map.nii.gz", mu_per_cm, mu_grid, unit="1/cm", sidecar=marked)
     onto = image_grid(layout, grid.patient_position)[0]
     write_image(folder / "truth.nii.gz", resample(activity, grid, onto), onto, unit=UNIT,
@@ -119,10 +123,27 @@ def write_scan(folder, expected, *, activity, mu_per_cm, grid, mu_grid, rng, mad
     return counts, said
 
 
+def _write_halves(folder, counts, expected, rng, info, made):
+    prompts, delayeds = halves(counts.prompts, rng), halves(counts.delayeds, rng)
+    efficiency = {"efficiency": expected.efficiency / 2}
+    for number, name in enumerate(HALVES):
+        half = make_folder(folder / name)
+        part = vars(Counts(prompts=prompts[number], delayeds=delayeds[number]))
+        _write_sinograms(half, part | efficiency, expected.layout, info, made)
+
+
+def _write_sinograms(folder, arrays, layout, info, made):
+    """A file of each array, by its name."""
+    for name, array in arrays.items():
+        own = layout.without_tof() if name == "efficiency" else layout
+        unit = UNIT if name == "efficiency" else "counts"
+        write_sinogram(folder / f"{name}.hs", array, own, info | {"unit": unit}, sidecar=made)
+
+
 def _remove_old(folder):
     """Of an earlier scan, what says that it is complete, and what this one may not write."""
     (folder / "scan.json").unlink(missing_ok=True)
-    for pattern in (*(f"{name}.*" for name in _TRUTH), "list.*"):
+    for pattern in (*(f"{name}.*" for name in _TRUTH), "list.*", *(f"{n}/*" for n in HALVES)):
         for path in folder.glob(pattern):
             path.unlink()
 

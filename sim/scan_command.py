@@ -22,7 +22,7 @@ from sim import scan as scans
 from sim import scan_preview
 from sim.acquire import expect
 from sim.numbers import check_seed
-from sim.protocol import Protocol, check_place
+from sim.protocol import Protocol, check_memory, check_place
 
 MOST_PER_CM = 3.0  # lead has 1.7
 Three = Annotated[tuple[float, float, float], Parameter(negative_iterable=())]
@@ -49,6 +49,7 @@ def scan(
     mu_shift_mm: Three = (0.0, 0.0, 0.0),
     list_mode: Annotated[Literal["petsird", "castor"] | None, Parameter(name="--list")] = None,
     truth: bool = False,
+    halves: bool = False,
     inverse_crime: bool = False,
     config: Path | None = None,
 ):
@@ -82,6 +83,8 @@ def scan(
         mu_shift_mm: How far mu-map.nii.gz lies from the phantom, in scanner coordinates.
         list_mode: Write list mode, too: petsird (prompts and delayeds) or castor (prompts).
         truth: Write what was expected, too: trues.hs, scatter.hs and randoms.hs.
+        halves: Write two independent scans of half the counts each, too, in half-1 and half-2:
+            Noise2Noise trains with them.
         inverse_crime: Simulate with the reconstruction's own model, for debugging. All outputs
             say so.
         config: YAML file of these settings by name; flags go over it.
@@ -90,7 +93,6 @@ def scan(
     _check(drf, mu_noise, mu_shift_mm)
     check_seed(seed)
     preset = Scanner.preset(scanner)
-    span = (11 if preset.rings > 40 else 1) if span is None else span
     protocol = Protocol(
         scanner=preset, minutes=minutes / drf if mode == "time" else minutes, bed_mm=bed_mm,
         span=span, max_ring_difference=max_ring_difference, view_mashing=view_mashing,
@@ -103,7 +105,7 @@ def scan(
     if list_mode == "petsird":
         petsird()  # missing packages are said now
     folder = _folder(output)
-    _check_size(folder, protocol, mu, truth)
+    _check_size(folder, protocol, mu, truth=truth, halved=halves)
     made = provenance(
         command=command_line(scan, settings), configuration=settings, seed=seed,
         inputs=[*inputs, *([config] if config else [])],
@@ -123,11 +125,11 @@ def scan(
                                            rng=mu_rng)
     scans.check_space(folder, scans.needed_bytes(
         protocol.layout, mu, prompts=expected.counts["prompts"] + expected.counts["randoms"],
-        truth=truth, listed=bool(list_mode)))
+        truth=truth, listed=bool(list_mode), halved=halves))
     made |= {"dose_reduction_factor": drf, "mode": mode}
     counts, said = scans.write_scan(
         folder, expected, activity=activity, mu_per_cm=known, grid=placed, mu_grid=known_grid,
-        rng=counts_rng, made=made, truth=truth, list_format=list_mode,
+        rng=counts_rng, made=made, truth=truth, list_format=list_mode, halved=halves,
     )
     scan_preview.draw(folder / "preview.png", expected, counts)
     print(text.table(_rows(folder, expected, said)))
@@ -189,20 +191,11 @@ def _folder(path):
     return make_folder(path)
 
 
-def _check_size(folder, protocol, mu, truth):
+def _check_size(folder, protocol, mu, **options):
     """Refuses what fits neither the disk nor the memory, before anything is simulated."""
-    from recon import memory
-
-    layout, pairs = protocol.layout, protocol.pairs
-    scans.check_space(folder, scans.needed_bytes(layout, mu, prompts=0, truth=truth))
-    bins, single = (float(np.prod(each.shape)) for each in (layout, pairs))
-    needed = 4 * (7 * bins + (0 if protocol.inverse_crime else single)) + (1 << 30)
-    free = memory.available("cpu")
-    if needed > free:
-        raise ValueError(
-            f"the scan takes {memory.in_gib(needed)} of memory, where {memory.in_gib(free)} are "
-            "free; give a smaller --max-ring-difference, a larger --tof-mashing or --tof-mashing 0"
-        )
+    scans.check_space(folder, scans.needed_bytes(protocol.layout, mu, prompts=0, **options))
+    check_memory(protocol, "a smaller --max-ring-difference, a larger --tof-mashing or "
+                           "--tof-mashing 0")
 
 
 @contextlib.contextmanager
@@ -242,6 +235,9 @@ def _rows(folder, expected, said):
         ("written", f"{folder}: {', '.join(sorted(p.name for p in folder.glob('*.hs')))}, "
                     f"mu-map.nii.gz, truth.nii.gz, scan.json, preview.png"),
     ]
+    if "halves" in said:
+        rows.append(("halves", f"{' and '.join(said['halves'])}: prompts.hs, delayeds.hs and "
+                               "efficiency.hs of each"))
     if "list" in said:
         rows.append(("list", f"{said['list']['events']:,} events"))
     return [*rows, ("next", next_step)]

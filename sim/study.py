@@ -10,6 +10,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
@@ -39,6 +40,11 @@ class Phantoms:
 
     def __post_init__(self):
         _check_from("phantoms.count", self.count, 1)
+        if Path(self.kind).suffix:
+            raise ValueError(
+                f"phantoms.kind takes the name of a phantom, got the file {self.kind}; a labelled "
+                "volume is one phantom: `countless phantom` and `countless scan` make its scans"
+            )
         if "seed" in self.options:
             raise ValueError(
                 "phantoms.options takes no seed, for each phantom is drawn with its own; set the "

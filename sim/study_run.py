@@ -12,8 +12,9 @@ from recon.io import FileError
 from recon.io.outputs import make_folder
 from recon.io.provenance import plain, read_json, write_json
 from sim import dataset_file
+from sim.protocol import check_memory
 from sim.study_lock import locked
-from sim.study_phantom import draw_phantom, image_grid, phantom_path
+from sim.study_phantom import ARRAYS, draw_phantom, image_grid, phantom_path
 from sim.study_pool import pool
 
 INDEX = "study.json"
@@ -36,9 +37,12 @@ def run_study(study, folder, *, made, workers=None, scheduler=None):
     Raises:
         FileError: the folder is in use, holds another study, or its disk is too full; what was made
             is kept, and the same call goes on from there.
-        ValueError: a phantom or a dose cannot be simulated.
+        ValueError: a phantom or a dose cannot be simulated, or memory does not hold a scan.
     """
     draw_phantom(study, 1)  # refused before anything is written
+    if not scheduler:  # whose workers' memory is not known here
+        check_memory(study.scan, "a smaller scan.max_ring_difference, or a larger scan.span, "
+                                 "scan.view_mashing or scan.tof_mashing", arrays=ARRAYS)
     folder = make_folder(Path(folder).absolute())
     with locked(folder) as broken_off:
         if broken_off:

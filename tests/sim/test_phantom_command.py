@@ -134,6 +134,7 @@ def test_options_of_a_phantom_are_listed_with_their_meaning(run):
         (["nema-iq", "-o", "x", "--voxel-mm", "0.01", "0.01", "0.01"], "give larger --voxel-mm"),
         (["nema-iq", "-o", "x", "--isotope", "H-3"], "H-3"),
         (["nema-iq", "-o", "x", "--values", "table.yaml"], "--values belongs to an image"),
+        (["labels.mha", "-o", "x"], "image of labels is .nii, .nii.gz or .hv, got labels.mha"),
         (["labels.nii.gz", "-o", "x"], "labels.nii.gz takes --values"),
         (["no.nii.gz", "-o", "x", "--values", "table.yaml"], "no.nii.gz"),
         (["labels.nii.gz", "-o", "x", "--values", "no.yaml"], "no.yaml cannot be read"),

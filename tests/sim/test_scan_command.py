@@ -168,6 +168,29 @@ def test_a_folder_without_a_phantom_is_refused_with_how_to_make_one(tmp_path):
         scan(tmp_path, output=tmp_path / "scan")
 
 
+def test_halves_are_two_independent_scans_that_sum_to_the_whole(phantom, tmp_path):
+    scan(phantom, output=tmp_path / "scan", scanner="small", minutes=2, halves=True)
+    assert said(tmp_path / "scan")["halves"] == ["half-1", "half-2"]
+
+    def read(*name):
+        return read_sinogram(tmp_path.joinpath("scan", *name))[0]
+
+    for name in ("prompts.hs", "delayeds.hs", "efficiency.hs"):
+        first, second = read("half-1", name), read("half-2", name)
+        np.testing.assert_allclose(first + second, read(name), rtol=1e-6)
+    first, second = (read(half, "prompts.hs").astype(float) for half in ("half-1", "half-2"))
+    whole = first + second
+    # Each of n counts goes to either half: (first - second)^2 has mean n and variance 2 n (n - 1).
+    sd = np.sqrt(2 * np.sum(whole * (whole - 1)))
+    assert np.sum((first - second) ** 2) == pytest.approx(whole.sum(), abs=4 * sd)
+
+
+def test_a_scan_without_halves_leaves_none_of_an_earlier_scan(phantom, tmp_path):
+    for halves in (True, False):
+        scan(phantom, output=tmp_path / "scan", scanner="small", minutes=2, halves=halves)
+    assert not list((tmp_path / "scan").glob("half-*/*"))
+
+
 def test_a_full_disk_is_said_before_anything_is_simulated(phantom, tmp_path, monkeypatch):
     from sim import scan as scans
 

@@ -11,7 +11,9 @@ from sim.dose import Dose, at_dose
 from sim.materials import MATERIALS
 from sim.phantoms import Phantom, Region
 from sim.shapes import Cylinder, Ellipsoid
-from sim.study_phantom import cut_off, lesion_table, thinned
+from sim.study_file import EXAMPLE, read_study
+from sim.study_phantom import cut_off, fine_grid, lesion_table, thinned
+from tests.sim.studies import write
 
 SHAPE = 8, 10, 12
 
@@ -62,6 +64,23 @@ def test_what_lies_beyond_the_images_sides_is_cut_off_and_what_lies_beyond_its_e
     # 16 of 20 voxels of x are inside: 4 / 20 of a flat activity is not.
     assert cut_off(np.ones(fine.shape, np.float32), fine, grid) == pytest.approx(0.2)
     assert cut_off(np.ones(fine.shape, np.float32), fine, fine) == 0
+
+
+@pytest.mark.parametrize("name, changes, along", [
+    ("demo", {}, 3.125),  # its rays are 6.25 mm apart
+    ("demo", {"voxel_mm": 12}, 6.25),
+    ("demo", {"voxel_mm": 2}, 1),  # half of 6.25 mm would be longer than the image's voxels
+    ("mMR", {"subsets": 7}, 2.03125),
+])
+def test_voxels_that_are_scanned_are_as_long_as_rays_are_apart_or_half_as_long(
+    tmp_path, name, changes, along
+):
+    study = read_study(write(tmp_path, EXAMPLE, scanner=name, **changes))
+    solid = Cylinder(centre_mm=(0, 0, 0), radii_mm=(80, 80, 80))
+    body = Region(name="body", solid=solid, activity_bq_ml=1e3, material=MATERIALS["water"])
+    side = study.reconstruction.voxel_mm / 2
+    grid = fine_grid(study, Phantom(name="a", regions=(body,)))
+    assert grid.voxel_mm == (side, side, pytest.approx(along))
 
 
 def test_a_lesions_row_has_its_volume_activity_place_and_label():

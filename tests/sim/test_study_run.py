@@ -10,6 +10,7 @@ from distributed import LocalCluster
 from matplotlib.figure import Figure
 
 import countless
+from recon import memory
 from recon.io import FileError
 from sim import dataset_file, study_run
 from sim.contact_sheet import draw_sheet
@@ -109,6 +110,15 @@ def test_what_a_broken_off_run_left_half_written_is_removed(study, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         run(study, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "study.json"]
+
+
+def test_a_scan_that_memory_does_not_hold_is_refused_before_a_folder_is_made(
+    study, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(memory, "available", lambda _: 1 << 20)
+    with pytest.raises(ValueError, match=r"0\.0 GiB are free; give a smaller scan.max_ring_diff"):
+        run(study, tmp_path / "large")
+    assert not (tmp_path / "large").exists()
 
 
 def test_a_disk_that_is_too_full_is_said_before_the_work(study, tmp_path, monkeypatch):
