@@ -103,7 +103,7 @@ def test_scatter_is_what_was_put_in_within_the_stated_sd(folder, capsys, tof_mas
 
 
 def test_recon_with_it_is_as_good_as_with_the_true_scatter(folder):
-    true = simulate(folder, scale=1.0)
+    true = simulate(folder, radius_mm=48.0, scale=1.0)
     write_sinogram("true.hs", true.scatter, TINY, STUDY)
 
     def mean(*words):
