@@ -56,6 +56,8 @@ setup(
         "tqdm>=4.65",
     ],
     extras_require={
+        # Non-local means and total variation, to compare networks with.
+        "baselines": ["scikit-image>=0.24"],
         "cuda12": ["cupy-cuda12x>=13.6"],
         "cuda13": ["cupy-cuda13x[ctk]>=14"],
         "dicom": ["pydicom>=3"],
@@ -71,6 +73,7 @@ setup(
             "pytest>=8.2",
             "pytest-xdist>=3.6",
             "ruff>=0.9",
+            "scikit-image>=0.24",
         ],
     },
 )
