@@ -54,6 +54,7 @@ benchmark.command("benchmarks.people:people", help="Draw random people on one pi
 benchmark.command("benchmarks.study:study", help="Time people of a data set; measure memory.")
 benchmark.command("benchmarks.lists:histogram", help="Time counting list mode; measure memory.")
 benchmark.command("benchmarks.petsird:petsird", help="Time reading PETSIRD list mode.")
+benchmark.command("benchmarks.quality:quality", help="Compare denoisers on held-out phantoms.")
 app.command(benchmark)
 
 

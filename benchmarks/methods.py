@@ -1,0 +1,162 @@
+"""What is compared: low-dose images as they are, denoised, and the standard-dose image likewise."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import optimize
+
+from benchmarks.image_metrics import around, nrmse
+from denoise import scaling
+from denoise.baselines import BASELINES, Baseline, find_baseline
+from recon.io import FileError
+
+SOURCES = ("low", "standard")
+TUNING_PHANTOMS = 4  # of the validation split, at most: the first
+TUNING_STEPS = 10
+TUNING_PRECISION = 0.1  # of the logarithm of a strength
+AROUND_MM = 32.0  # beyond the body, where baselines look no farther
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A way to an image.
+
+    Attributes:
+        name: as it was asked for.
+        source: the image it begins with, out of SOURCES.
+        denoiser: None for that image itself, a Baseline, or a `denoise.checkpoint.Denoiser`.
+        sha256: of a checkpoint, None without one.
+    """
+
+    name: str
+    source: str
+    denoiser: object = None
+    sha256: str | None = None
+
+    @property
+    def tuned(self):
+        """Whether it has a strength, which validation images say."""
+        return isinstance(self.denoiser, Baseline)
+
+    def image(self, image, grid, body, strength=None, ct=None):
+        """What it makes of an image.
+
+        Args:
+            image: (x, y, z) in Bq/mL, of the source.
+            grid: Grid.
+            body: bool (x, y, z), whose surroundings alone a baseline is worked out in.
+            strength: of a baseline.
+            ct: (x, y, z) in HU.
+        Returns:
+            (x, y, z) float32; beyond the body a baseline leaves the image as it is.
+        """
+        if self.denoiser is None:
+            return image
+        if not self.tuned:
+            from denoise.inference import denoise
+
+            return denoise(image, grid, self.denoiser, ct=ct)
+        box = around(body, int(np.ceil(AROUND_MM / min(grid.voxel_mm))))
+        found, measured = image.copy(), scaling.measure(image, grid.voxel_mm)
+        found[box] = self.denoiser(image[box], grid.voxel_mm, measured, strength, ct[box])
+        return found
+
+
+def find_methods(names):
+    """The Methods of names, a list.
+
+    A name is `low` or `standard` for that image itself; a baseline's or a checkpoint's for what it
+    makes of the low-dose image; or `standard:` and one of these for what it makes of the
+    standard-dose image.
+
+    Raises:
+        ValueError: there is no such method, or one twice.
+        FileError: a checkpoint cannot be read.
+    """
+    if len(set(names)) < len(names):
+        raise ValueError(f"--methods takes each method once, got {' '.join(names)}")
+    return [_find(name) for name in names]
+
+
+def _find(name):
+    source, _, what = name.rpartition(":")
+    source = source or "low"
+    if source not in SOURCES:
+        raise ValueError(f"--methods takes NAME or standard:NAME, got {name!r}")
+    if what in SOURCES:
+        return Method(name=name, source=what)
+    if Path(what).suffix:
+        from denoise.checkpoint import load_denoiser
+        from recon.io.provenance import sha256
+
+        if not Path(what).is_file():
+            raise FileError(f"--methods names {what}, and there is no such checkpoint")
+        return Method(name=f"{'standard:' if source == 'standard' else ''}{Path(what).stem}",
+                      source=source, denoiser=load_denoiser(what), sha256=sha256(what))
+    try:
+        return Method(name=name, source=source, denoiser=find_baseline(what))
+    except ValueError as reason:
+        raise ValueError(
+            f"--methods takes low, standard, {', '.join(BASELINES)} or a checkpoint's file, and "
+            f"standard: before these for the standard-dose image, got {name!r}; {reason}"
+        ) from reason
+
+
+def tune(method, data, factor, bodies, progress=lambda: None):
+    """A baseline's strength with the least NRMSE to truth in the validation split's bodies.
+
+    The mean over the first TUNING_PHANTOMS phantoms, one image of each, is searched by Brent's
+    bounded method over the strength's logarithm within the baseline's range, TUNING_STEPS steps at
+    most. Test phantoms take no part.
+
+    Args:
+        method: Method with a Baseline.
+        data: StoredStudy.
+        factor: dose reduction factor of the images; any for the standard dose.
+        bodies: dict from a phantom's number to its body, bool (x, y, z).
+        progress: called after each step.
+    Returns:
+        dict of parameter, strength, nrmse, at_end (whether the strength is an end of its range),
+        phantoms, and tried: (strength, nrmse) of each step.
+    Raises:
+        ValueError: there is no phantom for validation.
+    """
+    pairs = [pair for pair in data.pairs("validation", factor) if pair.realisation == 0]
+    if not pairs:
+        raise ValueError(
+            f"{method.name} is tuned on the validation split, and the study has no phantom in it; "
+            "simulate more phantoms, or set split.validation"
+        )
+    pairs, tried = pairs[:TUNING_PHANTOMS], []
+    read = [(pair, data.read(pair, (method.source, "truth", "ct"))) for pair in pairs]
+
+    def error(logarithm):
+        strength = float(np.exp(logarithm))
+        errors = []
+        for pair, images in read:
+            body = bodies[pair.number]
+            found = method.image(images[method.source], data.grid(pair.number), body, strength,
+                                 images["ct"])
+            errors.append(nrmse(found, images["truth"], body))
+        tried.append((strength, float(np.mean(errors))))
+        progress()
+        return tried[-1][1]
+
+    low, high = np.log(method.denoiser.range)
+    optimize.minimize_scalar(
+        error, bounds=(low, high), method="bounded",
+        options={"maxiter": TUNING_STEPS, "xatol": TUNING_PRECISION},
+    )
+    strength, least = min(tried, key=lambda one: one[1])
+    ends = np.abs(np.log(strength) - np.array([low, high]))
+    return {
+        "parameter": method.denoiser.parameter, "strength": strength, "nrmse": least,
+        "at_end": bool(ends.min() < 2 * TUNING_PRECISION), "phantoms": [p.number for p in pairs],
+        "tried": sorted(tried),
+    }
+
+
+def body_of(data, number):
+    """The body of a phantom of a StoredStudy: all that is not air around it, bool (x, y, z)."""
+    return data.file(number)["labels"][:] > 0

@@ -1,0 +1,147 @@
+"""`countless benchmark quality`: denoisers compared on people that none of them has seen."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from tqdm import tqdm
+
+from benchmarks import machine
+from benchmarks.image_metrics import RANGE_IN_MEANS
+from benchmarks.methods import TUNING_STEPS, body_of, find_methods, tune
+from benchmarks.quality_figures import Shown
+from benchmarks.quality_measure import measure_phantom, oracle_psnr, summarise
+from benchmarks.quality_report import report
+from benchmarks.quality_table import table
+from benchmarks.udpet import OMITTED
+from recon.io.files import replacing
+from recon.io.outputs import make_folder
+from recon.io.provenance import plain, write_json
+from sim.dataset import open_study
+
+METHODS = ("low", "gaussian", "nlm", "bilateral", "tv", "ct-guided", "standard",
+           "standard:gaussian")
+CLAIM = "held-out phantoms of this simulator; not for clinical use"
+
+
+def quality(
+    study: Path,
+    *,
+    methods: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = METHODS,
+    output: Annotated[Path, Parameter(alias="-o")],
+):
+    """Compare denoisers on the test split of a study, against the truth and the standard dose.
+
+    Baselines are tuned on the validation split by their NRMSE to truth, for each dose by itself.
+    Writes quality.json (all numbers), table.md (for a paper) and report.html (with figures).
+
+    Args:
+        study: Folder that `countless simulate` made.
+        methods: What is compared. low and standard are the images as they are; gaussian, nlm,
+            bilateral, tv and ct-guided are baselines; a file is a model's checkpoint. With
+            standard: before it, a method is applied to the standard-dose image.
+        output: Folder, made where there is none.
+    Returns:
+        What quality.json holds, a dict.
+    """
+    chosen = find_methods(methods)
+    with open_study(study) as data:
+        if not data.numbers["test"]:
+            raise ValueError(
+                f"benchmark quality takes a study with phantoms in its test split, got {study} "
+                "with none; simulate more phantoms, or set split.test"
+            )
+        folder = make_folder(output)
+        results = machine.origin() | _settings(data, chosen)
+        results["tuned"] = _tuned(data, chosen)
+        results["best_baseline"] = best = _best(results["tuned"], chosen, data.factors)
+        strengths = {(row["method"], row["factor"]): row["strength"] for row in results["tuned"]}
+        measured, shown = _measured(data, chosen, strengths)
+        for name in ("rows", "ensembles", "filter_sweep"):
+            results[name] = [row for one in measured for row in one[name]]
+        results["summary"] = summarise(
+            results["rows"], chosen, data.factors, data.numbers["test"], best
+        )
+        oracles = [one["oracle"] for one in measured if one["oracle"] is not None]
+        results["oracle_psnr_standard"] = {
+            str(factor): oracle_psnr(oracles, factor, results["pairs"])
+            for factor in data.factors if oracles
+        }
+    results = plain(results)
+    write_json(folder / "quality.json", results)
+    for name, text in (("table.md", table(results)), ("report.html", report(results, shown))):
+        with replacing(folder / name) as path:
+            path.write_text(text, encoding="utf-8")
+    print(table(results), f"\n{folder / 'report.html'} has figures, quality.json all numbers")
+    return results
+
+
+def _settings(data, methods):
+    """What was compared, and by which rules."""
+    recipe = data.index["recipe"]
+    return {
+        "claim": CLAIM, "study": recipe, "study_hash": data.index["hash"], "pairs":
+        recipe["doses"]["pairs"], "factors": list(data.factors), "phantoms": {
+            split: list(numbers) for split, numbers in data.numbers.items()
+        },
+        "realisations": data.realisations,
+        "methods": [{"name": method.name, "source": method.source, "sha256": method.sha256,
+                     "baseline": method.tuned} for method in methods],
+        "rules": {
+            "mask": "the body: all voxels whose label is not air",
+            "data_range": f"{RANGE_IN_MEANS:g} times the truth's mean in the body, for all images "
+                          "of a phantom",
+            "tuning": f"least NRMSE to truth in the validation split, {TUNING_STEPS} steps at "
+                      "most of Brent's bounded search over the strength's logarithm",
+            "interval": "95 %, bootstrap over phantoms of the mean over realisations",
+            "test": "Wilcoxon's signed-rank test over phantoms, two-sided, against the baseline "
+                    "with the least NRMSE in validation; not corrected for the number of tests",
+            "udpet_omitted": list(OMITTED),
+        },
+    }
+
+
+def _tuned(data, methods):
+    """The strength of each baseline at each dose, a list of dict."""
+    tuned = [
+        (method, factor) for method in methods if method.tuned
+        for factor in ((1.0,) if method.source == "standard" else data.factors)
+    ]
+    bodies = {number: body_of(data, number) for number in data.numbers["validation"]}
+    found = []
+    with _bar(TUNING_STEPS * len(tuned), "tuning", "step") as bar:
+        for method, factor in tuned:
+            pairs = data.factors[0] if factor == 1 else factor
+            row = tune(method, data, pairs, bodies, bar.update)
+            bar.update(TUNING_STEPS - len(row["tried"]))
+            found.append({"method": method.name, "factor": factor} | row)
+    return found
+
+
+def _best(tuned, methods, factors):
+    """The low-dose baseline with the least error in validation, by factor; {} without one."""
+    sources = {method.name: method.source for method in methods}
+    best = {}
+    for factor in factors:
+        rows = [row for row in tuned
+                if row["factor"] == factor and sources[row["method"]] == "low"]
+        if rows:
+            best[factor] = min(rows, key=lambda row: row["nrmse"])["method"]
+    return best
+
+
+def _measured(data, methods, strengths):
+    """What `measure_phantom` finds of each phantom, and a Shown of one."""
+    numbers, shown = data.numbers["test"], Shown()
+    images = sum(1 if method.source == "standard" else len(data.factors) for method in methods)
+    with _bar(len(numbers) * images * data.realisations, "measuring", "image") as bar:
+        measured = [
+            measure_phantom(data, number, methods, strengths, shown.keep(data, number), bar.update)
+            for number in numbers
+        ]
+    return measured, shown
+
+
+def _bar(total, what, unit):
+    return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, dynamic_ncols=True)

@@ -1,0 +1,201 @@
+"""Figures of a comparison of denoisers: curves over dose, slices with their errors, profiles."""
+
+import base64
+import io
+
+import numpy as np
+
+from benchmarks.quality_measure import METRICS
+from benchmarks.quality_table import found
+
+BLACK = 99.7  # percentile of the truth in the body that is shown black
+ERROR = 0.5  # of that, the error that is shown in full colour
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#6b6b6b",
+            "#a6761d", "#b2182b")  # told apart by the colour-blind; low dose and truth are black
+
+
+class Shown:
+    """Slices and lines of one phantom, the first that has a lesion, or else the first.
+
+    Attributes:
+        regions, grid, number: of the phantom; regions is None until one was kept.
+        at: voxel of the shown lesion's middle (x, y, z).
+        images: dict from (method's name, factor) to the first realisation's coronal slice (x, z),
+            axial slice (x, y) and line along x.
+        most: activity that is shown black, in Bq/mL.
+    """
+
+    def __init__(self):
+        self.regions = self.grid = self.number = self.at = self.most = None
+        self.images = {}
+
+    def keep(self, data, number):
+        """The callable that `measure_phantom` takes for a phantom."""
+        def keep(regions, factor, method, realisation, image):
+            better = self.regions is None or (regions.lesions and not self.regions.lesions)
+            if better and number != self.number:
+                self._begin(data, number, regions)
+            if number == self.number and realisation == 0:
+                self.images[method.name, factor] = self._parts(image)
+        return keep
+
+    def _begin(self, data, number, regions):
+        self.number, self.regions, self.grid = number, regions, data.grid(number)
+        self.most = float(np.percentile(regions.truth[regions.body], BLACK))
+        middle = [(low + high) / 2 for low, high in self.grid.extent]
+        lesion = max(regions.lesions, key=lambda one: one.mask.sum() * regions.truth[
+            one.mask].mean(), default=None)
+        middle = lesion.centre_mm if lesion else middle
+        self.at = tuple(int(np.argmin(np.abs(self.grid.centres(axis) - mm)))
+                        for axis, mm in enumerate(middle))
+        self.images = {("truth", 1.0): self._parts(regions.truth)}
+
+    def _parts(self, image):
+        _, y, z = self.at
+        return image[:, y].copy(), image[:, :, z].copy(), image[:, y, z].copy()
+
+
+def png(figure):
+    """A figure as the source of an HTML image."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def colours(results):
+    """A colour for each method; the low-dose image itself is black."""
+    names = [method["name"] for method in results["methods"] if method["name"] != "low"]
+    return {"low": "black"} | {
+        name: _COLOURS[k % len(_COLOURS)] for k, name in enumerate(names)
+    }
+
+
+def curves(results):
+    """NRMSE, PSNR and SSIM over dose, to the truth and to the standard dose, with the oracle."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 7), layout="constrained")
+    axes = figure.subplots(2, 3)
+    for row, reference in zip(axes, ("truth", "standard"), strict=True):
+        for ax, name in zip(row, ("nrmse", "psnr", "ssim"), strict=True):
+            _curve(ax, results, f"{name}_{reference}")
+    if results["oracle_psnr_standard"]:
+        bound = [results["oracle_psnr_standard"][str(f)] for f in results["factors"]]
+        axes[1, 1].plot(results["factors"], bound, color="black", ls=":", lw=2,
+                        label="oracle: the standard dose's own noise")
+        axes[1, 1].legend(frameon=False, fontsize=8)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
+    return figure
+
+
+def _curve(ax, results, metric):
+    """A metric of all methods over dose; of the standard dose it is one number: a dashed line."""
+    metric_of, scale = METRICS[metric], 100 if METRICS[metric].percent else 1
+    for method in results["methods"]:
+        rows = [found(results, method["name"], f, metric) for f in results["factors"]]
+        if any(row["mean"] is None for row in rows):
+            continue
+        mean = scale * np.array([row["mean"] for row in rows])
+        colour = colours(results)[method["name"]]
+        if method["source"] == "standard":
+            ax.axhline(mean[0], color=colour, ls="--", lw=1.4, label=method["name"])
+            continue
+        ax.plot(results["factors"], mean, "o-", color=colour, lw=1.6, ms=4, label=method["name"])
+        if rows[0]["low"] is not None:
+            low, high = (scale * np.array([row[end] for row in rows]) for end in ("low", "high"))
+            ax.fill_between(results["factors"], low, high, color=colour, alpha=0.12, lw=0)
+    _dose_axis(ax, results["factors"])
+    ax.set_title(metric_of.title + (" in %" if metric_of.percent else ""), fontsize=10)
+
+
+def _dose_axis(ax, factors):
+    from matplotlib.ticker import NullFormatter
+
+    ax.set_xscale("log")
+    ax.set_xticks(factors, [f"1/{factor:g}" for factor in factors])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.tick_params(labelsize=8)
+    ax.set_xlabel("part of the dose", fontsize=9)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def slices(results, shown, factor):
+    """A coronal and an axial slice of each image, and its error, all on the same two scales."""
+    from matplotlib.figure import Figure
+
+    names = [("truth", 1.0)] + [
+        (method["name"], 1.0 if method["source"] == "standard" else factor)
+        for method in results["methods"]
+    ]
+    across, down, along = shown.grid.extent
+    body = np.flatnonzero(shown.regions.body.any(axis=(1, 2)))
+    limits = [shown.grid.centres(0)[i] + d for i, d in zip(body[[0, -1]], (-8, 8), strict=True)]
+    heights = along[1] - along[0], np.ptp(shown.grid.centres(1)[np.flatnonzero(
+        shown.regions.body.any(axis=(0, 2)))[[0, -1]]]) + 16
+    width = 13.0
+    tall = 0.23 * width * max(heights[0], heights[1]) / (limits[1] - limits[0])
+    figure = Figure(figsize=(width, 0.8 + len(names) * (tall + 0.06)), layout="constrained")
+    axes = figure.subplots(len(names), 4, squeeze=False)
+    truth = shown.images["truth", 1.0]
+    for row, key in zip(axes, names, strict=True):
+        for part, (ends, top) in enumerate(((along, along), (down, _around(shown, 1)))):
+            image = shown.images[key][part]
+            activity = _slice(row[part], image / 1000, (*across, *ends[::-1]), cmap="gray_r",
+                              vmin=0, vmax=shown.most / 1000)
+            error = _slice(row[part + 2], (image - truth[part]) / 1000, (*across, *ends[::-1]),
+                           cmap="RdBu_r", vmin=-ERROR * shown.most / 1000,
+                           vmax=ERROR * shown.most / 1000)
+            for ax in (row[part], row[part + 2]):
+                ax.set(xlim=limits, ylim=top[::-1])
+        row[0].set_ylabel(key[0], fontsize=10)
+    for ax, title in zip(axes[0], ("coronal", "axial", "error, coronal", "error, axial"),
+                         strict=True):
+        ax.set_title(title, fontsize=10)
+    for drawn, columns in ((activity, axes[:, :2]), (error, axes[:, 2:])):
+        bar = figure.colorbar(drawn, ax=columns, location="bottom", shrink=0.5, aspect=40,
+                              pad=0.01, extend="max" if drawn is activity else "both")
+        bar.set_label("kBq/mL" if drawn is activity else "image less truth, kBq/mL", fontsize=9)
+        bar.ax.tick_params(labelsize=8)
+    return figure
+
+
+def _around(shown, axis):
+    """The body's ends along an axis, in mm, a little wider."""
+    inside = np.flatnonzero(shown.regions.body.any(axis=tuple(a for a in range(3) if a != axis)))
+    low, high = shown.grid.centres(axis)[inside[[0, -1]]]
+    return low - 8, high + 8
+
+
+def _slice(ax, image, extent, **scale):
+    drawn = ax.imshow(image.T, extent=extent, interpolation="nearest", **scale)
+    ax.set(xticks=[], yticks=[])
+    return drawn
+
+
+def profiles(results, shown):
+    """The line along x through the shown lesion, at each dose."""
+    from matplotlib.figure import Figure
+
+    factors = results["factors"]
+    figure = Figure(figsize=(12, 1.0 + 2.6 * len(factors)), layout="constrained")
+    x, limits = shown.grid.centres(0), _around(shown, 0)
+    for ax, factor in zip(figure.subplots(len(factors), squeeze=False)[:, 0], factors,
+                          strict=True):
+        ax.fill_between(x, shown.images["truth", 1.0][2] / 1000, step="mid", color="0.85",
+                        label="truth")
+        for method in results["methods"]:
+            key = method["name"], 1.0 if method["source"] == "standard" else factor
+            ax.plot(x, shown.images[key][2] / 1000, color=colours(results)[method["name"]],
+                    lw=0.9 if method["name"] == "low" else 1.4, label=method["name"],
+                    ls="--" if method["source"] == "standard" else "-")
+        ax.set_xlim(limits)
+        ax.set_ylim(bottom=0)
+        ax.set_title(f"1/{factor:g} of the dose", fontsize=10, loc="left")
+        ax.set_ylabel("kBq/mL", fontsize=9)
+        ax.tick_params(labelsize=8)
+        ax.spines[["top", "right"]].set_visible(False)
+    ax.set_xlabel("x (mm), through the lesion's middle", fontsize=9)
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    return figure

@@ -1,0 +1,234 @@
+"""Measures all methods on the test split of a study: a row for each image, means by phantom."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.clinical_metrics import (
+    coefficient_of_variation,
+    false_spots,
+    lesion_biases,
+    lost_lesions,
+    organ_biases,
+)
+from benchmarks.ensembles import largest_cube, noise_and_bias, noise_power
+from benchmarks.image_metrics import compare, default_range, psnr_of
+from benchmarks.paired import mean_with_interval, paired
+from benchmarks.regions import Regions
+from benchmarks.udpet import udpet_score
+from denoise.baselines import gaussian
+from sim.dataset import Pair
+
+SMALL_MM = 10.0  # lesions that are told of by themselves
+SWEEP_MM = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0)  # FWHM of Gaussians
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number of an image.
+
+    Attributes:
+        title: with its unit.
+        of: function of an image's row that gives it, or None where it has none.
+        better: 1 where more is better, -1 where less is, 0 where nearer to none is.
+        percent: whether it is shown in per cent.
+    """
+
+    title: str
+    of: object
+    better: int
+    percent: bool = False
+
+
+def _mean(values):
+    values = [one for one in values if one is not None]
+    return float(np.mean(values)) if values else None
+
+
+def _lesions(name, most_mm=np.inf):
+    return lambda row: _mean(one[name] for one in row["lesions"] if one["diameter_mm"] <= most_mm)
+
+
+METRICS = {
+    "nrmse_truth": Metric(title="NRMSE to truth", of=lambda row: row["truth"]["nrmse"],
+                          better=-1, percent=True),
+    "psnr_truth": Metric(title="PSNR to truth (dB)", of=lambda row: row["truth"]["psnr"],
+                         better=1),
+    "ssim_truth": Metric(title="SSIM to truth", of=lambda row: row["truth"]["ssim"], better=1),
+    "nrmse_standard": Metric(title="NRMSE to standard dose", better=-1, percent=True,
+                             of=lambda row: (row["standard"] or {}).get("nrmse")),
+    "psnr_standard": Metric(title="PSNR to standard dose (dB)", better=1,
+                            of=lambda row: (row["standard"] or {}).get("psnr")),
+    "ssim_standard": Metric(title="SSIM to standard dose", better=1,
+                            of=lambda row: (row["standard"] or {}).get("ssim")),
+    "uniform_bias": Metric(title="liver SUVmean bias", of=lambda row: row["organs"].get(
+        row["uniform"]), better=0, percent=True),
+    "organ_bias": Metric(title="organs' mean |SUVmean bias|", better=-1, percent=True,
+                         of=lambda row: _mean(abs(one) for one in row["organs"].values())),
+    "lesion_suvmean": Metric(title="lesion SUVmean bias", of=_lesions("suvmean"), better=0,
+                             percent=True),
+    "lesion_suvmax": Metric(title="lesion SUVmax bias", of=_lesions("suvmax"), better=0,
+                            percent=True),
+    "lesion_suvpeak": Metric(title="lesion SUVpeak bias", of=_lesions("suvpeak"), better=0,
+                             percent=True),
+    "recovery": Metric(title="lesion contrast recovery", of=_lesions("recovery"), better=1,
+                       percent=True),
+    "recovery_small": Metric(title=f"the same of lesions up to {SMALL_MM:g} mm", better=1,
+                             of=_lesions("recovery", SMALL_MM), percent=True),
+    "variation": Metric(title="liver variation", of=lambda row: row["variation"], better=-1,
+                        percent=True),
+    "false": Metric(title="false spots a volume", of=lambda row: row["false"], better=-1),
+    "lost": Metric(title="lost lesions a volume", of=lambda row: row["lost"], better=-1),
+    "udpet": Metric(title="UDPET score, in part",
+                    of=lambda row: (row["udpet"] or {}).get("score"), better=1),
+}
+
+
+def measure_phantom(data, number, methods, strengths, keep, progress=lambda: None):
+    """All images of a phantom, measured.
+
+    Args:
+        data: StoredStudy.
+        number: of the phantom.
+        methods: list of Method.
+        strengths: dict from (method's name, factor) to a baseline's strength.
+        keep: called with (regions, factor, method, realisation, image) of each image, to draw it.
+        progress: called after each image.
+    Returns:
+        dict of rows (a dict for each image), ensembles (a dict for each method and factor, none
+        with one realisation), filter_sweep (the low dose under Gaussians), and oracle: the mean
+        square error to the standard dose that no denoiser is below, over the data range squared;
+        None with one realisation.
+    """
+    regions, grid = Regions.of(data, number), data.grid(number)
+    found = {"rows": [], "ensembles": [], "filter_sweep": _sweep(data, number, regions)}
+    first = Pair(number=number, factor=data.factors[0], realisation=0)
+    ct = data.read(first, ("ct",))["ct"]
+    data_range = default_range(regions.truth, regions.body)
+    cube = None if regions.inside is None else largest_cube(regions.inside)
+    for method in methods:
+        for factor in (1.0,) if method.source == "standard" else data.factors:
+            values, cubes = [], []
+            for realisation in range(data.realisations):
+                pair = first if factor == 1 else Pair(number=number, factor=factor, realisation=0)
+                pair = Pair(number=number, factor=pair.factor, realisation=realisation)
+                images = data.read(pair, ("standard", method.source))
+                image = method.image(images[method.source], grid, regions.body,
+                                     strengths.get((method.name, factor)), ct)
+                standard = images["standard"] if method.source == "low" else None
+                found["rows"].append(
+                    {"phantom": number, "method": method.name, "factor": factor,
+                     "realisation": realisation}
+                    | _row(image, standard, regions, data_range)
+                )
+                keep(regions, factor, method, realisation, image)
+                if regions.inside is not None:
+                    values.append(image[regions.inside])
+                    cubes.append(image[cube] if cube else None)
+                progress()
+            if data.realisations > 1 and values:
+                found["ensembles"].append(
+                    {"phantom": number, "method": method.name, "factor": factor}
+                    | _ensemble(values, cubes if cube else None, regions)
+                )
+    return found | {"oracle": _oracle(data, number, regions, data_range)}
+
+
+def _sweep(data, number, regions):
+    """Contrast recovery and liver variation of the low-dose image under Gaussians of SWEEP_MM."""
+    found = []
+    for factor in data.factors:
+        low = data.read(Pair(number=number, factor=factor, realisation=0), ("low",))["low"]
+        for fwhm_mm in SWEEP_MM:
+            image = gaussian(low, regions.voxel_mm, None, fwhm_mm=fwhm_mm)
+            row = {"phantom": number, "factor": factor, "fwhm_mm": fwhm_mm}
+            row["recovery"] = _mean(one["recovery"] for one in lesion_biases(image, regions))
+            found.append(row | {"variation": coefficient_of_variation(image, regions)})
+    return found
+
+
+def _row(image, standard, regions, data_range):
+    """What is measured of one image."""
+    lesions = lesion_biases(image, regions)
+    against = standard is not None
+    return {
+        "truth": compare(image, regions.truth, regions.body, data_range),
+        "standard": compare(image, standard, regions.body, data_range) if against else None,
+        "udpet": udpet_score(image, standard, regions) if against else None,
+        "organs": organ_biases(image, regions), "lesions": lesions, "uniform": regions.uniform,
+        "variation": coefficient_of_variation(image, regions),
+        "false": false_spots(image, regions), "lost": lost_lesions(lesions),
+    }
+
+
+def _ensemble(values, cubes, regions):
+    """Noise, bias and noise power of several realisations in the uniform organ."""
+    inside = regions.inside
+    mean = float(regions.truth[inside].mean(dtype=float))
+    found = noise_and_bias(values, regions.truth[inside])
+    if cubes:
+        frequency, power = noise_power(cubes, regions.voxel_mm)
+        found |= {"frequency_per_mm": frequency.tolist(),
+                  "noise_power_mm3": (power / mean**2).tolist()}  # relative to the organ's activity
+    return found
+
+
+def _oracle(data, number, regions, data_range):
+    """Variance of the standard-dose images in the body, over the data range squared."""
+    if data.realisations < 2:
+        return None
+    images = data.file(number)["standard"][:]
+    variance = images[:, regions.body].astype(float).var(axis=0, ddof=1).mean()
+    return float(variance / data_range**2)
+
+
+def oracle_psnr(oracles, factor, pairs):
+    """PSNR to a standard-dose image that its own noise sets as a bound, in dB.
+
+    An image without noise has the standard dose's noise as its error. Where the low dose was
+    thinned from that scan, it knows 1 / factor of that noise.
+
+    Args:
+        oracles: of phantoms, as `measure_phantom` gives them.
+        factor: dose reduction factor.
+        pairs: "independent" or "thinned".
+    """
+    unknown = 1 - 1 / factor if pairs == "thinned" else 1.0
+    return float(np.mean([psnr_of(one * unknown, 1.0) for one in oracles]))
+
+
+def per_phantom(rows, metric, method, factor, numbers):
+    """A metric of each phantom, mean over its realisations: (phantoms,), NaN where it has none."""
+    found = {number: [] for number in numbers}
+    for row in rows:
+        if row["method"] == method and row["factor"] == factor:
+            value = METRICS[metric].of(row)
+            if value is not None:
+                found[row["phantom"]].append(value)
+    return np.array([np.mean(values) if values else np.nan for values in found.values()])
+
+
+def summarise(rows, methods, factors, numbers, best):
+    """Mean, interval and paired comparison of each metric, method and factor: a list of dict.
+
+    Args:
+        rows: of `measure_phantom`, of all phantoms.
+        methods: list of Method; those of the standard dose are compared with the best baseline at
+            every factor.
+        factors: dose reduction factors.
+        numbers: of the phantoms.
+        best: dict from a factor to the name of the baseline that did best in validation.
+    """
+    found = []
+    for method in methods:
+        for factor in factors:
+            own = 1.0 if method.source == "standard" else factor
+            for metric in METRICS:
+                values = per_phantom(rows, metric, method.name, own, numbers)
+                row = {"method": method.name, "factor": factor, "metric": metric}
+                row |= mean_with_interval(values)
+                if best.get(factor) not in (None, method.name):
+                    others = per_phantom(rows, metric, best[factor], factor, numbers)
+                    row["against"] = {"baseline": best[factor]} | paired(values, others)
+                found.append(row)
+    return found
