@@ -118,6 +118,6 @@ def _lesion(row, labels, any_lesion, voxel_mm):
         background = shell & (labels == host)
         background = background if np.count_nonzero(background) >= LEAST_VOXELS else None
     return Lesion(
-        name=row["name"].decode(), diameter_mm=float((6000 * row["volume_ml"] / np.pi) ** (1 / 3)),
+        name=row["name"].decode(), diameter_mm=round(float(np.cbrt(6000 * row["volume_ml"] / np.pi)), 3),
         mask=mask, background=background, centre_mm=tuple(row["centre_mm"].tolist()),
     )
