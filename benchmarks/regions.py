@@ -117,7 +117,8 @@ def _lesion(row, labels, any_lesion, voxel_mm):
         host = np.bincount(labels[touching]).argmax()
         background = shell & (labels == host)
         background = background if np.count_nonzero(background) >= LEAST_VOXELS else None
+    diameter_mm = float(np.cbrt(6000 * row["volume_ml"] / np.pi))
     return Lesion(
-        name=row["name"].decode(), diameter_mm=round(float(np.cbrt(6000 * row["volume_ml"] / np.pi)), 3),
-        mask=mask, background=background, centre_mm=tuple(row["centre_mm"].tolist()),
+        name=row["name"].decode(), diameter_mm=round(diameter_mm, 3), mask=mask,
+        background=background, centre_mm=tuple(row["centre_mm"].tolist()),
     )
