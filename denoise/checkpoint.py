@@ -1,0 +1,117 @@
+"""A trained network in a file, with all that must be known to use it; reading runs no code of it.
+
+The file is torch's own: a dict of the format's version, the settings as JSON holds them, and the
+network's weights.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from denoise.networks import NETWORKS, network
+from recon.io import FileError
+from recon.io.files import opened, replacing
+from recon.io.provenance import plain
+
+FORMAT = "countless denoiser"
+VERSION = 1  # of what the settings mean; another one is refused
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """A network and what it was trained on.
+
+    Attributes:
+        network: torch.nn.Module, as `denoise.networks` says, in evaluation mode.
+        settings: dict, as JSON holds it:
+            network: its name; arguments: its settings (`denoise.networks.network`).
+            inputs: channels' names, out of "low" and "ct".
+            target: "standard", "truth" or "noise2noise".
+            scaling: the rule that values are scaled by, as words and numbers.
+            voxel_mm: list of three.
+            domain: what it was trained on: noise (least and most relative noise), factors,
+                tracers, scanners.
+            training: provenance: study's hash, seed, command, version, numbers of the phantoms.
+    """
+
+    network: object
+    settings: dict
+
+
+def save_denoiser(path, denoiser):
+    """Writes a Denoiser, whole or not at all; the same one makes the same file.
+
+    Raises:
+        FileError: the place cannot be written.
+    """
+    import torch
+
+    weights = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in denoiser.network.state_dict().items()
+    }
+    content = {"format": FORMAT, "version": VERSION, "settings": plain(denoiser.settings),
+               "weights": weights}
+    packed = io.BytesIO()  # torch would write the temporary file's name into the file
+    torch.save(content, packed)
+    with replacing(path) as name:
+        Path(name).write_bytes(packed.getbuffer())
+
+
+def load_denoiser(path, foreign=None):
+    """Reads a Denoiser.
+
+    Args:
+        path: file of `save_denoiser`.
+        foreign: import path of the network, where it is none of Countless's own: a file alone
+            cannot have a module imported.
+    Raises:
+        FileError: it cannot be read, is of another version, or its weights do not fit its network.
+    """
+    content = _content(path)
+    settings = content["settings"]
+    name = settings["network"]
+    if name not in NETWORKS and name != foreign:
+        raise FileError(
+            f"{path} holds the network {name}, which is none of Countless's own; name it as well, "
+            "if you trust it, to have it imported"
+        )
+    try:
+        made = network(name, settings["arguments"])
+        made.load_state_dict(content["weights"])
+    except (ValueError, RuntimeError) as reason:
+        raise FileError(
+            f"{path} has weights or settings that do not fit the network {name} ({_line(reason)}); "
+            "use the version of Countless that made it, or train again"
+        ) from reason
+    import torch
+
+    if not all(bool(torch.isfinite(weights).all()) for weights in made.state_dict().values()):
+        raise FileError(f"{path} has weights that are not finite; train again")
+    return Denoiser(made.eval(), settings)
+
+
+def _content(path):
+    """The dict that a checkpoint holds."""
+    import torch
+
+    with opened(path) as file:
+        packed = io.BytesIO(file.read())
+    try:
+        content = torch.load(packed, map_location="cpu", weights_only=True)
+    except Exception as reason:  # pickle's, zipfile's and torch's own, of many classes
+        raise FileError(
+            f"{path} is no checkpoint of a denoiser ({_line(reason)}); `countless train` makes one"
+        ) from reason
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise FileError(f"{path} is no checkpoint of a denoiser; `countless train` makes model.pt")
+    if content["version"] != VERSION:
+        raise FileError(
+            f"{path} is a checkpoint of version {content['version']}, and this version of "
+            f"Countless reads {VERSION}; use the version that made it, or train again"
+        )
+    return content
+
+
+def _line(reason):
+    return " ".join(str(reason).split())[:200]
