@@ -104,6 +104,6 @@ def _labels(ax, factor, what):
 
 
 def _with_legend(figure, ax):
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=5,
+                  frameon=False, fontsize=9)
     return figure

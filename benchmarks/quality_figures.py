@@ -81,11 +81,13 @@ def curves(results):
             _curve(ax, results, f"{name}_{reference}")
     if results["oracle_psnr_standard"]:
         bound = [results["oracle_psnr_standard"][str(f)] for f in results["factors"]]
-        axes[1, 1].plot(results["factors"], bound, color="black", ls=":", lw=2,
-                        label="oracle: the standard dose's own noise")
-        axes[1, 1].legend(frameon=False, fontsize=8)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=9)
+        axes[1, 1].plot(results["factors"], bound, color="black", ls=":", lw=2, label="oracle")
+    shown = {}
+    for ax in (axes[0, 0], axes[1, 1]):
+        handles, labels = ax.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    figure.legend(shown.values(), shown, loc="outside lower center", ncols=5, frameon=False,
+                  fontsize=9)
     return figure
 
 
@@ -110,11 +112,9 @@ def _curve(ax, results, metric):
 
 
 def _dose_axis(ax, factors):
-    from matplotlib.ticker import NullFormatter
-
     ax.set_xscale("log")
     ax.set_xticks(factors, [f"1/{factor:g}" for factor in factors])
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.minorticks_off()
     ax.tick_params(labelsize=8)
     ax.set_xlabel("part of the dose", fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
@@ -133,7 +133,7 @@ def slices(results, shown, factor):
     limits = [shown.grid.centres(0)[i] + d for i, d in zip(body[[0, -1]], (-8, 8), strict=True)]
     heights = along[1] - along[0], np.ptp(shown.grid.centres(1)[np.flatnonzero(
         shown.regions.body.any(axis=(0, 2)))[[0, -1]]]) + 16
-    width = 13.0
+    width = 13.0  # inches
     tall = 0.23 * width * max(heights[0], heights[1]) / (limits[1] - limits[0])
     figure = Figure(figsize=(width, 0.8 + len(names) * (tall + 0.06)), layout="constrained")
     axes = figure.subplots(len(names), 4, squeeze=False)
@@ -149,6 +149,15 @@ def slices(results, shown, factor):
             for ax in (row[part], row[part + 2]):
                 ax.set(xlim=limits, ylim=top[::-1])
         row[0].set_ylabel(key[0], fontsize=10)
+    for ax in axes[0, 2:]:
+        ax.images[0].remove()
+        ax.set_axis_off()  # the truth's own
+    for ax in axes[0, :2]:
+        for x, side, ha in ((0.02, "R", "left"), (0.98, "L", "right")):
+            ax.text(x, 0.5, side, transform=ax.transAxes, ha=ha, va="center", color="0.4")
+    left, bottom = limits[0] + 10, along[1] - 8
+    axes[0, 0].plot([left, left + 100], [bottom, bottom], color="black", lw=2)
+    axes[0, 0].text(left + 50, bottom - 3, "10 cm", ha="center", va="bottom", fontsize=8)
     for ax, title in zip(axes[0], ("coronal", "axial", "error, coronal", "error, axial"),
                          strict=True):
         ax.set_title(title, fontsize=10)
@@ -196,6 +205,6 @@ def profiles(results, shown):
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlabel("x (mm), through the lesion's middle", fontsize=9)
-    handles, labels = ax.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=6,
+                  frameon=False, fontsize=9)
     return figure

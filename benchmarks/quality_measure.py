@@ -20,7 +20,7 @@ from denoise.baselines import gaussian
 from sim.dataset import Pair
 
 SMALL_MM = 10.0  # lesions that are told of by themselves
-SWEEP_MM = (0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0)  # FWHM of Gaussians
+SWEEP_MM = (0.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0)  # FWHM of Gaussians
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +137,11 @@ def measure_phantom(data, number, methods, strengths, keep, progress=lambda: Non
 def _sweep(data, number, regions):
     """Contrast recovery and liver variation of the low-dose image under Gaussians of SWEEP_MM."""
     found = []
-    for factor in data.factors:
-        low = data.read(Pair(number=number, factor=factor, realisation=0), ("low",))["low"]
+    for pair in [pair for pair in data.pairs() if pair.number == number]:
+        low = data.read(pair, ("low",))["low"]
         for fwhm_mm in SWEEP_MM:
             image = gaussian(low, regions.voxel_mm, None, fwhm_mm=fwhm_mm)
-            row = {"phantom": number, "factor": factor, "fwhm_mm": fwhm_mm}
+            row = {"phantom": number, "factor": pair.factor, "fwhm_mm": fwhm_mm}
             row["recovery"] = _mean(one["recovery"] for one in lesion_biases(image, regions))
             found.append(row | {"variation": coefficient_of_variation(image, regions)})
     return found

@@ -41,9 +41,10 @@ def report(results, shown):
     parts = [
         "<h1>Denoised low-dose PET</h1>",
         f"<p class=claim>{len(test)} {escape(results['claim'])}.</p>",
-        f"<p class=note>{escape(study['phantoms']['kind'])}s ({escape(options)}) in the scanner "
-        f"{escape(study['scan']['scanner']['name'])}; {results['realisations']} realisations of "
-        f"each dose; low doses are {escape(results['pairs'])} of the standard dose. Standard dose: "
+        f"<p class=note>Phantoms: {escape(study['phantoms']['kind'])} ({escape(options)}); "
+        f"scanner: {escape(study['scan']['scanner']['name'])}; realisations of "
+        f"each dose: {results['realisations']}; low doses are {escape(results['pairs'])} of the "
+        f"standard dose. Standard dose: "
         f"{_reconstruction(study)}.</p>",
         *_headlines(results),
         "<h2>Nearness to truth and to standard dose, over dose</h2>",

@@ -49,5 +49,5 @@ def cell(row, metric):
 def number(value, metric):
     """A value of a metric with its unit."""
     if METRICS[metric].percent:
-        return f"{100 * value:.1f} %"
+        return f"{100 * value:{'+' if METRICS[metric].better == 0 else ''}.1f} %"
     return f"{value:.3f}" if metric.startswith("ssim") else f"{value:.2f}"

@@ -19,7 +19,8 @@ class Lesion:
 
     Attributes:
         name, diameter_mm: of the ball of its volume.
-        mask: bool (x, y, z), voxels whose middles it holds.
+        mask: bool (x, y, z), voxels whose middles it holds; of a lesion that holds none, the one
+            in which its own middle lies.
         background: bool (x, y, z), of the tissue around it, MARGIN_MM to BACKGROUND_MM away; None
             where there is too little of it.
         centre_mm: (x, y, z).
@@ -81,12 +82,15 @@ class Regions:
         organs = {names[label]: labels == label for label in hot}
         organs = {name: mask for name, mask in organs.items() if truth[mask].mean() > 0}
         uniform, inside = _uniform(organs, grid.voxel_mm)
-        rows = [row for row in lesions if row["inside"] > 0.99 and (labels == row["label"]).any()]
-        any_lesion = np.isin(labels, lesions["label"]) if len(lesions) else np.zeros_like(body)
+        rows = [row for row in lesions if row["inside"] > 0.99]
+        masks = [_mask(row, labels, grid) for row in rows]
+        any_lesion = np.isin(labels, lesions["label"]) | np.any([np.zeros_like(body), *masks], 0)
         return cls(
             truth=truth, voxel_mm=grid.voxel_mm, body=body, organs=organs, uniform=uniform,
-            inside=inside,
-            lesions=[_lesion(row, labels, any_lesion, grid.voxel_mm) for row in rows],
+            inside=inside, lesions=[
+                _lesion(row, mask, labels, any_lesion, grid.voxel_mm)
+                for row, mask in zip(rows, masks, strict=True)
+            ],
         )
 
 
@@ -106,8 +110,15 @@ def _uniform(organs, voxel_mm):
     return "", None
 
 
-def _lesion(row, labels, any_lesion, voxel_mm):
+def _mask(row, labels, grid):
     mask = labels == row["label"]
+    if not mask.any():
+        mask[tuple(int(np.argmin(np.abs(grid.centres(axis) - mm)))
+                   for axis, mm in enumerate(row["centre_mm"]))] = True
+    return mask
+
+
+def _lesion(row, mask, labels, any_lesion, voxel_mm):
     away = ndimage.distance_transform_edt(~mask, voxel_mm)
     shell = (away >= MARGIN_MM) & (away <= BACKGROUND_MM) & (labels > 0)
     shell &= ndimage.distance_transform_edt(~any_lesion, voxel_mm) >= MARGIN_MM

@@ -98,8 +98,8 @@ def ct_guided(image, voxel_mm, scaling, *, fwhm_mm, ct):
 
 
 BASELINES = {
-    "gaussian": Baseline(function=gaussian, parameter="fwhm_mm", range=(1.0, 24.0)),
-    "nlm": Baseline(function=non_local_means, parameter="width", range=(0.02, 2.0)),
+    "gaussian": Baseline(function=gaussian, parameter="fwhm_mm", range=(1.0, 30.0)),
+    "nlm": Baseline(function=non_local_means, parameter="width", range=(0.02, 5.0)),
     "bilateral": Baseline(function=bilateral, parameter="width", range=(0.1, 20.0)),
     "tv": Baseline(function=total_variation, parameter="weight", range=(0.02, 4.0)),
     "ct-guided": Baseline(function=ct_guided, parameter="fwhm_mm", range=(2.0, 20.0),

@@ -13,7 +13,7 @@ from sim import dataset_file
 GRID = Grid.centred(shape=(40, 28, 20), voxel_mm=(6.0, 6.0, 6.0))
 NAMES = ("air", "muscle", "liver", "lesion 1", "lesion 2")
 ACTIVITY = (0.0, 1000.0, 3000.0, 12000.0, 6000.0)
-LESIONS = ((3, 24.0, (30.0, 6.0, 0.0)), (4, 10.0, (-60.0, 0.0, 0.0)))  # label, mm, centre
+LESIONS = ((3, 24.0, (54.0, 6.0, 18.0)), (4, 10.0, (-60.0, 0.0, 0.0)))  # label, mm, centre
 FINE = 5  # points along each side of a voxel
 
 
@@ -51,7 +51,7 @@ def truth_and_labels(number):
             for n, v, (low, _) in zip(GRID.shape, GRID.voxel_mm, GRID.extent, strict=True)]
     x, y, z = np.ix_(*fine)
     label = np.where((x / 105) ** 2 + (y / 75) ** 2 + 0 * z < 1, 1, 0)
-    label[np.hypot(np.hypot(x - 24 - shift, y), z) < 48] = 2
+    label[np.hypot(np.hypot(x - 24 - shift, y), z) < 54] = 2
     for number_of, diameter, (a, b, c) in LESIONS:
         label[np.hypot(np.hypot(x - a, y - b), z - c) < diameter / 2] = number_of
     blocks = [part for n in GRID.shape for part in (n, FINE)]
