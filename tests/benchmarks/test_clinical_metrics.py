@@ -9,7 +9,6 @@ from benchmarks.clinical_metrics import (
     false_spots,
     lesion_biases,
     lost_lesions,
-    means_over,
     organ_biases,
     suv,
 )
