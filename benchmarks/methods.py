@@ -10,6 +10,7 @@ from benchmarks.image_metrics import around, nrmse
 from denoise import scaling
 from denoise.baselines import BASELINES, Baseline, find_baseline
 from recon.io import FileError
+from sim.dataset import Pair
 
 SOURCES = ("low", "standard")
 TUNING_PHANTOMS = 4  # of the validation split, at most: the first
@@ -38,6 +39,15 @@ class Method:
     def tuned(self):
         """Whether it has a strength, which validation images say."""
         return isinstance(self.denoiser, Baseline)
+
+    def factors(self, data):
+        """Dose reduction factors of the images of a StoredStudy that it begins with."""
+        return (1.0,) if self.source == "standard" else data.factors
+
+    def pair(self, data, number, factor, realisation):
+        """The Pair of such an image."""
+        factor = data.factors[0] if self.source == "standard" else factor
+        return Pair(number=number, factor=factor, realisation=realisation)
 
     def image(self, image, grid, body, strength=None, ct=None):
         """What it makes of an image.
@@ -113,7 +123,7 @@ def tune(method, data, factor, bodies, progress=lambda: None):
     Args:
         method: Method with a Baseline.
         data: StoredStudy.
-        factor: dose reduction factor of the images; any for the standard dose.
+        factor: dose reduction factor of the images; 1 for the standard dose.
         bodies: dict from a phantom's number to its body, bool (x, y, z).
         progress: called after each step.
     Returns:
@@ -122,21 +132,23 @@ def tune(method, data, factor, bodies, progress=lambda: None):
     Raises:
         ValueError: there is no phantom for validation.
     """
-    pairs = [pair for pair in data.pairs("validation", factor) if pair.realisation == 0]
-    if not pairs:
+    numbers = data.numbers["validation"][:TUNING_PHANTOMS]
+    if not numbers:
         raise ValueError(
             f"{method.name} is tuned on the validation split, and the study has no phantom in it; "
             "simulate more phantoms, or set split.validation"
         )
-    pairs, tried = pairs[:TUNING_PHANTOMS], []
-    read = [(pair, data.read(pair, (method.source, "truth", "ct"))) for pair in pairs]
+    tried, read = [], []
+    for number in numbers:
+        pair = method.pair(data, number, factor, 0)
+        read.append((number, data.read(pair, (method.source, "truth", "ct"))))
 
     def error(logarithm):
         strength = float(np.exp(logarithm))
         errors = []
-        for pair, images in read:
-            body = bodies[pair.number]
-            found = method.image(images[method.source], data.grid(pair.number), body, strength,
+        for number, images in read:
+            body = bodies[number]
+            found = method.image(images[method.source], data.grid(number), body, strength,
                                  images["ct"])
             errors.append(nrmse(found, images["truth"], body))
         tried.append((strength, float(np.mean(errors))))
@@ -152,7 +164,7 @@ def tune(method, data, factor, bodies, progress=lambda: None):
     ends = np.abs(np.log(strength) - np.array([low, high]))
     return {
         "parameter": method.denoiser.parameter, "strength": strength, "nrmse": least,
-        "at_end": bool(ends.min() < 2 * TUNING_PRECISION), "phantoms": [p.number for p in pairs],
+        "at_end": bool(ends.min() < 2 * TUNING_PRECISION), "phantoms": list(numbers),
         "tried": sorted(tried),
     }
 

@@ -1,5 +1,6 @@
 """`countless benchmark quality`: denoisers compared on people that none of them has seen."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,12 +9,14 @@ from cyclopts import Parameter
 from tqdm import tqdm
 
 from benchmarks import machine
+from benchmarks.detection import OBSERVER, Lesions, check_twin, detected, observe, validated
 from benchmarks.image_metrics import RANGE_IN_MEANS
 from benchmarks.methods import TUNING_STEPS, body_of, find_methods, tune
 from benchmarks.quality_figures import Shown
 from benchmarks.quality_measure import measure_phantom, oracle_psnr, summarise
 from benchmarks.quality_report import report
 from benchmarks.quality_table import table
+from benchmarks.regions import Regions
 from benchmarks.udpet import OMITTED
 from recon.io.files import replacing
 from recon.io.outputs import make_folder
@@ -29,6 +32,7 @@ def quality(
     study: Path,
     *,
     methods: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = METHODS,
+    without: Path | None = None,
     output: Annotated[Path, Parameter(alias="-o")],
 ):
     """Compare denoisers on the test split of a study, against the truth and the standard dose.
@@ -41,12 +45,15 @@ def quality(
         methods: What is compared. low and standard are the images as they are; gaussian, nlm,
             bilateral, tv and ct-guided are baselines; a file is a model's checkpoint. With
             standard: before it, a method is applied to the standard-dose image.
+        without: Folder of the same study with phantoms.options.lesions 0: how well lesions are
+            detected is told against it.
         output: Folder, made where there is none.
     Returns:
         What quality.json holds, a dict.
     """
     chosen = find_methods(methods)
-    with open_study(study) as data:
+    with contextlib.ExitStack() as stack:
+        data = stack.enter_context(open_study(study))
         if not data.numbers["test"]:
             raise ValueError(
                 f"benchmark quality takes a study with phantoms in its test split, got {study} "
@@ -57,7 +64,10 @@ def quality(
         results["tuned"] = _tuned(data, chosen)
         results["best_baseline"] = best = _best(results["tuned"], chosen, data.factors)
         strengths = {(row["method"], row["factor"]): row["strength"] for row in results["tuned"]}
-        measured, shown = _measured(data, chosen, strengths)
+        twin = stack.enter_context(open_study(without)) if without else None
+        if twin:
+            check_twin(data, twin)
+        measured, shown, lesions = _measured(data, chosen, strengths)
         for name in ("rows", "ensembles", "filter_sweep"):
             results[name] = [row for one in measured for row in one[name]]
         results["summary"] = summarise(
@@ -68,6 +78,7 @@ def quality(
             str(factor): oracle_psnr(oracles, factor, results["pairs"])
             for factor in data.factors if oracles
         }
+        results["detectability"] = _detected(data, twin, lesions, chosen, strengths)
     results = plain(results)
     write_json(folder / "quality.json", results)
     for name, text in (("table.md", table(results)), ("report.html", report(results, shown))):
@@ -105,15 +116,13 @@ def _settings(data, methods):
 def _tuned(data, methods):
     """The strength of each baseline at each dose, a list of dict."""
     tuned = [
-        (method, factor) for method in methods if method.tuned
-        for factor in ((1.0,) if method.source == "standard" else data.factors)
+        (method, factor) for method in methods if method.tuned for factor in method.factors(data)
     ]
     bodies = {number: body_of(data, number) for number in data.numbers["validation"]}
     found = []
     with _bar(TUNING_STEPS * len(tuned), "tuning", "step") as bar:
         for method, factor in tuned:
-            pairs = data.factors[0] if factor == 1 else factor
-            row = tune(method, data, pairs, bodies, bar.update)
+            row = tune(method, data, factor, bodies, bar.update)
             bar.update(TUNING_STEPS - len(row["tried"]))
             found.append({"method": method.name, "factor": factor} | row)
     return found
@@ -132,15 +141,39 @@ def _best(tuned, methods, factors):
 
 
 def _measured(data, methods, strengths):
-    """What `measure_phantom` finds of each phantom, and a Shown of one."""
-    numbers, shown = data.numbers["test"], Shown()
-    images = sum(1 if method.source == "standard" else len(data.factors) for method in methods)
-    with _bar(len(numbers) * images * data.realisations, "measuring", "image") as bar:
-        measured = [
-            measure_phantom(data, number, methods, strengths, shown.keep(data, number), bar.update)
-            for number in numbers
-        ]
-    return measured, shown
+    """What `measure_phantom` finds of each phantom, a Shown of one, and their Lesions."""
+    shown, lesions, measured = Shown(), Lesions(), []
+    with _bar(_images(data, methods), "measuring", "image") as bar:
+        for number in data.numbers["test"]:
+            regions, grid = Regions.of(data, number), data.grid(number)
+            shown.add(number, regions, grid)
+            lesions.add(number, regions, grid)
+
+            def keep(*image, number=number, grid=grid):
+                shown.keep(number, *image)
+                lesions.keep(number, *image, grid.voxel_mm)
+                bar.update()
+
+            measured.append(measure_phantom(data, number, regions, methods, strengths, keep))
+    return measured, shown, lesions
+
+
+def _detected(data, twin, lesions, methods, strengths):
+    """AUC of all methods, a dict; None without a twin study."""
+    if twin is None:
+        return None
+    with _bar(_images(twin, methods, lesions.places), "without lesions", "image") as bar:
+        absent = observe(twin, lesions, methods, strengths, bar.update)
+    return OBSERVER | {
+        "diameters_mm": [min(lesions.diameters_mm), max(lesions.diameters_mm)],
+        "rows": detected(lesions, absent), "validation_of_standard": validated(data, twin),
+    }
+
+
+def _images(data, methods, numbers=None):
+    """How many images are made."""
+    numbers = data.numbers["test"] if numbers is None else numbers
+    return len(numbers) * data.realisations * sum(len(one.factors(data)) for one in methods)
 
 
 def _bar(total, what, unit):

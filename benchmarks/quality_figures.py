@@ -18,7 +18,7 @@ class Shown:
     """Slices and lines of one phantom, the first that has a lesion, or else the first.
 
     Attributes:
-        regions, grid, number: of the phantom; regions is None until one was kept.
+        regions, grid, number: of the phantom; regions is None until one was added.
         at: voxel of the shown lesion's middle (x, y, z).
         images: dict from (method's name, factor) to the first realisation's coronal slice (x, z),
             axial slice (x, y) and line along x.
@@ -29,26 +29,23 @@ class Shown:
         self.regions = self.grid = self.number = self.at = self.most = None
         self.images = {}
 
-    def keep(self, data, number):
-        """The callable that `measure_phantom` takes for a phantom."""
-        def keep(regions, factor, method, realisation, image):
-            better = self.regions is None or (regions.lesions and not self.regions.lesions)
-            if better and number != self.number:
-                self._begin(data, number, regions)
-            if number == self.number and realisation == 0:
-                self.images[method.name, factor] = self._parts(image)
-        return keep
-
-    def _begin(self, data, number, regions):
-        self.number, self.regions, self.grid = number, regions, data.grid(number)
+    def add(self, number, regions, grid):
+        """Shows a phantom, unless one with a lesion is shown already."""
+        if self.regions is not None and (self.regions.lesions or not regions.lesions):
+            return
+        self.number, self.regions, self.grid = number, regions, grid
         self.most = float(np.percentile(regions.truth[regions.body], BLACK))
-        middle = [(low + high) / 2 for low, high in self.grid.extent]
-        lesion = max(regions.lesions, key=lambda one: one.mask.sum() * regions.truth[
-            one.mask].mean(), default=None)
-        middle = lesion.centre_mm if lesion else middle
-        self.at = tuple(int(np.argmin(np.abs(self.grid.centres(axis) - mm)))
+        lesion = max(regions.lesions, default=None,
+                     key=lambda one: regions.truth[one.mask].sum(dtype=float))
+        middle = lesion.centre_mm if lesion else grid.centre
+        self.at = tuple(int(np.argmin(np.abs(grid.centres(axis) - mm)))
                         for axis, mm in enumerate(middle))
         self.images = {("truth", 1.0): self._parts(regions.truth)}
+
+    def keep(self, number, method, factor, realisation, image):
+        """Notes the slices of an image."""
+        if number == self.number and realisation == 0:
+            self.images[method.name, factor] = self._parts(image)
 
     def _parts(self, image):
         _, y, z = self.at

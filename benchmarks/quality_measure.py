@@ -14,10 +14,8 @@ from benchmarks.clinical_metrics import (
 from benchmarks.ensembles import largest_cube, noise_and_bias, noise_power
 from benchmarks.image_metrics import compare, default_range, psnr_of
 from benchmarks.paired import mean_with_interval, paired
-from benchmarks.regions import Regions
 from benchmarks.udpet import udpet_score
 from denoise.baselines import gaussian
-from sim.dataset import Pair
 
 SMALL_MM = 10.0  # lesions that are told of by themselves
 SWEEP_MM = (0.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0)  # FWHM of Gaussians
@@ -84,34 +82,32 @@ METRICS = {
 }
 
 
-def measure_phantom(data, number, methods, strengths, keep, progress=lambda: None):
+def measure_phantom(data, number, regions, methods, strengths, keep):
     """All images of a phantom, measured.
 
     Args:
         data: StoredStudy.
         number: of the phantom.
+        regions: its Regions.
         methods: list of Method.
         strengths: dict from (method's name, factor) to a baseline's strength.
-        keep: called with (regions, factor, method, realisation, image) of each image, to draw it.
-        progress: called after each image.
+        keep: called with (method, factor, realisation, image) of each image.
     Returns:
         dict of rows (a dict for each image), ensembles (a dict for each method and factor, none
         with one realisation), filter_sweep (the low dose under Gaussians), and oracle: the mean
         square error to the standard dose that no denoiser is below, over the data range squared;
         None with one realisation.
     """
-    regions, grid = Regions.of(data, number), data.grid(number)
+    grid = data.grid(number)
     found = {"rows": [], "ensembles": [], "filter_sweep": _sweep(data, number, regions)}
-    first = Pair(number=number, factor=data.factors[0], realisation=0)
-    ct = data.read(first, ("ct",))["ct"]
+    ct = data.file(number)["ct"][:]
     data_range = default_range(regions.truth, regions.body)
     cube = None if regions.inside is None else largest_cube(regions.inside)
     for method in methods:
-        for factor in (1.0,) if method.source == "standard" else data.factors:
+        for factor in method.factors(data):
             values, cubes = [], []
             for realisation in range(data.realisations):
-                pair = first if factor == 1 else Pair(number=number, factor=factor, realisation=0)
-                pair = Pair(number=number, factor=pair.factor, realisation=realisation)
+                pair = method.pair(data, number, factor, realisation)
                 images = data.read(pair, ("standard", method.source))
                 image = method.image(images[method.source], grid, regions.body,
                                      strengths.get((method.name, factor)), ct)
@@ -121,11 +117,10 @@ def measure_phantom(data, number, methods, strengths, keep, progress=lambda: Non
                      "realisation": realisation}
                     | _row(image, standard, regions, data_range)
                 )
-                keep(regions, factor, method, realisation, image)
+                keep(method, factor, realisation, image)
                 if regions.inside is not None:
                     values.append(image[regions.inside])
                     cubes.append(image[cube] if cube else None)
-                progress()
             if data.realisations > 1 and values:
                 found["ensembles"].append(
                     {"phantom": number, "method": method.name, "factor": factor}

@@ -69,7 +69,8 @@ def report(results, shown):
         parts += ["<h2>Noise power</h2>", _note("Of differences between realisations, in a cube "
                   "inside the liver, or in the largest organ"),
                   _image(clinical.noise_power(results), "noise power spectra")]
-    parts += [*_organs(results), *_tuning(results), "<h2>How it was made</h2>", _facts(results)]
+    parts += [*_detectability(results), *_organs(results), *_tuning(results),
+              "<h2>How it was made</h2>", _facts(results)]
     return (f"<!doctype html><html lang=en><meta charset=utf-8><title>Denoised low-dose PET</title>"
             f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>"
             f"<body>{''.join(parts)}</body></html>\n")
@@ -126,6 +127,34 @@ def _best_of(results, factor, metric):
         if method["source"] == "low" and mean is not None:
             means[method["name"]] = better * mean if better else -abs(mean)
     return [name for name, value in means.items() if value == max(means.values())]
+
+
+def _detectability(results):
+    """AUC of the observer by method and dose."""
+    found = results["detectability"]
+    if found is None:
+        return []
+    aucs = {(row["method"], row["factor"]): row for row in found["rows"]}
+    rows = []
+    for method in results["methods"]:
+        cells = []
+        for factor in results["factors"]:
+            row = aucs[method["name"], 1.0 if method["source"] == "standard" else factor]
+            cells.append("<td>–</td>" if row["auc"] is None else
+                         f"<td>{row['auc']:.3f}<small>[{row['low']:.3f}, {row['high']:.3f}]"
+                         "</small></td>")
+        rows.append(f"<tr><td>{escape(method['name'])}</td>{''.join(cells)}</tr>")
+    one = found["rows"][0]
+    low, high = found["diameters_mm"]
+    standard = found["validation_of_standard"] or {"auc": None}
+    note = (f"Area under the curve: {escape(found['observer'])}; {escape(found['channels'])}; "
+            f"internal noise {found['internal_noise']:g}; {one['pairs']} pairs with and without a "
+            f"lesion of {low:.0f} to {high:.0f} mm, of {one['phantoms']} phantoms; "
+            f"{escape(found['split'])}; standard dose in validation: "
+            + ("too few pairs" if standard["auc"] is None else f"{standard['auc']:.3f}"))
+    head = "".join(f"<th>1/{factor:g}</th>" for factor in results["factors"])
+    return ["<h2>Detectability of lesions</h2>", _note(note),
+            f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"]
 
 
 def _organs(results):
