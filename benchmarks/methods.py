@@ -164,7 +164,7 @@ def tune(method, data, factor, bodies, progress=lambda: None):
     ends = np.abs(np.log(strength) - np.array([low, high]))
     return {
         "parameter": method.denoiser.parameter, "strength": strength, "nrmse": least,
-        "at_end": bool(ends.min() < 2 * TUNING_PRECISION), "phantoms": list(numbers),
+        "at_end": bool(ends.min() < 3 * TUNING_PRECISION), "phantoms": list(numbers),
         "tried": sorted(tried),
     }
 

@@ -10,6 +10,7 @@ from benchmarks.quality_table import found
 
 BLACK = 99.7  # percentile of the truth in the body that is shown black
 ERROR = 0.5  # of that, the error that is shown in full colour
+_LEFT, _TOP, _BELOW, _GAP, _COLUMN = 0.45, 0.3, 0.75, 0.08, 3.0  # inches of the slices
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#6b6b6b",
             "#a6761d", "#b2182b")  # told apart by the colour-blind; low dose and truth are black
 
@@ -125,45 +126,58 @@ def slices(results, shown, factor):
         (method["name"], 1.0 if method["source"] == "standard" else factor)
         for method in results["methods"]
     ]
-    across, down, along = shown.grid.extent
-    body = np.flatnonzero(shown.regions.body.any(axis=(1, 2)))
-    limits = [shown.grid.centres(0)[i] + d for i, d in zip(body[[0, -1]], (-8, 8), strict=True)]
-    heights = along[1] - along[0], np.ptp(shown.grid.centres(1)[np.flatnonzero(
-        shown.regions.body.any(axis=(0, 2)))[[0, -1]]]) + 16
-    width = 13.0  # inches
-    tall = 0.23 * width * max(heights[0], heights[1]) / (limits[1] - limits[0])
-    figure = Figure(figsize=(width, 0.8 + len(names) * (tall + 0.06)), layout="constrained")
-    axes = figure.subplots(len(names), 4, squeeze=False)
+    across, down, along = (_around(shown, axis) for axis in range(3))
+    per_mm = _COLUMN / (across[1] - across[0])
+    tall = max(np.ptp(down), np.ptp(along)) * per_mm
+    size = (_LEFT + 4 * (_COLUMN + _GAP), _TOP + len(names) * (tall + _GAP) + _BELOW)
+    figure = Figure(figsize=size)
+
+    def axes(column, row, height, width=_COLUMN):
+        low = _BELOW + (len(names) - 1 - row) * (tall + _GAP) + (tall - height) / 2
+        left = _LEFT + column * (_COLUMN + _GAP)
+        return figure.add_axes((left / size[0], low / size[1], width / size[0], height / size[1]))
+
     truth = shown.images["truth", 1.0]
-    for row, key in zip(axes, names, strict=True):
-        for part, (ends, top) in enumerate(((along, along), (down, _around(shown, 1)))):
+    for row, key in enumerate(names):
+        for part, (ends, axis) in enumerate(((along, 2), (down, 1))):
             image = shown.images[key][part]
-            activity = _slice(row[part], image / 1000, (*across, *ends[::-1]), cmap="gray_r",
-                              vmin=0, vmax=shown.most / 1000)
-            error = _slice(row[part + 2], (image - truth[part]) / 1000, (*across, *ends[::-1]),
-                           cmap="RdBu_r", vmin=-ERROR * shown.most / 1000,
-                           vmax=ERROR * shown.most / 1000)
-            for ax in (row[part], row[part + 2]):
-                ax.set(xlim=limits, ylim=top[::-1])
-        row[0].set_ylabel(key[0], fontsize=10)
-    for ax in axes[0, 2:]:
-        ax.images[0].remove()
-        ax.set_axis_off()  # the truth's own
-    for ax in axes[0, :2]:
-        for x, side, ha in ((0.02, "R", "left"), (0.98, "L", "right")):
-            ax.text(x, 0.5, side, transform=ax.transAxes, ha=ha, va="center", color="0.4")
-    left, bottom = limits[0] + 10, along[1] - 8
-    axes[0, 0].plot([left, left + 100], [bottom, bottom], color="black", lw=2)
-    axes[0, 0].text(left + 50, bottom - 3, "10 cm", ha="center", va="bottom", fontsize=8)
-    for ax, title in zip(axes[0], ("coronal", "axial", "error, coronal", "error, axial"),
-                         strict=True):
-        ax.set_title(title, fontsize=10)
-    for drawn, columns in ((activity, axes[:, :2]), (error, axes[:, 2:])):
-        bar = figure.colorbar(drawn, ax=columns, location="bottom", shrink=0.5, aspect=40,
-                              pad=0.01, extend="max" if drawn is activity else "both")
-        bar.set_label("kBq/mL" if drawn is activity else "image less truth, kBq/mL", fontsize=9)
-        bar.ax.tick_params(labelsize=8)
+            extent = (*shown.grid.extent[0], *shown.grid.extent[axis][::-1])
+            panels = [(part, image, "gray_r", 0.0, 1.0)]
+            if row:
+                panels.append((part + 2, image - truth[part], "RdBu_r", -ERROR, ERROR))
+            for column, values, colours_of, low, high in panels:
+                ax = axes(column, row, np.ptp(ends) * per_mm)
+                drawn = ax.imshow(values.T / 1000, extent=extent, cmap=colours_of,
+                                  vmin=low * shown.most / 1000, vmax=high * shown.most / 1000,
+                                  interpolation="nearest")
+                ax.set(xlim=across, ylim=ends[::-1], xticks=[], yticks=[])
+                if row <= 1 and (row or column < 2):
+                    _mark(ax, row, column, across, ends)
+                if column == 0:
+                    ax.set_ylabel(key[0], fontsize=10)
+                if row == len(names) - 1 and part:
+                    bar = figure.add_axes(((_LEFT + (column - 0.7) * (_COLUMN + _GAP)) / size[0],
+                                           0.45 / size[1], 1.4 * _COLUMN / size[0],
+                                           0.13 / size[1]))
+                    figure.colorbar(drawn, cax=bar, orientation="horizontal",
+                                    extend="both" if low else "max").set_label(
+                        "image less truth, kBq/mL" if low else "kBq/mL", fontsize=9)
+                    bar.tick_params(labelsize=8)
     return figure
+
+
+def _mark(ax, row, column, across, ends):
+    """A panel's title; in the truth's, right and left of the patient, and a length."""
+    titles = ("coronal", "axial", "error, coronal", "error, axial")
+    if (row == 0) == (column < 2):
+        ax.set_title(titles[column], fontsize=10)
+    if row == 0:
+        for x, side, where in ((0.02, "R", "left"), (0.98, "L", "right")):
+            ax.text(x, 0.5, side, transform=ax.transAxes, ha=where, va="center", color="0.4")
+    if row == column == 0:
+        left, bottom = across[0] + 10, ends[1] - 10
+        ax.plot([left, left + 100], [bottom, bottom], color="black", lw=2)
+        ax.text(left + 50, bottom - 4, "10 cm", ha="center", va="bottom", fontsize=8)
 
 
 def _around(shown, axis):
@@ -171,12 +185,6 @@ def _around(shown, axis):
     inside = np.flatnonzero(shown.regions.body.any(axis=tuple(a for a in range(3) if a != axis)))
     low, high = shown.grid.centres(axis)[inside[[0, -1]]]
     return low - 8, high + 8
-
-
-def _slice(ax, image, extent, **scale):
-    drawn = ax.imshow(image.T, extent=extent, interpolation="nearest", **scale)
-    ax.set(xticks=[], yticks=[])
-    return drawn
 
 
 def profiles(results, shown):

@@ -46,7 +46,7 @@ def report(results, shown):
         f"each dose: {results['realisations']}; low doses are {escape(results['pairs'])} of the "
         f"standard dose. Standard dose: "
         f"{_reconstruction(study)}.</p>",
-        *_headlines(results),
+        *headlines(results),
         "<h2>Nearness to truth and to standard dose, over dose</h2>",
         _note("Bands: 95 % interval over phantoms. Dashed: from the standard-dose image. "
               + ("Dotted: the most that the standard dose's own noise allows on the mean"
@@ -76,8 +76,8 @@ def report(results, shown):
             f"<body>{''.join(parts)}</body></html>\n")
 
 
-def _headlines(results):
-    """Where a learned method does worse than the best baseline: first, not in a footnote."""
+def headlines(results):
+    """Where a model does surely worse than the best baseline: parts of the page, none without."""
     learned = [method["name"] for method in results["methods"] if method["sha256"]]
     lines = []
     for row in results["summary"]:

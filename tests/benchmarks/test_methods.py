@@ -1,0 +1,100 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.image_metrics import nrmse
+from benchmarks.methods import TUNING_STEPS, Method, body_of, find_methods, tune
+from denoise.baselines import BASELINES
+from recon.io import FileError
+from sim.dataset import open_study
+from tests.benchmarks.quality_study import write_study
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = write_study(tmp_path_factory.mktemp("study"), splits=("validation", "test"))
+    with open_study(folder) as found:
+        yield found
+
+
+def bodies(data):
+    return {number: body_of(data, number) for number in (1, 2)}
+
+
+def test_names_say_the_source_and_the_denoiser():
+    found = find_methods(["low", "standard", "tv", "standard:gaussian"])
+    assert [(one.name, one.source, one.denoiser) for one in found] == [
+        ("low", "low", None), ("standard", "standard", None),
+        ("tv", "low", BASELINES["tv"]), ("standard:gaussian", "standard", BASELINES["gaussian"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [(["gausian"], "the nearest is 'gaussian'"), (["high:tv"], "NAME or standard:NAME, got 'high"),
+     (["tv", "tv"], "each method once")],
+)
+def test_names_that_mean_nothing_are_refused(names, message):
+    with pytest.raises(ValueError, match=message):
+        find_methods(names)
+
+
+def test_a_checkpoint_that_is_not_there_is_refused():
+    with pytest.raises(FileError, match=r"names none.pt, and there is no such checkpoint"):
+        find_methods(["none.pt"])
+
+
+def test_low_and_standard_are_the_images_as_they_are(data):
+    pair = data.pairs("test", 4.0)[0]
+    images = data.read(pair)
+    for name in ("low", "standard"):
+        method = find_methods([name])[0]
+        assert method.pair(data, 2, *((4.0, 0) if name == "low" else (1.0, 0))) == pair
+        assert method.image(images[name], data.grid(2), images["labels"] > 0) is images[name]
+
+
+def test_a_baseline_leaves_what_is_far_from_the_body_as_it_is(data):
+    image = np.full(data.grid(2).shape, 100, np.float32)
+    image[10:20, 8:20, 5:15] += 900 * np.random.default_rng(1).random((10, 12, 10)) + 100
+    body = np.zeros(image.shape, bool)
+    body[10:12, 8:10, 5:7] = True
+    before = image.copy()
+    found = find_methods(["gaussian"])[0].image(image, data.grid(2), body, 8.0, image)
+    assert np.array_equal(image, before)
+    assert np.array_equal(found[19:], before[19:]) and not np.array_equal(found, before)
+
+
+def test_the_tuned_strength_is_the_best_of_a_fine_search(data):
+    method = find_methods(["gaussian"])[0]
+    found = tune(method, data, 20.0, bodies(data))
+    images = data.read(data.pairs("validation", 20.0)[0])
+    errors = {
+        fwhm: nrmse(method.image(images["low"], data.grid(1), images["labels"] > 0, fwhm,
+                                 images["ct"]), images["truth"], images["labels"] > 0)
+        for fwhm in np.arange(4.0, 30.0, 0.5)
+    }
+    assert found["nrmse"] <= min(errors.values()) * 1.003
+    assert found["strength"] == pytest.approx(min(errors, key=errors.get), rel=0.15)
+    assert len(found["tried"]) <= TUNING_STEPS and found["phantoms"] == [1]
+
+
+def test_a_noisier_image_takes_a_wider_filter_and_the_standard_dose_a_narrower_one(data):
+    low, standard = find_methods(["gaussian", "standard:gaussian"])
+    widths = [tune(low, data, 20.0, bodies(data)), tune(low, data, 4.0, bodies(data)),
+              tune(standard, data, 1.0, bodies(data))]
+    widths = [found["strength"] for found in widths]
+    assert widths[0] > widths[1] > widths[2]
+
+
+def test_a_strength_at_an_end_of_its_range_is_said(data):
+    narrow = replace(BASELINES["gaussian"], range=(1.0, 2.0))
+    found = tune(Method(name="narrow", source="low", denoiser=narrow), data, 20.0, bodies(data))
+    assert found["at_end"]
+
+
+def test_tuning_without_a_validation_split_is_refused(tmp_path):
+    with open_study(write_study(tmp_path, splits=("test",))) as study, pytest.raises(
+        ValueError, match="gaussian is tuned on the validation split, and the study has no phantom"
+    ):
+        tune(find_methods(["gaussian"])[0], study, 4.0, {})
