@@ -42,6 +42,7 @@ app.command("sim.phantom_command:phantom", help="Make a phantom: activity, mu ma
 app.command("sim.scan_command:scan", help="Simulate what a scanner counts of a phantom.")
 app.command("sim.ct_command:ct", help="Simulate a phantom's CT at standard or low dose.")
 app.command("sim.study_command:simulate", help="Simulate a data set of low and standard dose.")
+app.command("denoise.train_command:train", help="Train a denoiser on a simulated data set.")
 app.command("benchmarks.evaluate_command:evaluate", help="Compare an image with a reference.")
 app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the image.")
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")

@@ -66,7 +66,7 @@ class Method:
         if not self.tuned:
             from denoise.inference import denoise
 
-            return denoise(image, grid, self.denoiser, ct=ct)
+            return denoise(image, grid, self.denoiser, ct=ct, progress=False).image
         box = around(body, int(np.ceil(AROUND_MM / min(grid.voxel_mm))))
         found, measured = image.copy(), scaling.measure(image, grid.voxel_mm)
         found[box] = self.denoiser(image[box], grid.voxel_mm, measured, strength, ct[box])

@@ -61,7 +61,8 @@ class UNet(nn.Module):
             up(b, a, 2, stride=2) for a, b in itertools.pairwise(widths)
         )
         self.decoder = nn.ModuleList(Block(kind, 2 * a, a) for a in widths[:-1])
-        self.head = kind(width, outputs, 1)
+        # One of a single voxel would round otherwise with another number of threads.
+        self.head = kind(width, outputs, 3, padding=1)
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, 0.0 if keeps == "nothing" else -STAYS)
 

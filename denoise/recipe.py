@@ -1,0 +1,125 @@
+"""How a network is trained: all settings that its weights depend on, as values."""
+
+import math
+from dataclasses import asdict, dataclass
+
+from recon.config import nearest
+
+TARGETS = ("standard", "truth", "noise2noise")
+LOSSES = ("l2", "l1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """All that a training is made by, beside the study.
+
+    Attributes:
+        seed: of the weights before training and of all that is drawn.
+        network: name or import path (`denoise.networks`).
+        width, levels, dimensions, slices, keeps: of the U-Net (`denoise.unet.UNet`).
+        ct: whether the network sees the CT beside the low-dose image.
+        target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
+            at the same low dose (Lehtinen et al., ICML 2018), which takes no better image.
+        loss: "l2", whose best answer is the mean of what may be the truth, or "l1", whose is the
+            median.
+        patch: voxels along x, y and z.
+        flips: whether patches are turned over along each axis, by chance.
+        rotate_degrees: most that a patch is rotated by, about z.
+        rotated: part of the patches that are; interpolation makes noise smoother, so not all.
+        intensity: most that values are scaled by, as a part of them, up or down.
+        epochs: how often the network is validated and saved.
+        patches: in an epoch.
+        batch: patches in a step, on each device.
+        learning_rate: at its highest, after `warmup`; a cosine leads it to 0 at the end.
+        warmup: part of the steps in which it rises.
+        weight_decay: of AdamW.
+        clip: norm that gradients are clipped to.
+        average: decay of the moving average of weights, which is what is validated and kept.
+        validation_patches: of the validation's phantoms, the same after each epoch.
+        patience: epochs without improvement after which training ends; 0 for never.
+    """
+
+    seed: int = 1
+    network: str = "unet"
+    width: int = 16
+    levels: int = 3
+    dimensions: int = 3
+    slices: int = 1
+    keeps: str = "nothing"
+    ct: bool = False
+    target: str = "standard"
+    loss: str = "l2"
+    patch: tuple[int, int, int] = (48, 48, 48)
+    flips: bool = True
+    rotate_degrees: float = 10.0
+    rotated: float = 0.25
+    intensity: float = 0.2
+    epochs: int = 60
+    patches: int = 256
+    batch: int = 4
+    learning_rate: float = 1e-3
+    warmup: float = 0.05
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    average: float = 0.998
+    validation_patches: int = 32
+    patience: int = 0
+
+    def __post_init__(self):
+        for name, known in (("target", TARGETS), ("loss", LOSSES)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name} takes {', '.join(known)}, got {value!r}; "
+                                 f"{nearest(value, known)}")
+        for name in ("epochs", "batch", "validation_patches"):
+            if getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} takes a whole number from 1, got {getattr(self, name)}"
+                )
+        if self.patches < self.batch:
+            raise ValueError(
+                f"patches takes at least a batch, {self.batch}, got {self.patches}; an epoch is "
+                "made of whole batches"
+            )
+        if len(self.patch) != 3 or min(self.patch) < 1:
+            raise ValueError(f"patch takes three numbers of voxels from 1, got {self.patch}")
+        for name, least, most in _RANGES:
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ValueError(f"{name} takes a number from {least:g} to {most:g}, got {value:g}")
+        if self.learning_rate <= 0 or self.clip <= 0:
+            raise ValueError(
+                f"learning_rate and clip take numbers above 0, got {self.learning_rate:g} and "
+                f"{self.clip:g}"
+            )
+
+    @property
+    def arguments(self):
+        """The network's settings, for `denoise.networks.network`."""
+        if self.network != "unet":
+            return {}
+        names = ("width", "levels", "dimensions", "slices", "keeps")
+        return {"inputs": 1 + self.ct} | {name: getattr(self, name) for name in names}
+
+    @property
+    def inputs(self):
+        """Names of the network's channels."""
+        return ("low", "ct") if self.ct else ("low",)
+
+    def rate(self, step, steps):
+        """Part of the learning rate in a step, from 0, of so many."""
+        warm = self.warmup * steps
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+
+    def settings(self):
+        """All settings as a YAML file holds them."""
+        return asdict(self) | {"patch": list(self.patch)}
+
+
+_RANGES = (
+    ("seed", 0, 2**63 - 1), ("rotate_degrees", 0, 45), ("rotated", 0, 1), ("intensity", 0, 0.9),
+    ("learning_rate", 0, 1), ("warmup", 0, 0.5), ("weight_decay", 0, 1), ("average", 0, 0.99999),
+    ("patience", 0, 10**9),
+)
