@@ -84,9 +84,35 @@ def find_methods(names):
         ValueError: there is no such method, or one twice.
         FileError: a checkpoint cannot be read.
     """
-    if len(set(names)) < len(names):
-        raise ValueError(f"--methods takes each method once, got {' '.join(names)}")
-    return [_find(name) for name in names]
+    found = [_find(name) for name in names]
+    if len({method.name for method in found}) < len(found):
+        raise ValueError(
+            f"--methods takes each method once, and models by different files' names, got "
+            f"{' '.join(map(str, names))}"
+        )
+    return found
+
+
+def check_unseen(methods, data):
+    """Refuses a model that was trained on what it is tested with.
+
+    Args:
+        methods: list of Method.
+        data: StoredStudy.
+    Raises:
+        ValueError: phantoms of the test split are among those that the checkpoint names.
+    """
+    for method in methods:
+        if method.sha256 is None:
+            continue
+        training = method.denoiser.settings["training"]
+        same = training.get("study") == data.index["hash"]
+        seen = set(training.get("phantoms", ())) & set(data.numbers["test"]) if same else ()
+        if seen:
+            raise ValueError(
+                f"{method.name} was trained on phantoms {', '.join(map(str, sorted(seen)))} of "
+                "this study, which are in its test split; test it on others"
+            )
 
 
 def _find(name):

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from benchmarks import machine
 from benchmarks.detection import OBSERVER, Lesions, check_twin, detected, observe, validated
 from benchmarks.image_metrics import RANGE_IN_MEANS
-from benchmarks.methods import TUNING_STEPS, body_of, find_methods, tune
+from benchmarks.methods import TUNING_STEPS, body_of, check_unseen, find_methods, tune
 from benchmarks.quality_figures import Shown
 from benchmarks.quality_measure import measure_phantom, oracle_psnr, summarise
 from benchmarks.quality_report import report
@@ -59,6 +59,7 @@ def quality(
                 f"benchmark quality takes a study with phantoms in its test split, got {study} "
                 "with none; simulate more phantoms, or set split.test"
             )
+        check_unseen(chosen, data)
         folder = make_folder(output)
         results = machine.origin() | _settings(data, chosen)
         results["tuned"] = _tuned(data, chosen)

@@ -13,9 +13,11 @@ from benchmarks.clinical_metrics import (
 )
 from benchmarks.ensembles import largest_cube, noise_and_bias, noise_power
 from benchmarks.image_metrics import compare, default_range, psnr_of
+from benchmarks.nema_quality import nema_quality
 from benchmarks.paired import mean_with_interval, paired
 from benchmarks.udpet import udpet_score
 from denoise.baselines import gaussian
+from sim.catalogue import phantom
 
 SMALL_MM = 10.0  # lesions that are told of by themselves
 SWEEP_MM = (0.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0)  # FWHM of Gaussians
@@ -102,6 +104,7 @@ def measure_phantom(data, number, regions, methods, strengths, keep):
     found = {"rows": [], "ensembles": [], "filter_sweep": _sweep(data, number, regions)}
     ct = data.file(number)["ct"][:]
     data_range = default_range(regions.truth, regions.body)
+    spheres = _nema_phantom(data, number)
     cube = None if regions.inside is None else largest_cube(regions.inside)
     for method in methods:
         for factor in method.factors(data):
@@ -116,6 +119,7 @@ def measure_phantom(data, number, regions, methods, strengths, keep):
                     {"phantom": number, "method": method.name, "factor": factor,
                      "realisation": realisation}
                     | _row(image, standard, regions, data_range)
+                    | ({"nema": nema_quality(image, grid, spheres)} if spheres else {})
                 )
                 keep(method, factor, realisation, image)
                 if regions.inside is not None:
@@ -127,6 +131,13 @@ def measure_phantom(data, number, regions, methods, strengths, keep):
                     | _ensemble(values, cubes if cube else None, regions)
                 )
     return found | {"oracle": _oracle(data, number, regions, data_range)}
+
+
+def _nema_phantom(data, number):
+    """The NEMA image quality phantom, where this phantom is one; else None."""
+    if data.file(number).attrs["phantom"] != "nema-iq":
+        return None
+    return phantom("nema-iq", **data.index["recipe"]["phantoms"]["options"])
 
 
 def _sweep(data, number, regions):

@@ -69,7 +69,7 @@ def report(results, shown):
         parts += ["<h2>Noise power</h2>", _note("Of differences between realisations, in a cube "
                   "inside the liver, or in the largest organ"),
                   _image(clinical.noise_power(results), "noise power spectra")]
-    parts += [*_detectability(results), *_organs(results), *_tuning(results),
+    parts += [*_detectability(results), *_nema(results), *_organs(results), *_tuning(results),
               "<h2>How it was made</h2>", _facts(results)]
     return (f"<!doctype html><html lang=en><meta charset=utf-8><title>Denoised low-dose PET</title>"
             f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>"
@@ -155,6 +155,28 @@ def _detectability(results):
     head = "".join(f"<th>1/{factor:g}</th>" for factor in results["factors"])
     return ["<h2>Detectability of lesions</h2>", _note(note),
             f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"]
+
+
+def _nema(results):
+    """Contrast recovery and background variability of NEMA's spheres, by method and dose."""
+    rows = [row for row in results["rows"] if "nema" in row]
+    parts = ["<h2>NEMA NU 2: contrast recovery, background variability</h2>"] if rows else []
+    for factor in results["factors"] if rows else ():
+        lines = []
+        for method in results["methods"]:
+            own = 1.0 if method["source"] == "standard" else factor
+            spheres = [row["nema"]["spheres"] for row in rows
+                       if row["method"] == method["name"] and row["factor"] == own]
+            cells = "".join(
+                "<td>{:.1f} %<small>{:.1f} %</small></td>".format(*(
+                    100 * np.mean([one[name] for one in same])
+                    for name in ("recovery", "variability"))) for same in zip(*spheres, strict=True)
+            )
+            lines.append(f"<tr><td>{escape(method['name'])}</td>{cells}</tr>")
+        head = "".join(f"<th>{one['diameter_mm']} mm</th>" for one in rows[0]["nema"]["spheres"])
+        parts.append(f"<h3>1/{factor:g} of the dose</h3><table><tr><th></th>{head}</tr>"
+                     f"{''.join(lines)}</table>")
+    return parts
 
 
 def _organs(results):

@@ -1,6 +1,6 @@
 """A person drawn at random: all organs, the tracer in them, lesions."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -92,7 +92,8 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
         sex: male or female; with PSMA, drawn as male.
         height_cm, weight_kg: of the person; the body's volume and mass follow the weight.
         arms: up or down.
-        lesions: how many, 0 to 12, or Lesions (`sim.people.lesions`).
+        lesions: how many, 0 to 12, or Lesions (`sim.people.lesions`), or dicts of their settings,
+            as YAML has them.
         breathing_mm: the diaphragm's way; above 0, images are means over breathing
             (`Person`).
     Returns:
@@ -108,7 +109,9 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
     for name, value in (("height_cm", height_cm), ("weight_kg", weight_kg)):
         if value is not None:
             check_number(name, value)
-    listed = isinstance(lesions, list | tuple) and all(isinstance(one, Lesion) for one in lesions)
+    if isinstance(lesions, list | tuple):
+        lesions = [_lesion(one) if isinstance(one, dict) else one for one in lesions]
+    listed = isinstance(lesions, list) and all(isinstance(one, Lesion) for one in lesions)
     if not (lesions is None or listed or type(lesions) is int):
         raise ValueError(
             f"person takes a number of lesions from 0 to {MOST}, or Lesions, got {lesions!r}"
@@ -144,6 +147,22 @@ def person(seed, *, tracer="FDG", part="torso", sex=None, height_cm=None, weight
         texture=SmoothField.draw(rngs[4], 22.0, (32, 32, 96)), seed=seed, habitus=habitus,
         injection=injection, breathing_mm=float(breathing_mm), moves=tuple(moves),
     )
+
+
+def _lesion(settings):
+    """The Lesion of a dict.
+
+    Raises:
+        ValueError: a setting that no lesion has, or without a site.
+    """
+    known = [field.name for field in fields(Lesion)]
+    wrong = [name for name in settings if name not in known]
+    if wrong or "site" not in settings:
+        raise ValueError(
+            f"a lesion takes site, and may have {', '.join(known[1:])}, got "
+            f"{', '.join(map(str, settings)) or 'nothing'}"
+        )
+    return Lesion(**settings)
 
 
 def _cut(body, part):

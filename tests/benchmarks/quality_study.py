@@ -78,7 +78,7 @@ def _write_phantom(path, number, factors, realisations, noise, lesions):
         (NAMES[label].encode(), label, ACTIVITY[label], np.pi / 6000 * mm**3, centre, 1.0)
         for label, mm, centre in lesions], dataset_file.LESIONS)
     with dataset_file.creating(path) as file:
-        file.attrs.update(number=number, grid=json.dumps(asdict(GRID)),
+        file.attrs.update(number=number, phantom="ball", grid=json.dumps(asdict(GRID)),
                           label_names=json.dumps(NAMES), factors=factors)
         for name, array, unit in (("truth", truth, "Bq/mL"), ("ct", ct, "HU"),
                                   ("labels", labels, "number of the region")):

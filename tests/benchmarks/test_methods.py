@@ -1,12 +1,25 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.image_metrics import nrmse
-from benchmarks.methods import TUNING_STEPS, Method, body_of, find_methods, tune
+from benchmarks.methods import (
+    TUNING_STEPS,
+    Method,
+    body_of,
+    check_unseen,
+    find_methods,
+    tune,
+)
 from denoise.baselines import BASELINES
+from denoise.channels import CT_HU
+from denoise.checkpoint import Denoiser, save_denoiser
+from denoise.scaling import RULE
+from denoise.unet import UNet
 from recon.io import FileError
+from recon.io.provenance import sha256
 from sim.dataset import open_study
 from tests.benchmarks.quality_study import write_study
 
@@ -43,6 +56,43 @@ def test_names_that_mean_nothing_are_refused(names, message):
 def test_a_checkpoint_that_is_not_there_is_refused():
     with pytest.raises(FileError, match=r"names none.pt, and there is no such checkpoint"):
         find_methods(["none.pt"])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory, data):
+    """A U-Net whose last layer is zero, which so leaves images as they are."""
+    settings = {"width": 4, "levels": 2}
+    path = tmp_path_factory.mktemp("model") / "nothing.pt"
+    save_denoiser(path, Denoiser(UNet(**settings).eval(), {
+        "network": "unet", "arguments": settings, "inputs": ["low"], "target": "truth",
+        "scaling": {"rule": RULE, "ct_hu": CT_HU}, "voxel_mm": [6.0, 6.0, 6.0],
+        "domain": {"noise": [0.0, 9.0], "factors": [4.0, 20.0], "tracers": [], "scanners": []},
+        "training": {"study": data.index["hash"], "phantoms": [1]},
+    }))
+    return path
+
+
+def test_a_checkpoint_is_a_method_by_its_files_name(data, checkpoint):
+    low, standard = find_methods([str(checkpoint), f"standard:{checkpoint}"])
+    assert (low.name, standard.name) == ("nothing", "standard:nothing")
+    assert low.sha256 == sha256(checkpoint) and not low.tuned
+    image = data.read(data.pairs("test", 4.0)[0], ("low",))["low"]
+    found = low.image(image, data.grid(2), image > 0)
+    assert np.allclose(found, image, rtol=0, atol=1e-3 * image.max())
+
+
+def test_two_files_of_one_name_are_refused(checkpoint, tmp_path):
+    other = shutil.copy(checkpoint, tmp_path / checkpoint.name)
+    with pytest.raises(ValueError, match="models by different files' names"):
+        find_methods([str(checkpoint), str(other)])
+
+
+def test_a_model_that_has_seen_test_phantoms_is_refused(data, checkpoint):
+    method = find_methods([str(checkpoint)])[0]
+    check_unseen([method], data)
+    method.denoiser.settings["training"]["phantoms"].append(2)
+    with pytest.raises(ValueError, match="nothing was trained on phantoms 2 of this study"):
+        check_unseen([method], data)
 
 
 def test_low_and_standard_are_the_images_as_they_are(data):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recon import Grid
-from sim.people import Lesion, person
+from sim.people import Lesion, drawing, person
 from sim.people.lesions import CONTRAST, SITES
 from sim.people.shaping import volume_ml
 from sim.uptake import TRACERS
@@ -84,3 +84,16 @@ def test_a_lesion_that_does_not_fit_is_refused():
 def test_a_lesion_that_cannot_be_is_refused(given, message):
     with pytest.raises(ValueError, match=message):
         Lesion(**given)
+
+
+def test_lesions_may_be_dicts_as_yaml_has_them(monkeypatch):
+    seen = []
+    monkeypatch.setattr(drawing, "place_lesions", lambda *asked: seen.append(asked[3]) or [])
+    drawing.person(3, lesions=[{"site": "liver", "diameter_mm": 12.0, "suv": 5.0}])
+    assert seen == [[Lesion(site="liver", diameter_mm=12.0, suv=5.0)]]
+
+
+@pytest.mark.parametrize("lesion", [{"diameter_mm": 12.0}, {"site": "liver", "size": 3}, {}])
+def test_a_dict_that_is_no_lesion_is_refused(lesion):
+    with pytest.raises(ValueError, match="a lesion takes site, and may have diameter_mm, suv, got"):
+        person(3, lesions=[lesion])
