@@ -10,8 +10,8 @@ discs of that diameter, at 12 places in five slices: that of the spheres, and 1 
 side. Pixels count by the part of them that lies in the disc.
 
 Source: NEMA NU 2-2018, section 7, as its users repeat it. The standard's figure of the 12 places
-was not at hand: here they lie 15 mm and more from the phantom's edge, the spheres and the insert, as
-far from each other as there is room, which lets the largest discs overlap a little.
+was not at hand: here they lie 15 mm and more from the phantom's edge, the spheres and the insert,
+as far from each other as there is room, which lets the largest discs overlap a little.
 """
 
 import numpy as np
