@@ -80,12 +80,13 @@ def denoise(
     array, _, info = read_image(image, position)
     ct_image, ct_grid = read_image(ct, position)[:2] if ct else (None, None)
     denoisers = [load_denoiser(path, network) for path in paths]
-    scanner, began = scanner or said.get("scanner"), time.perf_counter()
+    tiling, scanner = Tiling(size=tile), scanner or said.get("scanner")
+    began = time.perf_counter()
     try:
         found = inference.denoise(
             array, grid, denoisers, ct=ct_image, ct_grid=ct_grid, tracer=tracer, scanner=scanner,
             uncertainty=uncertainty is not None, device=device, precision=precision,
-            tiling=Tiling(size=tile),
+            tiling=tiling,
         )
     except ValueError as reason:
         raise FileError(f"{image}: {reason}") from reason
