@@ -117,8 +117,8 @@ def denoise(
         written.append(uncertainty)
     if preview:
         picture.draw(preview, {"before": array, "after": found.image}, grid,
-                     title=f"{image.name}, denoised by {', '.join(p.stem for p in paths)}",
-                     unit=unit)
+                     level=found.scaling.level, unit=unit,
+                     title=f"{image.name}, denoised by {', '.join(p.stem for p in paths)}")
         written.append(preview)
     print(text.table([
         ("image", f"{image}{f' in {unit}' if unit else ''}, {text.grid(grid)}"),

@@ -5,18 +5,19 @@ import numpy as np
 from recon.io.files import replacing
 from recon.preview import draw_slices, middle_of_activity
 
-_PERCENTILE = 99.9  # of the denoised image's slices is shown black: hot voxels are noise or few
+_LEVELS, _PERCENTILE = 8.0, 99.9  # of common tissue, or of what is shown: the less is black
 _WIDTH_IN, _HEIGHT_IN = 9.0, 9.0  # of one image's slices, at most
 _SCALE_IN, _TITLE_IN = 2.0, 1.0
 
 
-def draw(path, images, grid, *, title, unit):
+def draw(path, images, grid, *, level, title, unit):
     """Draws images below one another, or beside one another where they are of a long body.
 
     Args:
         path: .png, .pdf, .svg or .jpg; whole or not at all.
         images: dict from titles to images (x, y, z): the one before and the one after.
         grid: Grid of both.
+        level: activity of common tissue (`denoise.scaling`).
         title: of the picture.
         unit: of their numbers.
     """
@@ -33,7 +34,7 @@ def draw(path, images, grid, *, title, unit):
     *_, after = images.values()
     at = middle_of_activity(after)
     shown = np.concatenate([np.take(after, at[axis], axis).ravel() for axis in range(3)])
-    most = float(np.percentile(shown, _PERCENTILE))
+    most = min(float(np.percentile(shown, _PERCENTILE)), _LEVELS * level)
     parts = figure.subfigures(rows, columns, squeeze=False).ravel()
     for part, (name, image) in zip(parts, images.items(), strict=True):
         part.suptitle(name, fontsize=11, fontweight="bold")
