@@ -113,10 +113,12 @@ _MACHINE = ("workers", "examples_every", "tensorboard", "precision", "accelerato
 
 
 def _train(path, folder, recipe, machine, command):
+    from denoise.networks import network
     from denoise.training import Stopped, fit
     from sim.dataset import open_study
     from sim.study_lock import locked
 
+    network(recipe.network, recipe.arguments)  # refused before anything is written
     with open_study(path) as study:
         check_study(recipe, study)
         check_same(recipe, study, folder)
@@ -206,9 +208,10 @@ def check_study(recipe, study):
         )
     shape = study.file(study.numbers["train"][0])["truth"].shape
     if any(wanted > there for wanted, there in zip(recipe.patch, shape, strict=True)):
+        fits = " ".join(str(min(pair)) for pair in zip(recipe.patch, shape, strict=True))
         raise ValueError(
             f"patch takes up to the voxels of the study's images, {shape}, got {recipe.patch}; "
-            f"give --patch {' '.join(str(min(pair)) for pair in zip(recipe.patch, shape))}"
+            f"give --patch {fits}"
         )
 
 

@@ -20,6 +20,7 @@ KEEPS = ("nothing", "counts")
 REACHES = (4, 2, 1)  # voxels that counts are moved by, one after the other, along each axis
 STAYS = 5.0  # logit of the share that stays where it is before training: 98.7 % at each move
 _EMBEDDED = 32  # features of the noise level
+_SLOPE = 0.1  # of the rectifiers where negative
 
 
 class UNet(nn.Module):
@@ -63,6 +64,10 @@ class UNet(nn.Module):
         self.decoder = nn.ModuleList(Block(kind, 2 * a, a) for a in widths[:-1])
         # One of a single voxel would round otherwise with another number of threads.
         self.head = kind(width, outputs, 3, padding=1)
+        for module in self.modules():
+            if isinstance(module, (kind, up)):  # torch's own make features fade with depth
+                nn.init.kaiming_normal_(module.weight, a=_SLOPE)
+                nn.init.zeros_(module.bias)
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, 0.0 if keeps == "nothing" else -STAYS)
 
@@ -113,8 +118,8 @@ class Block(nn.Module):
     def forward(self, x, known):
         x = self.first(x)
         scale, shift = self.film(known).to(x.dtype)[(..., *[None] * (x.dim() - 2))].chunk(2, 1)
-        x = functional.leaky_relu(torch.addcmul(shift, x, 1 + scale), 0.1)
-        return functional.leaky_relu(self.second(x), 0.1)
+        x = functional.leaky_relu(torch.addcmul(shift, x, 1 + scale), _SLOPE)
+        return functional.leaky_relu(self.second(x), _SLOPE)
 
 
 def moved(image, logits):

@@ -1,0 +1,68 @@
+"""Trainings of a moment, in this process or in one that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from denoise.recipe import Recipe
+from denoise.train_command import prepare
+from sim.dataset import open_study
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = {"width": 4, "levels": 1, "patch": (8, 8, 8), "patches": 8, "batch": 2, "epochs": 3,
+          "validation_patches": 4, "rotated": 0.5, "learning_rate": 1e-2, "average": 0.9}
+
+
+def run(study_folder, folder, *, workers=0, examples_every=0, **changes):
+    """Trains in a folder, or goes on; returns the rows of metrics.csv."""
+    from denoise.training import fit
+
+    recipe = Recipe(**(RECIPE | changes))
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    with open_study(study_folder) as study:
+        train, validation, settings = prepare(recipe, study, folder, "countless train")
+        return fit(recipe, train, validation, folder, settings, workers=workers,
+                   examples_every=examples_every, accelerator="cpu", devices=1)
+
+
+def state(folder):
+    """Everything in a run's checkpoint that later steps hang on, as {name: tensor}."""
+    from denoise.training import checkpoint_path
+
+    saved = torch.load(checkpoint_path(folder), weights_only=True)
+    found = dict(saved["state_dict"])
+    for number, values in saved["optimizer_states"][0]["state"].items():
+        found |= {f"{number} {name}": value for name, value in values.items()}
+    return found | {"rate": torch.tensor(saved["lr_schedulers"][0]["_last_lr"])}
+
+
+def signalled_at(step, number, patch=setattr):
+    """Has this process send itself a signal in a step, counted from 0."""
+    from denoise.training import Training
+
+    whole = Training.training_step
+
+    def signalled(self, batch, index):
+        if self.trainer.global_step == step:
+            os.kill(os.getpid(), number)
+        return whole(self, batch, index)
+
+    patch(Training, "training_step", signalled)
+
+
+def killed_run(study_folder, folder, *, step, workers):
+    """Trains in a process of its own that saves each step and is killed in one."""
+    code = (
+        "import sys; from tests.denoise import runs; from denoise import training;"
+        "training.SAVE_MINUTES = 0.0; runs.signalled_at(int(sys.argv[3]), 9);"
+        "runs.run(sys.argv[1], sys.argv[2], workers=int(sys.argv[4]))"
+    )
+    words = [sys.executable, "-W", "error", "-c", code, *map(str, (study_folder, folder, step)),
+             str(workers)]
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr

@@ -1,0 +1,157 @@
+"""Patches: what they are made of, and that nothing but (seed, epoch, index) decides it."""
+
+import itertools
+import shutil
+
+import numpy as np
+import pytest
+
+from denoise import pairs
+from denoise.pairs import Batches, Patches, measured
+from denoise.recipe import Recipe
+from denoise.scaling import Scaling
+from recon.io import FileError
+from sim.dataset import Pair, open_study
+from tests.denoise.studies import SHAPE
+
+PLAIN = {"flips": False, "rotated": 0.0, "intensity": 0.0}
+SMALL = {"patch": (8, 8, 8), "patches": 40, "batch": 4}
+
+
+def patches(study, split="train", *, augmented=True, level=1000.0, count=40, **settings):
+    scalings = {pair: Scaling(level=level, noise=pair.factor / 100) for pair in study.pairs()}
+    return Patches(study, study.pairs(split), scalings, Recipe(**(SMALL | settings)), count=count,
+                   augmented=augmented)
+
+
+def same(one, other):
+    return all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_an_item_is_a_function_of_seed_epoch_and_index(study, study_folder):
+    made = patches(study, rotated=0.5)
+    first = {key: made[key] for key in itertools.product((0, 1), range(6))}
+    with open_study(study_folder) as again:
+        others = patches(again, rotated=0.5)
+        assert all(same(first[key], others[key]) for key in reversed(first))
+    items = list(first.values())
+    assert not any(same(a, b) for a, b in itertools.combinations(items, 2))
+    assert not same(patches(study, rotated=0.5, seed=2)[0, 0], first[0, 0])
+
+
+def test_no_phantom_of_validation_or_test_is_in_training(study):
+    """By the number that is stored in the file itself, which the index does not know of."""
+    seen = {split: {patches(study, split)[epoch, k]["phantom"] for epoch in (0, 1)
+                    for k in range(40)} for split in ("train", "validation", "test")}
+    assert seen["train"] == {1, 4, 5}
+    assert seen["validation"] == {2, 6}
+    assert seen["test"] == {3}
+
+
+def test_a_file_that_is_another_phantoms_is_refused(study_folder, tmp_path):
+    folder = tmp_path / "mixed"
+    shutil.copytree(study_folder, folder)
+    shutil.copy(folder / "phantom-0003.h5", folder / "phantom-0001.h5")  # one of the test split
+    with open_study(folder) as study, pytest.raises(FileError, match=r"holds phantom 3, and .* 1"):
+        measured(study, study.pairs("train"), tmp_path / "scalings.json")
+
+
+@pytest.mark.parametrize("target", ["standard", "truth", "noise2noise"])
+def test_a_whole_image_comes_with_its_target_both_scaled(study, target):
+    made = patches(study, patch=SHAPE, target=target, **PLAIN)
+    found = made[0, 0]
+    file = study.file(found["phantom"])
+    dose = list(study.factors).index(float(found["factor"]))
+    low = file["low"][dose] / np.float32(1000)
+    (realisation,) = [r for r in (0, 1) if np.array_equal(found["x"][0], low[r])]
+    wanted = {
+        "standard": file["standard"][realisation] / np.float32(1000),
+        "truth": file["truth"][:] / np.float32(1000), "noise2noise": low[1 - realisation],
+    }
+    np.testing.assert_array_equal(found["target"][0], wanted[target])
+    assert found["noise"] == pytest.approx(study.factors[dose] / 100)
+    np.testing.assert_array_equal(found["body"][0], file["labels"][:] > 0)
+
+
+def test_the_ct_is_the_second_channel_in_thousands_of_hu(study):
+    found = patches(study, patch=SHAPE, ct=True, flips=False, rotated=0.0, intensity=0.5)[0, 1]
+    np.testing.assert_array_equal(
+        found["x"][1], study.file(found["phantom"])["ct"][:] / np.float32(1000)
+    )
+
+
+def test_a_patch_of_an_image_and_of_its_target_are_turned_over_and_scaled_alike(study):
+    plain, changed = (
+        patches(study, patch=SHAPE, target="truth", rotated=0.0, flips=turned, intensity=change)
+        for turned, change in ((False, 0.0), (True, 0.3))
+    )
+    gains, turns = set(), set()
+    for index in range(12):
+        before, after = plain[0, index], changed[0, index]
+        (axes,) = [
+            axes for n in range(4) for axes in itertools.combinations((1, 2, 3), n)
+            if np.array_equal(after["body"], np.flip(before["body"], axes))
+            and np.corrcoef(after["x"].ravel(), np.flip(before["x"], axes).ravel())[0, 1] > 0.999
+        ]
+        gain = after["target"].max() / before["target"].max()
+        for name in ("x", "target"):
+            np.testing.assert_allclose(after[name], gain * np.flip(before[name], axes), rtol=1e-5)
+        gains.add(float(gain))
+        turns.update(axes)
+    assert 0.7 <= min(gains) < 0.9 < 1.1 < max(gains) <= 1.3
+    assert turns == {1, 2, 3}
+
+
+def test_a_patch_rotated_by_a_right_angle_has_the_same_voxels(study):
+    made, pair = patches(study, patch=(6, 6, 5)), Pair(number=1, factor=4.0, realisation=0)
+    before, after = (made._images(pair, pair, (12, 10, 8), degrees) for degrees in (0.0, 90.0))
+    for name, image in before.items():
+        np.testing.assert_allclose(after[name], np.rot90(image, -1), rtol=1e-4, atol=1.0)
+
+
+def test_a_rotated_patch_keeps_its_middle_and_its_planes(study):
+    made, pair = patches(study, patch=(7, 7, 4)), Pair(number=1, factor=4.0, realisation=0)
+    before, after = (made._images(pair, pair, (12, 10, 8), degrees)["low"]
+                     for degrees in (0.0, 10.0))
+    np.testing.assert_allclose(after[3, 3], before[3, 3], rtol=1e-4)
+    assert not np.allclose(after, before, rtol=0.01)
+
+
+def test_patches_lie_in_the_body(study):
+    made = patches(study, **PLAIN)
+    assert all(made[0, k]["body"][0, 2:6, 2:6, 2:6].any() for k in range(40))
+
+
+def test_patches_for_validation_are_the_same_in_each_epoch_and_spread_over_pairs(study):
+    made = patches(study, "validation", augmented=False, count=8)
+    assert all(same(made[k], made[k]) for k in range(8))
+    seen = {(made[k]["phantom"], float(made[k]["factor"])) for k in range(8)}
+    assert seen == {(2, 4.0), (2, 20.0), (6, 4.0), (6, 20.0)}
+    assert made[0]["truth"].shape == (1, 8, 8, 8)
+
+
+def test_an_image_is_measured_once(study, tmp_path, monkeypatch):
+    path, wanted = tmp_path / "scalings.json", study.pairs("train")
+    found = measured(study, wanted, path)
+    assert {found[p].noise < 0.09 for p in wanted if p.factor == 4.0} == {True}
+    assert {found[p].noise > 0.09 for p in wanted if p.factor == 20.0} == {True}
+    monkeypatch.setattr(pairs, "measure", None)
+    assert measured(study, wanted, path) == found
+
+
+@pytest.mark.parametrize("done", [0, 1, 4, 5, 9])
+def test_batches_go_on_after_the_steps_that_were_done(done):
+    def keys(step):
+        return list(Batches(10, 2, lambda: step))
+
+    whole = keys(0) + keys(5)
+    assert [key for batch in whole for key in batch] == [(e, k) for e in (0, 1) for k in range(10)]
+    epoch_ends = 5 if done < 5 else 10
+    assert keys(done) == whole[done:epoch_ends]
+
+
+def test_devices_share_an_epoch():
+    made = [Batches(13, 2, lambda: 0, rank=rank, devices=3) for rank in range(3)]
+    assert [len(one) for one in made] == [2, 2, 2]
+    keys = [key for one in made for batch in one for key in batch]
+    assert sorted(keys) == [(0, k) for k in range(12)]

@@ -1,0 +1,178 @@
+"""Training: it learns, and stopped at any moment it ends with the same weights."""
+
+import csv
+import signal
+
+import pytest
+import torch
+
+from denoise import training
+from denoise.checkpoint import load_denoiser
+from denoise.networks import network
+from denoise.recipe import Recipe
+from denoise.training import Stopped, checkpoint_path, exhausted, nrmse
+from denoise.unet import UNet
+from recon.io import FileError
+from tests.denoise.runs import RECIPE, killed_run, run, signalled_at, state
+
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def whole(study_folder, tmp_path_factory):
+    """The folder of a run that was left alone."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    run(study_folder, folder)
+    return folder
+
+
+def assert_same(folder, whole):
+    found, wanted = state(folder), state(whole)
+    assert {name for name in wanted if not torch.equal(found[name], wanted[name])} == set()
+    assert found.keys() == wanted.keys()
+    assert (folder / "model.pt").read_bytes() == (whole / "model.pt").read_bytes()
+    for found, wanted in zip(metrics(folder), metrics(whole), strict=True):
+        assert found | {"seconds": ""} == wanted | {"seconds": ""}
+
+
+def metrics(folder):
+    with open(folder / "metrics.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("step", [0, 2, 3, 4, 11])
+def test_training_that_is_stopped_and_goes_on_ends_with_the_same_weights(
+    step, study_folder, whole, tmp_path, monkeypatch
+):
+    number = signal.SIGTERM if step % 2 else signal.SIGINT
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        signalled_at(step, number, patch.setattr)
+        with pytest.raises(Stopped, match=f"at step {step + 1} of {STEPS}"):
+            run(study_folder, tmp_path / "run")
+    assert signal.getsignal(number) is before
+    run(study_folder, tmp_path / "run")
+    assert_same(tmp_path / "run", whole)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_training_that_is_killed_and_goes_on_ends_with_the_same_weights(
+    workers, study_folder, whole, tmp_path
+):
+    killed_run(study_folder, tmp_path / "run", step=6, workers=workers)
+    assert len(metrics(tmp_path / "run")) == 1
+    run(study_folder, tmp_path / "run", workers=workers)
+    assert_same(tmp_path / "run", whole)
+
+
+def test_another_seed_ends_with_other_weights(study_folder, whole, tmp_path):
+    run(study_folder, tmp_path / "run", seed=2)
+    assert not torch.equal(state(tmp_path / "run")["network.head.weight"],
+                           state(whole)["network.head.weight"])
+
+
+def test_a_run_that_is_done_is_not_trained_further(study_folder, whole, monkeypatch):
+    monkeypatch.setattr(training, "Training", None)
+    assert len(run(study_folder, whole)) == 3
+
+
+def test_a_network_learns_a_patch_by_heart():
+    torch.manual_seed(0)
+    learner, noise = UNet(width=8, levels=1), torch.tensor([0.3])
+    target = torch.rand(1, 1, 8, 8, 8)
+    x = target + 0.3 * torch.randn(target.shape)
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=5e-3)
+    errors = []
+    for _ in range(200):
+        loss = (learner(x, noise) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        errors.append(loss.item())
+    assert errors[0] == pytest.approx(0.09, rel=0.1)  # the noise itself
+    assert errors[-1] < 0.01 * errors[0]
+
+
+@pytest.mark.parametrize("settings", [
+    {"target": "truth"}, {"target": "noise2noise"}, {"loss": "l1", "keeps": "counts"},
+    {"dimensions": 2, "slices": 3, "ct": True},
+])
+def test_training_makes_images_better(settings, study_folder, tmp_path):
+    rows = run(study_folder, tmp_path / "run", **({"target": "truth", "patches": 32} | settings))
+    assert min(row["nrmse"] for row in rows) < 0.99 * rows[0]["nrmse_low"]
+    found = load_denoiser(tmp_path / "run" / "model.pt")
+    assert found.settings["training"]["nrmse"] == min(row["nrmse"] for row in rows)
+
+
+def test_the_average_is_what_is_kept(study_folder, tmp_path):
+    recipe = Recipe(**(RECIPE | {"patches": 2, "epochs": 1}))
+    run(study_folder, tmp_path / "run", patches=2, epochs=1)
+    torch.manual_seed(recipe.seed)
+    first = network("unet", recipe.arguments).state_dict()
+    saved, kept = state(tmp_path / "run"), load_denoiser(tmp_path / "run" / "model.pt").network
+    for name, value in kept.state_dict().items():
+        after = saved[f"network.{name}"]
+        # The average's decay in the first step is 1 / 10.
+        torch.testing.assert_close(value, 0.1 * first[name] + 0.9 * after)
+        assert torch.equal(value, saved[f"average.{name}"])
+
+
+def test_nrmse_is_the_root_mean_square_error_in_the_body_by_that_of_the_target():
+    target = torch.tensor([3.0, 4.0, 100.0]).reshape(1, 1, 3, 1, 1)
+    image = torch.tensor([3.0, 6.5, 0.0]).reshape(1, 1, 3, 1, 1)
+    body = torch.tensor([True, True, False]).reshape(1, 1, 3, 1, 1)
+    assert nrmse(image, target, body).tolist() == [0.5]
+
+
+def test_training_ends_after_epochs_without_improvement():
+    recipe = Recipe(patience=2)
+    rows = [{"nrmse": value} for value in (0.5, 0.4, 0.41, 0.4, 0.42)]
+    assert [exhausted(rows[:n], recipe) for n in range(6)] == [False] * 4 + [True, True]
+    assert not exhausted(rows, Recipe(patience=0))
+
+
+def test_a_run_without_improvement_ends_and_stays_ended(study_folder, tmp_path):
+    options = {"epochs": 5, "patience": 1, "learning_rate": 1e-9, "average": 0.0}
+    rows = run(study_folder, tmp_path / "run", **options)
+    ended = len(rows)
+    assert ended < 5
+    assert len(run(study_folder, tmp_path / "run", **options)) == ended
+
+
+def test_examples_are_drawn(study_folder, tmp_path):
+    run(study_folder, tmp_path / "run", examples_every=2)
+    assert [path.name for path in (tmp_path / "run" / "examples").iterdir()] == ["epoch-0002.png"]
+
+
+def test_a_disk_that_fills_leaves_the_checkpoint_before(study_folder, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        signalled_at(2, signal.SIGTERM, patch.setattr)
+        with pytest.raises(Stopped):
+            run(study_folder, folder)
+    before = checkpoint_path(folder).read_bytes()
+
+    def full(self, path, **_):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pytorch_lightning.Trainer.save_checkpoint", full)
+        with pytest.raises(FileError, match=r"last\.ckpt cannot be written \(no space left"):
+            run(study_folder, folder)
+    assert checkpoint_path(folder).read_bytes() == before
+    assert [path.name for path in checkpoint_path(folder).parent.iterdir()] == ["last.ckpt"]
+
+
+def test_a_broken_checkpoint_is_refused(study_folder, tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    checkpoint_path(tmp_path / "run").write_bytes(b"broken")
+    with pytest.raises(FileError, match="remove it to begin anew"):
+        run(study_folder, tmp_path / "run")
+
+
+def test_training_that_diverges_is_refused(study_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(training.Training, "result", lambda _: {"nrmse": float("nan")})
+    with pytest.raises(ValueError, match="lower learning_rate"):
+        run(study_folder, tmp_path / "run")
+    assert not checkpoint_path(tmp_path / "run").exists()
