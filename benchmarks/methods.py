@@ -9,7 +9,9 @@ from scipy import optimize
 from benchmarks.image_metrics import around, nrmse
 from denoise import scaling
 from denoise.baselines import BASELINES, Baseline, find_baseline
+from denoise.shipped import find_model, shipped
 from recon.io import FileError
+from recon.io.provenance import sha256
 from sim.dataset import Pair
 
 SOURCES = ("low", "standard")
@@ -76,8 +78,8 @@ class Method:
 def find_methods(names):
     """The Methods of names, a list.
 
-    A name is `low` or `standard` for that image itself; a baseline's or a checkpoint's for what it
-    makes of the low-dose image; or `standard:` and one of these for what it makes of the
+    A name is `low` or `standard` for that image itself; a baseline's, a shipped model's or a
+    checkpoint's file for what it makes of the low-dose image; or `standard:` and one of these for what it makes of the
     standard-dose image.
 
     Raises:
@@ -122,20 +124,21 @@ def _find(name):
         raise ValueError(f"--methods takes NAME or standard:NAME, got {name!r}")
     if what in SOURCES:
         return Method(name=name, source=what)
-    if Path(what).suffix:
+    if Path(what).suffix or what in shipped():
         from denoise.checkpoint import load_denoiser
-        from recon.io.provenance import sha256
 
-        if not Path(what).is_file():
+        path = find_model(what)
+        if not path.is_file():
             raise FileError(f"--methods names {what}, and there is no such checkpoint")
-        return Method(name=f"{'standard:' if source == 'standard' else ''}{Path(what).stem}",
-                      source=source, denoiser=load_denoiser(what), sha256=sha256(what))
+        return Method(name=f"{'standard:' if source == 'standard' else ''}{path.stem}",
+                      source=source, denoiser=load_denoiser(path), sha256=sha256(path))
     try:
         return Method(name=name, source=source, denoiser=find_baseline(what))
     except ValueError as reason:
         raise ValueError(
-            f"--methods takes low, standard, {', '.join(BASELINES)} or a checkpoint's file, and "
-            f"standard: before these for the standard-dose image, got {name!r}; {reason}"
+            f"--methods takes low, standard, {', '.join((*BASELINES, *shipped()))} or a "
+            "checkpoint's file, and standard: before these for the standard-dose image, got "
+            f"{name!r}; {reason}"
         ) from reason
 
 

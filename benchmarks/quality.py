@@ -43,8 +43,9 @@ def quality(
     Args:
         study: Folder that `countless simulate` made.
         methods: What is compared. low and standard are the images as they are; gaussian, nlm,
-            bilateral, tv and ct-guided are baselines; a file is a model's checkpoint. With
-            standard: before it, a method is applied to the standard-dose image.
+            bilateral, tv and ct-guided are baselines; a shipped model's name or a checkpoint's
+            file is a model. With standard: before it, a method is applied to the standard-dose
+            image.
         without: Folder of the same study with phantoms.options.lesions 0: how well lesions are
             detected is told against it.
         output: Folder, made where there is none.
