@@ -79,8 +79,8 @@ def find_methods(names):
     """The Methods of names, a list.
 
     A name is `low` or `standard` for that image itself; a baseline's, a shipped model's or a
-    checkpoint's file for what it makes of the low-dose image; or `standard:` and one of these for what it makes of the
-    standard-dose image.
+    checkpoint's file for what it makes of the low-dose image; or `standard:` and one of these for
+    what it makes of the standard-dose image.
 
     Raises:
         ValueError: there is no such method, or one twice.
