@@ -61,14 +61,14 @@ def quality(
                 "with none; simulate more phantoms, or set split.test"
             )
         check_unseen(chosen, data)
+        twin = stack.enter_context(open_study(without)) if without else None
+        if twin:
+            check_twin(data, twin)
         folder = make_folder(output)
         results = machine.origin() | _settings(data, chosen)
         results["tuned"] = _tuned(data, chosen)
         results["best_baseline"] = best = _best(results["tuned"], chosen, data.factors)
         strengths = {(row["method"], row["factor"]): row["strength"] for row in results["tuned"]}
-        twin = stack.enter_context(open_study(without)) if without else None
-        if twin:
-            check_twin(data, twin)
         measured, shown, lesions = _measured(data, chosen, strengths)
         for name in ("rows", "ensembles", "filter_sweep"):
             results[name] = [row for one in measured for row in one[name]]
@@ -94,10 +94,9 @@ def _settings(data, methods):
     """What was compared, and by which rules."""
     recipe = data.index["recipe"]
     return {
-        "claim": CLAIM, "study": recipe, "study_hash": data.index["hash"], "pairs":
-        recipe["doses"]["pairs"], "factors": list(data.factors), "phantoms": {
-            split: list(numbers) for split, numbers in data.numbers.items()
-        },
+        "claim": CLAIM, "study": recipe, "study_hash": data.index["hash"],
+        "phantoms": {split: list(numbers) for split, numbers in data.numbers.items()},
+        "pairs": recipe["doses"]["pairs"], "factors": list(data.factors),
         "realisations": data.realisations,
         "methods": [{"name": method.name, "source": method.source, "sha256": method.sha256,
                      "baseline": method.tuned} for method in methods],

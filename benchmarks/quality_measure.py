@@ -217,6 +217,9 @@ def per_phantom(rows, metric, method, factor, numbers):
 def summarise(rows, methods, factors, numbers, best):
     """Mean, interval and paired comparison of each metric, method and factor: a list of dict.
 
+    Beside the comparison with the best baseline, `against`, that of the low dose's methods with the
+    standard-dose image as it is, `against_standard`, is empty where that is not among the methods.
+
     Args:
         rows: of `measure_phantom`, of all phantoms.
         methods: list of Method; those of the standard dose are compared with the best baseline at
@@ -236,5 +239,8 @@ def summarise(rows, methods, factors, numbers, best):
                 if best.get(factor) not in (None, method.name):
                     others = per_phantom(rows, metric, best[factor], factor, numbers)
                     row["against"] = {"baseline": best[factor]} | paired(values, others)
+                if method.source == "low":
+                    others = per_phantom(rows, metric, "standard", 1.0, numbers)
+                    row["against_standard"] = paired(values, others)
                 found.append(row)
     return found
