@@ -105,31 +105,23 @@ def measure_phantom(data, number, regions, methods, strengths, keep):
     ct = data.file(number)["ct"][:]
     data_range = default_range(regions.truth, regions.body)
     spheres = _nema_phantom(data, number)
-    cube = None if regions.inside is None else largest_cube(regions.inside)
-    for method in methods:
-        for factor in method.factors(data):
-            values, cubes = [], []
-            for realisation in range(data.realisations):
-                pair = method.pair(data, number, factor, realisation)
-                images = data.read(pair, ("standard", method.source))
-                image = method.image(images[method.source], grid, regions.body,
-                                     strengths.get((method.name, factor)), ct)
-                standard = images["standard"] if method.source == "low" else None
-                found["rows"].append(
-                    {"phantom": number, "method": method.name, "factor": factor,
-                     "realisation": realisation}
-                    | _row(image, standard, regions, data_range)
-                    | ({"nema": nema_quality(image, grid, spheres)} if spheres else {})
-                )
-                keep(method, factor, realisation, image)
-                if regions.inside is not None:
-                    values.append(image[regions.inside])
-                    cubes.append(image[cube] if cube else None)
-            if data.realisations > 1 and values:
-                found["ensembles"].append(
-                    {"phantom": number, "method": method.name, "factor": factor}
-                    | _ensemble(values, cubes if cube else None, regions)
-                )
+    for method, factor in [(one, f) for one in methods for f in one.factors(data)]:
+        which, many = {"phantom": number, "method": method.name, "factor": factor}, []
+        for realisation in range(data.realisations):
+            pair = method.pair(data, number, factor, realisation)
+            images = data.read(pair, ("standard", method.source))
+            image = method.image(images[method.source], grid, regions.body,
+                                 strengths.get((method.name, factor)), ct)
+            standard = images["standard"] if method.source == "low" else None
+            row = which | {"realisation": realisation}
+            row |= _row(image, standard, regions, data_range)
+            if spheres:
+                row["nema"] = nema_quality(image, grid, spheres)
+            found["rows"].append(row)
+            many.append(image)
+            keep(method, factor, realisation, image)
+        if data.realisations > 1 and regions.inside is not None:
+            found["ensembles"].append(which | _ensemble(many, regions))
     return found | {"oracle": _oracle(data, number, regions, data_range)}
 
 
@@ -167,15 +159,14 @@ def _row(image, standard, regions, data_range):
     }
 
 
-def _ensemble(values, cubes, regions):
+def _ensemble(images, regions):
     """Noise, bias and noise power of several realisations in the uniform organ."""
-    inside = regions.inside
-    mean = float(regions.truth[inside].mean(dtype=float))
-    found = noise_and_bias(values, regions.truth[inside])
-    if cubes:
-        frequency, power = noise_power(cubes, regions.voxel_mm)
-        found |= {"frequency_per_mm": frequency.tolist(),
-                  "noise_power_mm3": (power / mean**2).tolist()}  # relative to the organ's activity
+    inside, cube = regions.inside, largest_cube(regions.inside)
+    found = noise_and_bias([image[inside] for image in images], regions.truth[inside])
+    if cube:
+        frequency, power = noise_power([image[cube] for image in images], regions.voxel_mm)
+        mean = float(regions.truth[inside].mean(dtype=float))
+        found |= {"frequency_per_mm": frequency, "noise_power_mm3": power / mean**2}
     return found
 
 

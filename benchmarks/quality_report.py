@@ -69,8 +69,8 @@ def report(results, shown):
         parts += ["<h2>Noise power</h2>", _note("Of differences between realisations, in a cube "
                   "inside the liver, or in the largest organ"),
                   _image(clinical.noise_power(results), "noise power spectra")]
-    parts += [*_detectability(results), *_nema(results), *_organs(results), *_tuning(results),
-              "<h2>How it was made</h2>", _facts(results)]
+    parts += [*_ensembles(results), *_detectability(results), *_nema(results),
+              *_organs(results), *_tuning(results), "<h2>How it was made</h2>", _facts(results)]
     return (f"<!doctype html><html lang=en><meta charset=utf-8><title>Denoised low-dose PET</title>"
             f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>"
             f"<body>{''.join(parts)}</body></html>\n")
@@ -157,6 +157,29 @@ def _best_of(results, factor, metric):
         if method["source"] == "low" and mean is not None:
             means[method["name"]] = better * mean if better else -abs(mean)
     return [name for name, value in means.items() if value == max(means.values())]
+
+
+def _ensembles(results):
+    """Noise and bias over realisations in the liver, by method and dose."""
+    lines = []
+    for method in results["methods"]:
+        cells = []
+        for factor in results["factors"]:
+            own = 1.0 if method["source"] == "standard" else factor
+            rows = [row for row in results["ensembles"]
+                    if row["method"] == method["name"] and row["factor"] == own]
+            means = [100 * np.mean([row[name] for row in rows]) for name in ("noise", "bias")
+                     if rows]
+            cells.append("<td>{:.1f} %<small>{:+.1f} %</small></td>".format(*means) if means
+                         else "<td>–</td>")
+        lines.append(f"<tr><td>{escape(method['name'])}</td>{''.join(cells)}</tr>")
+    if not results["ensembles"]:
+        return []
+    head = "".join(f"<th>1/{factor:g}</th>" for factor in results["factors"])
+    return ["<h2>Noise and bias over realisations</h2>",
+            _note("In the liver, or in the largest organ, relative to its true mean: standard "
+                  "deviation between realisations, and below it the bias of their mean"),
+            f"<table><tr><th></th>{head}</tr>{''.join(lines)}</table>"]
 
 
 def _detectability(results):

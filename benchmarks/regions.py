@@ -21,8 +21,8 @@ class Lesion:
         name, diameter_mm: of the ball of its volume.
         mask: bool (x, y, z), voxels whose middles it holds; of a lesion that holds none, the one
             in which its own middle lies.
-        background: bool (x, y, z), of the tissue around it, MARGIN_MM to BACKGROUND_MM away; None
-            where there is too little of it.
+        background: bool (x, y, z), MARGIN_MM to BACKGROUND_MM away, of the tissue of which most is
+            nearer than that; None where there is too little of any.
         centre_mm: (x, y, z).
     """
 
@@ -122,12 +122,13 @@ def _lesion(row, mask, labels, any_lesion, voxel_mm):
     away = ndimage.distance_transform_edt(~mask, voxel_mm)
     shell = (away >= MARGIN_MM) & (away <= BACKGROUND_MM) & (labels > 0)
     shell &= ndimage.distance_transform_edt(~any_lesion, voxel_mm) >= MARGIN_MM
-    touching = (away > 0) & (away < MARGIN_MM) & ~any_lesion
-    background = None
-    if touching.any():
-        host = np.bincount(labels[touching]).argmax()
-        background = shell & (labels == host)
-        background = background if np.count_nonzero(background) >= LEAST_VOXELS else None
+    touching = (away > 0) & (away < MARGIN_MM) & ~any_lesion & (labels > 0)
+    near, farther = (np.bincount(labels[part], minlength=int(labels.max()) + 1)
+                     for part in (touching, shell))
+    for counts in (near, farther):
+        counts[farther < LEAST_VOXELS] = 0  # such as a sphere's wall
+    counts = near if near.any() else farther
+    background = shell & (labels == counts.argmax()) if counts.any() else None
     diameter_mm = float(np.cbrt(6000 * row["volume_ml"] / np.pi))
     return Lesion(
         name=row["name"].decode(), diameter_mm=round(diameter_mm, 3), mask=mask,

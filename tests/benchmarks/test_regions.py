@@ -78,6 +78,21 @@ def test_a_background_holds_no_other_lesions_blur(labels):
     assert not first.background[13:16, 10, 10].any()
 
 
+def test_a_thin_wall_around_a_lesion_is_not_its_background(labels):
+    labels[9:12, 9:12, 9:12] = 1
+    labels[10, 10, 10] = 3
+    found = regions(labels, [("lesion 1", 3, 0.064, (0.0, 0.0, 0.0), 1.0)]).lesions[0]
+    assert (labels[found.background] == 2).all()
+
+
+def test_a_lesion_without_enough_tissue_around_has_no_background():
+    labels = np.zeros(GRID.shape, np.uint16)
+    labels[9:12, 9:12, 9:12] = 2
+    labels[10, 10, 10] = 3
+    rows = [("lesion 1", 3, 0.064, (0.0, 0.0, 0.0), 1.0)]
+    assert regions(labels, rows).lesions[0].background is None
+
+
 def test_a_lesion_between_voxels_middles_is_the_voxel_it_lies_in(labels):
     found = regions(labels, [("lesion 1", 3, 0.01, (8.0, 0.5, -3.0), 1.0)]).lesions[0]
     assert np.argwhere(found.mask).tolist() == [[12, 10, 9]]
