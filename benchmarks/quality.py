@@ -160,8 +160,8 @@ def _measured(data, methods, strengths):
 
 
 def _detected(data, twin, lesions, methods, strengths):
-    """AUC of all methods, a dict; None without a twin study."""
-    if twin is None:
+    """AUC of all methods, a dict; None without a twin study, or without lesions."""
+    if twin is None or not lesions.diameters_mm:
         return None
     with _bar(_images(twin, methods, lesions.places), "without lesions", "image") as bar:
         absent = observe(twin, lesions, methods, strengths, bar.update)

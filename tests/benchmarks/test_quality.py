@@ -7,7 +7,7 @@ import pytest
 import countless
 from benchmarks.image_metrics import default_range, psnr
 from benchmarks.quality_measure import METRICS, oracle_psnr
-from benchmarks.quality_report import headlines
+from benchmarks.quality_sections import headlines
 from sim.dataset import open_study
 from tests.benchmarks.quality_study import truth_and_labels, write_study
 
