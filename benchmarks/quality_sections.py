@@ -9,20 +9,27 @@ from benchmarks.quality_table import cell, found, number
 
 
 def headlines(results):
-    """Where a model does surely worse than the best baseline: parts of the page, none without."""
+    """Where a model does surely worse than the best baseline: parts of the page, none without.
+
+    Surely is where the difference's interval does not hold 0; a bias is worse that is farther from
+    0.
+    """
     learned = [method["name"] for method in results["methods"] if method["sha256"]]
     lines = []
     for row in results["summary"]:
         against = row.get("against")
-        metric = METRICS[row["metric"]]
-        if row["method"] in learned and against and metric.better and against["p"] is not None:
-            worse = metric.better * against["mean"] < 0
-            if worse and against["high"] is not None and against["low"] * against["high"] > 0:
-                lines.append(
-                    f"<li>{escape(row['method'])} at 1/{row['factor']:g} of the dose: "
-                    f"{escape(metric.title)} is worse than {escape(against['baseline'])}'s by "
-                    f"{number(abs(against['mean']), row['metric'])} (p = {against['p']:.2g})</li>"
-                )
+        if row["method"] not in learned or not against or against["low"] is None:
+            continue
+        better = METRICS[row["metric"]].better
+        own, other = row["mean"], row["mean"] - against["mean"]
+        loss = better * (other - own) if better else abs(own) - abs(other)
+        if loss > 0 and against["low"] * against["high"] > 0:
+            lines.append(
+                f"<li>{escape(row['method'])} at 1/{row['factor']:g} of the dose: "
+                f"{escape(METRICS[row['metric']].title)} is {number(own, row['metric'])}, and "
+                f"{escape(against['baseline'])}'s {number(other, row['metric'])} (p = "
+                f"{against['p']:.2g})</li>"
+            )
     return [f"<h2>Where models lose</h2><ul>{''.join(lines)}</ul>"] if lines else []
 
 

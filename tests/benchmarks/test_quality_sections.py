@@ -1,0 +1,66 @@
+import re
+
+from benchmarks.quality_sections import against_standard, detectability, headlines, nema
+
+METHODS = [{"name": "low", "source": "low", "sha256": None},
+           {"name": "net", "source": "low", "sha256": "0" * 64},
+           {"name": "standard", "source": "standard", "sha256": None}]
+
+
+def results(**more):
+    return {"methods": METHODS, "factors": [4.0], "rows": [], "detectability": None,
+            "summary": []} | more
+
+
+def row(method, factor, *spheres):
+    return {"method": method, "factor": factor, "nema": {"spheres": [
+        {"diameter_mm": mm, "recovery": recovery, "variability": variability}
+        for mm, recovery, variability in spheres]}}
+
+
+def test_nemas_spheres_stand_in_columns_with_means_over_realisations():
+    rows = [row("low", 4.0, (10, 0.3, 0.10), (37, 0.9, 0.05)),
+            row("low", 4.0, (10, 0.5, 0.20), (37, 0.9, 0.05)),
+            row("net", 4.0, (10, 0.2, 0.02), (37, 0.8, 0.01)),
+            row("standard", 1.0, (10, 0.6, 0.08), (37, 1.0, 0.03))]
+    text = "".join(nema(results(rows=rows)))
+    assert "<th>10 mm</th><th>37 mm</th>" in text
+    assert "<td>low</td><td>40.0 %<small>15.0 %</small></td><td>90.0 %" in text
+    assert "<td>standard</td><td>60.0 %<small>8.0 %</small></td>" in text
+
+
+def test_sections_without_numbers_are_left_out():
+    assert nema(results()) == [] and detectability(results()) == []
+
+
+def summary(method, metric, mean, against=None, standard=None):
+    def paired(value):
+        return {"baseline": "tv", "mean": value, "low": value - 0.01, "high": value + 0.01,
+                "p": 0.03, "phantoms": 6}
+
+    empty = {"mean": None, "low": None, "high": None, "p": None}
+    found = {"method": method, "factor": 4.0, "metric": metric, "mean": mean,
+             "against_standard": paired(standard) if standard is not None else empty}
+    return found | ({"against": paired(against)} if against is not None else {})
+
+
+def test_only_a_models_sure_losses_are_headlines():
+    rows = [summary("net", "nrmse_truth", 0.3, against=-0.05),
+            summary("net", "recovery_small", 0.3, against=-0.20),  # more is better: a loss
+            summary("net", "ssim_truth", 0.9, against=0.005),  # its interval holds 0
+            summary("net", "uniform_bias", 0.02, against=0.05),  # from -3 % to 2 %
+            summary("net", "lesion_suvmean", -0.2, against=-0.15),  # from -5 % to -20 %: a loss
+            summary("low", "nrmse_truth", 0.9, against=0.50)]  # no model
+    text = "".join(headlines(results(summary=rows)))
+    assert len(re.findall("<li>", text)) == 2
+    assert "lesions up to 10 mm is 30.0 %, and tv's 50.0 % (p = 0.03)" in text
+    assert "lesion SUVmean bias is -20.0 %, and tv's -5.0 %" in text
+
+
+def test_a_difference_to_the_standard_dose_is_marked_where_it_is_sure():
+    rows = [summary("low", "nrmse_truth", 0.4, standard=0.2),
+            summary("net", "nrmse_truth", 0.1, standard=-0.1)]
+    rows += [{"method": "standard", "factor": 4.0, "metric": "nrmse_truth", "mean": 0.2}]
+    text = "".join(against_standard(results(summary=rows)))
+    assert "<td>low</td><td>+20.0<small>[+19.0, +21.0], p = 0.03</small></td>" in text
+    assert "<td>net</td><td class=best>-10.0<small>" in text
