@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 ORGAN_ML = 5.0  # smaller organs are left out
+LEAST_UPTAKE = 0.2  # times the body's mean; in what has less, such as air, all is spill from others
 MARGIN_MM = 8.0  # what is nearer to an organ's end, or to a lesion, takes part in another's blur
 BACKGROUND_MM = 24.0  # as far reaches a lesion's background
 LEAST_VOXELS = 10  # of a background, or of an organ's inside
@@ -41,7 +42,7 @@ class Regions:
         truth: (x, y, z) in Bq/mL.
         voxel_mm: sides of a voxel.
         body: bool (x, y, z): all but the air around.
-        organs: dict from a name to the voxels of an organ that takes up activity.
+        organs: dict from a name to the voxels of a tissue that takes up activity.
         lesions: list of Lesion.
         uniform: name of the organ in which noise is measured: the liver, or else the largest.
         inside: its voxels at least MARGIN_MM from its end; None where no organ has any.
@@ -80,7 +81,8 @@ class Regions:
         hot = np.setdiff1d(np.flatnonzero(np.bincount(labels.ravel()) >= least),
                            [0, *lesions["label"]])
         organs = {names[label]: labels == label for label in hot}
-        organs = {name: mask for name, mask in organs.items() if truth[mask].mean() > 0}
+        least = LEAST_UPTAKE * truth[body].mean(dtype=float)
+        organs = {name: mask for name, mask in organs.items() if truth[mask].mean() >= least}
         uniform, inside = _uniform(organs, grid.voxel_mm)
         rows = [row for row in lesions if row["inside"] > 0.99]
         masks = [_mask(row, labels, grid) for row in rows]
