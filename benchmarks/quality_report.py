@@ -87,7 +87,8 @@ def _facts(results):
           for method in results["methods"] if method["sha256"]),
         ("phantoms", "; ".join(f"{split}: {', '.join(map(str, numbers)) or 'none'}"
                                for split, numbers in results["phantoms"].items())),
-        ("mask", rules["mask"]), ("data range", rules["data_range"]), ("tuning", rules["tuning"]),
+        ("mask", rules["mask"]), ("data range", rules["data_range"]), ("CT", rules["ct"]),
+        ("tuning", rules["tuning"]),
         ("intervals", rules["interval"]), ("test", rules["test"]),
         ("UDPET score", "without " + "; ".join(rules["udpet_omitted"])),
     ]
