@@ -161,7 +161,7 @@ def test_a_shipped_model_is_known_by_its_name(folder, capsys, monkeypatch):
     (("--uncertainty", "out.nii.gz", "--model", "model.pt"), "are both out.nii.gz"),
     (("--uncertainty", "sd.png", "--model", "model.pt"), "ends in .hv, .nii or .nii.gz"),
     (("--preview", "both.txt", "--model", "model.pt"), "--preview takes a name that ends in .jpg"),
-    (("--tile", "40", "--model", "model.pt"), "Tiling takes a size of"),
+    (("--tile-voxels", "1000", "--model", "model.pt"), "a tile takes"),
 ])
 def test_what_cannot_be_is_one_sentence(folder, capsys, words, message):
     assert message in refused(capsys, *words, model=None)

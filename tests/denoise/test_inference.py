@@ -50,11 +50,11 @@ def test_an_image_in_another_unit_gives_the_same_in_that_unit():
 
 
 def test_an_image_in_tiles_is_that_in_one():
-    image, network = np.repeat(body(), 3, axis=0), stirred()
+    image, network = np.repeat(body(), 4, axis=0), stirred()
     grid = Grid.centred(shape=image.shape, voxel_mm=(4, 4, 4))
-    one = run(image, network, grid)
-    other = run(image, network, grid, tiling=Tiling(size=60, margin=16, ramp=4, aligned=4))
-    assert np.abs(one.image - other.image).max() < 1e-4 * one.scaling.level
+    cut = Tiling(voxels=80 * 22 * 18, margin=24, ramp=4, aligned=4)
+    one, other = run(image, network, grid), run(image, network, grid, tiling=cut)
+    assert np.abs(one.image - other.image).max() < 1e-5 * np.abs(one.image).max()
 
 
 @pytest.mark.parametrize("side", [4.0, 4.2, 3.7])
@@ -160,10 +160,10 @@ def test_the_image_is_the_same_for_any_number_of_threads():
     np.testing.assert_array_equal(*found)
 
 
-def test_bfloat16_changes_the_image_by_less_than_a_hundredth_of_what_is_changed():
+def test_bfloat16_changes_what_is_changed_by_less_than_three_hundredths():
     whole, half = (run(body(), stirred(), precision=name).image
                    for name in ("float32", "bfloat16"))
-    assert 0 < np.abs(half - whole).std() < 0.01 * np.abs(whole - body()).std()
+    assert 0 < np.abs(half - whole).std() < 0.03 * np.abs(whole - body()).std()
 
 
 def test_an_image_like_those_trained_on_has_no_warnings():
