@@ -10,11 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-RULE = "median in the body"  # its name in checkpoints; another rule takes another name
 SMOOTH_MM = 20.0  # FWHM: little noise is left at 1/50 of the dose, and organs are
 EDGE = 0.25  # of the median inside: where the body ends
 ISLAND = 0.02  # of the largest part's volume: arms count as body, clots of noise do not
 FINE_MM, COARSE_MM = 8.0, 16.0  # FWHM of the two Gaussians between which noise is measured
+# What checkpoints call the rule: with other numbers it is another one.
+RULE = (
+    f"median inside the body of the image smoothed by {SMOOTH_MM:g} mm, the body above {EDGE:g} of "
+    f"it; noise between {FINE_MM:g} and {COARSE_MM:g} mm"
+)
 _DARK = 1e-4  # of the largest value: what is darker is air without a further look
 _SIGMAS = 4.0  # where Gaussians are cut
 _FWHM = np.sqrt(8 * np.log(2))  # of a Gaussian of sigma 1
@@ -82,9 +86,12 @@ def body(image, voxel_mm):
     return _smooth_and_body(image, voxel_mm)[1]
 
 
-def check_finite(image):
+def check_finite(image, what="an image"):
     """Refuses an image with NaN or infinite values.
 
+    Args:
+        image: (x, y, z).
+        what: it is, for the message.
     Raises:
         ValueError: with how many there are, and where the first is.
     """
@@ -92,8 +99,8 @@ def check_finite(image):
     if bad.any():
         place = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
-            f"an image takes finite numbers, got {np.count_nonzero(bad)} that are not, the first "
-            f"{image[place]} at voxel {place}; reconstruct it again, or set them to 0 if they lie "
+            f"{what} takes finite numbers, got {np.count_nonzero(bad)} that are not, the first "
+            f"{image[place]} at voxel {place}; make it again, or set them to 0 if they lie "
             "outside the body"
         )
 

@@ -62,7 +62,8 @@ class UNet(nn.Module):
             up(b, a, 2, stride=2) for a, b in itertools.pairwise(widths)
         )
         self.decoder = nn.ModuleList(Block(kind, 2 * a, a) for a in widths[:-1])
-        self.head = kind(width, outputs, 1)
+        # One of a single voxel would round otherwise with another number of threads.
+        self.head = kind(width, outputs, 3, padding=1)
         for module in self.modules():
             if isinstance(module, (kind, up)):  # torch's own make features fade with depth
                 nn.init.kaiming_normal_(module.weight, a=_SLOPE)

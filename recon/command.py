@@ -207,6 +207,7 @@ def _run(plan, settings):
         subsets=plan.subsets,
         tof_sigmas=plan.projector.tof_sigmas if plan.measurement.layout.tof else None,
         grid=asdict(plan.grid),
+        scanner=plan.measurement.layout.scanner.name,
         device=f"{plan.device} ({plan.device_reason})",
     ) | (activity_record(calibration) if calibration else {})
     log, began = [], time.perf_counter()

@@ -49,7 +49,7 @@ def draw(image, grid, path, *, title, unit):
         figure.savefig(name)
 
 
-def draw_slices(figure, image, grid, *, unit, in_per_mm, at=None, window=None):
+def draw_slices(figure, image, grid, *, unit, in_per_mm, at=None, window=None, most=None):
     """Draws the three slices and their scale into a figure or a part of one.
 
     Args:
@@ -58,6 +58,7 @@ def draw_slices(figure, image, grid, *, unit, in_per_mm, at=None, window=None):
         in_per_mm: how large, about: of a thin panel there are fewer letters.
         at: voxel (i, j, k) where they meet; by default the middle of the activity.
         window: (black, white) of a CT; without it, 0 is white and the greatest value black.
+        most: value that is black instead, by which several images share a scale.
     """
     at = at or middle_of_activity(image)
     limits = [_limits(grid, axis) for axis in range(3)]
@@ -65,7 +66,7 @@ def draw_slices(figure, image, grid, *, unit, in_per_mm, at=None, window=None):
     axes = figure.subplots(1, 3, width_ratios=[sides[across] for _, across, _, _ in PANELS])
     slices = [_slice(image, at, across, up) for _, across, up, _ in PANELS]
     values = np.concatenate([part.ravel() for part in slices])
-    top = float(np.percentile(values, _BLACK)) or float(values.max()) or 1.0
+    top = most or float(np.percentile(values, _BLACK)) or float(values.max()) or 1.0
     low, high = window or (0.0, top)
     scale = {"cmap": "gray" if window else "gray_r", "vmin": low, "vmax": high}
     for ax, part, panel in zip(axes, slices, PANELS, strict=True):

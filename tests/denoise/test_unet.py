@@ -122,3 +122,17 @@ def test_gradients_reach_every_weight(settings):
 def test_settings_that_do_not_fit_are_refused(settings):
     with pytest.raises(ValueError, match="UNet"):
         UNet(**settings)
+
+
+@pytest.mark.parametrize("settings", KINDS)
+def test_any_number_of_threads_gives_the_same_image(settings):
+    network, x = stirred(**settings), images(24, 20, 17, inputs=settings.get("inputs", 1))
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(network(x, NOISE))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])

@@ -1,0 +1,45 @@
+"""Whether an image is of the kind that a network was trained on."""
+
+from recon.names import plain_name
+
+ALIKE = 1.25  # times the noise trained on: half as much dose again is no other kind of image
+
+
+def outside(settings, scaling, tracer=None, scanner=None):
+    """Sentences on where an image lies outside what a network was trained on.
+
+    Args:
+        settings: of a `denoise.checkpoint.Denoiser`.
+        scaling: Scaling of the image.
+        tracer, scanner: of the image, None where they are not known.
+    Returns:
+        List of sentences, empty where all that is known fits.
+    """
+    domain, found = settings["domain"], []
+    least, most = domain["noise"]
+    if not least / ALIKE <= scaling.noise <= most * ALIKE:
+        found.append(
+            f"the image's relative noise is {scaling.noise:.3g}, and the network was trained on "
+            f"{least:.3g} to {most:.3g}: " + (
+                "what little noise there is may be taken for more"
+                if scaling.noise < least else "noise may stay, or be taken for uptake"
+            )
+        )
+    for name, value, known in (("tracer", tracer, domain["tracers"]),
+                               ("scanner", scanner, domain["scanners"])):
+        if value and plain_name(value) not in map(plain_name, known):
+            found.append(
+                f"the image's {name} is {value}, and the network was trained on "
+                f"{', '.join(known)} alone"
+            )
+    return found
+
+
+def unknown(settings, tracer=None, scanner=None):
+    """A sentence on what could not be compared, None where tracer and scanner are known."""
+    missing = [name for name, value in (("tracer", tracer), ("scanner", scanner)) if not value]
+    if not missing:
+        return None
+    domain = settings["domain"]
+    known = "; ".join(f"{name} {', '.join(domain[name + 's'])}" for name in missing)
+    return f"the image does not say its {' and '.join(missing)}; the network was trained on {known}"

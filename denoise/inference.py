@@ -1,0 +1,267 @@
+"""Applies trained networks to an image: scaled, on the voxels they know, in tiles, and back."""
+
+import itertools
+import sys
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm import tqdm
+
+from denoise.channels import CT_HU, channels
+from denoise.domain import outside
+from denoise.scaling import RULE, Scaling, check_finite, measure
+from denoise.tiling import Tiling, tiled
+from recon.grid import Grid
+from recon.resampling import coverage, resample
+
+SAME = 1.1  # ratio of voxels' sides up to which a network takes an image as it is
+FARTHEST = 2.0  # ratio up to which an image is resampled to a network's voxels
+AIR_HU = -1000.0
+_LEAST_RANGE_HU = 100.0  # of a CT, from its darkest voxel to its brightest
+FLIPS = tuple(itertools.product((False, True), repeat=3))
+PRECISIONS = ("float32", "bfloat16")
+TILING = Tiling()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Denoised:
+    """An image without most of its noise, and what is to be known of it.
+
+    Attributes:
+        image: (x, y, z) float32, in the unit and on the Grid of the image that was given.
+        scaling: Scaling of that image on the networks' voxels.
+        network_grid: Grid of these voxels; the image's own where they are alike.
+        uncertainty: (x, y, z) float32 in the image's unit, None where it was not asked for.
+        notes: sentences on what was done beyond the plain case.
+        warnings: sentences on where the image lies outside what the networks were trained on.
+        device: words.
+    """
+
+    image: np.ndarray
+    scaling: Scaling
+    network_grid: Grid
+    uncertainty: np.ndarray | None
+    notes: list = field(default_factory=list)
+    warnings: list = field(default_factory=list)
+    device: str
+
+
+def denoise(image, grid, denoisers, *, ct=None, ct_grid=None, tracer=None, scanner=None,
+            uncertainty=False, device="auto", precision="float32", tiling=TILING, progress=True):
+    """An image with less noise.
+
+    Args:
+        image: (x, y, z) of activity in any unit.
+        grid: its Grid.
+        denoisers: `denoise.checkpoint.Denoiser`, or a list of them, whose results are averaged.
+        ct: (x, y, z) in HU, for networks that see it.
+        ct_grid: its Grid; the image's where it is None.
+        tracer, scanner: of the image, where they are known; they are compared with the networks'.
+        uncertainty: also find the standard deviation, over the networks where there are several,
+            else over the image turned over along its axes in all eight ways, whose results are
+            averaged. It says how far the network's answer is arbitrary, and not how far it is from
+            the truth.
+        device: "auto", "cpu" or "cuda".
+        precision: of the network's features, "float32" or "bfloat16". On CPUs without instructions
+            for it bfloat16 is many times slower.
+        tiling: Tiling, which bounds the memory.
+        progress: whether a bar shows what takes more than a second.
+    Returns:
+        Denoised.
+    Raises:
+        ValueError: the image has NaN, infinite or no positive values, its voxels are too far from
+            a network's, or there is no CT where one is needed.
+    """
+    denoisers = list(denoisers) if isinstance(denoisers, list | tuple) else [denoisers]
+    device, words = find_device(device)
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision takes {' or '.join(PRECISIONS)}, got {precision!r}")
+    inputs = [_Input.of(image, grid, each, ct, ct_grid) for each in denoisers]
+    flips = FLIPS if uncertainty and len(denoisers) == 1 else FLIPS[:1]
+    cut = [tiling.tiles(each.volume.shape[1:]) for each in inputs]
+    total = len(flips) * sum(len(tiles) for tiles in cut)
+    mean, squares, count = np.zeros(image.shape, np.float32), np.zeros(image.shape, np.float32), 0
+    with tqdm(total=total, desc="denoising", unit=" tiles", delay=1, file=sys.stderr,
+              dynamic_ncols=True, disable=not progress) as bar:
+        for denoiser, each in zip(denoisers, inputs, strict=True):
+            network = _network(denoiser, each.scaling.noise, device, precision)
+            for flip in flips:
+                found = _flipped(network, each.volume, flip, tiling, bar.update)
+                found *= np.float32(each.scaling.level)
+                if each.grid != grid:
+                    found = resample(found, each.grid, grid)
+                count += 1  # Welford's recurrence: one image more in memory, and no cancellation
+                change = found - mean
+                mean += change / np.float32(count)
+                squares += change * (found - mean)
+    return Denoised(
+        image=mean,
+        scaling=inputs[0].scaling,
+        network_grid=inputs[0].grid,
+        uncertainty=np.sqrt(squares / np.float32(count - 1)) if uncertainty else None,
+        notes=list(dict.fromkeys(note for each in inputs for note in each.notes)),
+        warnings=[
+            warning for denoiser, each in zip(denoisers, inputs, strict=True)
+            for warning in outside(denoiser.settings, each.scaling, tracer, scanner)
+        ],
+        device=words,
+    )
+
+
+def find_device(device="auto"):
+    """Where networks run: "cpu" or "cuda", and why, in words.
+
+    Raises:
+        ValueError: an unknown device, or "cuda" where torch sees no GPU.
+    """
+    import torch
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device takes auto, cpu or cuda, got {device!r}")
+    if device != "cpu" and torch.cuda.is_available():
+        return "cuda", torch.cuda.get_device_name()
+    if device == "cuda":
+        raise ValueError(
+            "device cuda was asked for, and torch sees no GPU; install a build of torch for your "
+            "driver, or leave the device to auto"
+        )
+    without = "as asked" if device == "cpu" else "for torch sees no GPU"
+    return "cpu", f"{torch.get_num_threads()} CPU threads, {without}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Input:
+    """What a network sees of an image.
+
+    Attributes:
+        volume: (channels, x, y, z) float32.
+        grid: Grid of it.
+        scaling: Scaling of the image on this grid.
+        notes: sentences.
+    """
+
+    volume: np.ndarray
+    grid: Grid
+    scaling: Scaling
+    notes: list
+
+    @classmethod
+    def of(cls, image, grid, denoiser, ct, ct_grid):
+        if image.shape != grid.shape:
+            raise ValueError(
+                f"denoise takes an image of the grid's shape {grid.shape}, got {image.shape}"
+            )
+        check_finite(image)
+        _check_rule(denoiser.settings["scaling"])
+        onto, notes = network_grid(grid, denoiser.settings["voxel_mm"]), []
+        if onto != grid:
+            image = resample(image, grid, onto)
+            notes.append(
+                f"the network knows voxels of {_sides(denoiser.settings['voxel_mm'])}: the image, "
+                f"of {_sides(grid.voxel_mm)}, was resampled to them and back, which smooths it"
+            )
+        takes = "ct" in denoiser.settings["inputs"]
+        if takes and ct is None:
+            raise ValueError("the network takes a CT beside the image, got none; give the CT in HU")
+        if takes:
+            ct, more = _ct_on(ct, ct_grid or grid, onto)
+            notes += more
+        elif ct is not None:
+            ct = None
+            notes.append("the network takes no CT: the one given was not used")
+        scaling = measure(image, onto.voxel_mm)
+        return cls(volume=channels(image, scaling.level, ct), grid=onto, scaling=scaling,
+                   notes=notes)
+
+
+def network_grid(grid, voxel_mm):
+    """The Grid on which a network sees an image: the image's own, or one about as fine as it knows.
+
+    Args:
+        grid: the image's.
+        voxel_mm: sides of the voxels that the network was trained on.
+    Raises:
+        ValueError: a side differs by more than FARTHEST.
+    """
+    ratios = np.divide(grid.voxel_mm, voxel_mm)
+    farthest = max(ratios.max(), 1 / ratios.min())
+    if farthest > FARTHEST:
+        raise ValueError(
+            f"a network trained on voxels of {_sides(voxel_mm)} takes sides up to {FARTHEST:g} "
+            f"times as long or short, got {_sides(grid.voxel_mm)}; reconstruct the image with "
+            "voxels nearer to these, or train a network on such images"
+        )
+    if farthest <= SAME:
+        return grid
+    lengths = np.multiply(grid.shape, grid.voxel_mm)
+    shape = np.maximum(np.round(lengths / voxel_mm), 1).astype(int)
+    return Grid.centred(shape=shape, voxel_mm=lengths / shape, centre_mm=grid.centre,
+                        patient_position=grid.patient_position)
+
+
+def _check_rule(said):
+    """Refuses a network trained on values of another scale."""
+    if said != {"rule": RULE, "ct_hu": CT_HU}:
+        raise ValueError(
+            f"a network takes images on the scale that it was trained on, {said}, and this version "
+            f"of Countless scales by {RULE}, with CT / {CT_HU:g} HU; train it again"
+        )
+
+
+def _ct_on(ct, grid, onto):
+    """The CT on the network's voxels, air where it ends, and sentences on what it lacks."""
+    check_finite(ct, "a CT")
+    if np.ptp(ct) < _LEAST_RANGE_HU:
+        raise ValueError(
+            f"a CT takes Hounsfield units, got {ct.min():g} to {ct.max():g}; give the CT itself "
+            "and no mu map"
+        )
+    if grid == onto:
+        return ct, []
+    notes = ["the CT is on other voxels: it was resampled to the image's"]
+    for axis, part in enumerate(coverage(grid, onto)):
+        missing = (part.size - part.sum()) * onto.voxel_mm[axis]
+        if part.max() <= 0:
+            raise ValueError(
+                f"the CT and the image do not overlap along {'xyz'[axis]}; check that they are of "
+                "one patient in one frame of reference"
+            )
+        if missing > onto.voxel_mm[axis]:
+            notes.append(
+                f"the CT does not cover {missing:.4g} mm of the image along {'xyz'[axis]}: taken "
+                "as air there"
+            )
+    return resample(ct - np.float32(AIR_HU), grid, onto) + np.float32(AIR_HU), notes
+
+
+def _network(denoiser, noise, device, precision):
+    """A network as a function of a part of the volume, for one image."""
+    import torch
+
+    network = denoiser.network.to(device).eval()
+    noise = torch.tensor([noise], dtype=torch.float32, device=device)
+    half = precision == "bfloat16"
+
+    def applied(part):
+        try:
+            with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=half):
+                x = torch.from_numpy(part)[None].to(device)
+                return network(x, noise)[0, 0].float().cpu().numpy()
+        except torch.OutOfMemoryError as reason:
+            raise ValueError(
+                f"a tile of {' × '.join(map(str, part.shape[1:]))} voxels takes more memory than "
+                f"{device} has; give a smaller tile"
+            ) from reason
+
+    return applied
+
+
+def _flipped(network, volume, flip, tiling, done):
+    """What a network makes of a volume turned over along some axes, turned back."""
+    axes = [axis for axis, over in enumerate(flip) if over]
+    turned = np.flip(volume, [axis + 1 for axis in axes])
+    return np.flip(tiled(network, turned, tiling, done), axes)
+
+
+def _sides(voxel_mm):
+    return " × ".join(f"{side:.4g}" for side in voxel_mm) + " mm"
