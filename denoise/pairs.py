@@ -59,7 +59,8 @@ class Patches(Dataset):
         if self.augmented:
             pair = self.pairs[rng.integers(len(self.pairs))]
         else:
-            pair = self.pairs[index * len(self.pairs) // self.count]
+            spread = index * max(len(self.pairs), self.count) // self.count
+            pair = self.pairs[spread % len(self.pairs)]
         middle = self._place(pair.number, rng)
         target = pair
         if recipe.target == "noise2noise":
