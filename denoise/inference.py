@@ -99,11 +99,12 @@ def denoise(image, grid, denoisers, *, ct=None, ct_grid=None, tracer=None, scann
         scaling=inputs[0].scaling,
         network_grid=inputs[0].grid,
         uncertainty=np.sqrt(squares / np.float32(count - 1)) if uncertainty else None,
-        notes=list(dict.fromkeys(note for each in inputs for note in each.notes)),
-        warnings=[
+        notes=_once(note for each in inputs for note in each.notes),
+        warnings=_once(
             warning for denoiser, each in zip(denoisers, inputs, strict=True)
-            for warning in outside(denoiser.settings, each.scaling, tracer, scanner)
-        ],
+            for warning in (*each.warnings,
+                            *outside(denoiser.settings, each.scaling, tracer, scanner))
+        ),
         device=words,
     )
 
@@ -137,13 +138,14 @@ class _Input:
         volume: (channels, x, y, z) float32.
         grid: Grid of it.
         scaling: Scaling of the image on this grid.
-        notes: sentences.
+        notes, warnings: sentences.
     """
 
     volume: np.ndarray
     grid: Grid
     scaling: Scaling
     notes: list
+    warnings: list
 
     @classmethod
     def of(cls, image, grid, denoiser, ct, ct_grid):
@@ -153,10 +155,10 @@ class _Input:
             )
         check_finite(image)
         _check_rule(denoiser.settings["scaling"])
-        onto, notes = network_grid(grid, denoiser.settings["voxel_mm"]), []
+        onto, notes, warnings = network_grid(grid, denoiser.settings["voxel_mm"]), [], []
         if onto != grid:
             image = resample(image, grid, onto)
-            notes.append(
+            warnings.append(
                 f"the network knows voxels of {_sides(denoiser.settings['voxel_mm'])}: the image, "
                 f"of {_sides(grid.voxel_mm)}, was resampled to them and back, which smooths it"
             )
@@ -171,7 +173,7 @@ class _Input:
             notes.append("the network takes no CT: the one given was not used")
         scaling = measure(image, onto.voxel_mm)
         return cls(volume=channels(image, scaling.level, ct), grid=onto, scaling=scaling,
-                   notes=notes)
+                   notes=notes, warnings=warnings)
 
 
 def network_grid(grid, voxel_mm):
@@ -261,6 +263,11 @@ def _flipped(network, volume, flip, tiling, done):
     axes = [axis for axis, over in enumerate(flip) if over]
     turned = np.flip(volume, [axis + 1 for axis in axes])
     return np.flip(tiled(network, turned, tiling, done), axes)
+
+
+def _once(sentences):
+    """The sentences in order, none twice."""
+    return list(dict.fromkeys(sentences))
 
 
 def _sides(voxel_mm):

@@ -62,7 +62,7 @@ def test_voxels_about_as_large_as_the_networks_are_left(side):
     grid = Grid.centred(shape=GRID.shape, voxel_mm=(side, 4, 4))
     found = run(body(grid), denoiser(Identity()), grid)
     assert found.network_grid == grid
-    assert found.notes == []
+    assert found.warnings == []
 
 
 @pytest.mark.parametrize("sides", [(2.0, 2.0, 2.0), (5.0, 5.0, 3.0), (8.0, 8.0, 8.0)])
@@ -74,7 +74,7 @@ def test_other_voxels_are_resampled_to_the_networks_and_back(sides):
     np.testing.assert_allclose(found.network_grid.voxel_mm, 4, rtol=0.06)
     np.testing.assert_allclose(found.network_grid.extent, grid.extent, rtol=1e-12)
     np.testing.assert_allclose(found.image, 3, rtol=1e-5)
-    assert "resampled to them and back" in found.notes[0]
+    assert "resampled to them and back" in found.warnings[0]
 
 
 @pytest.mark.parametrize("side", [1.9, 8.1])
@@ -171,7 +171,7 @@ def test_an_image_like_those_trained_on_has_no_warnings():
 
 
 @pytest.mark.parametrize(("more", "trained", "said"), [
-    ({}, (0.2, 0.4), "trained on 0.2 to 0.4: what little noise there is may be taken for more"),
+    ({}, (0.2, 0.4), "trained on 0.2 to 0.4: detail may be taken for noise"),
     ({}, (0.001, 0.002), "trained on 0.001 to 0.002: noise may stay, or be taken for uptake"),
     ({"tracer": "PSMA"}, (0.0, 1.0), "tracer is PSMA, and the network was trained on FDG alone"),
     ({"scanner": "Vision 600"}, (0.0, 1.0), "scanner is Vision 600, .* trained on demo alone"),
