@@ -49,7 +49,7 @@ setup(
         "nibabel>=5.3",
         "numpy>=1.26,<3",
         # 2.6.2 and 2.6.3 were compromised (GHSA-w37p-236h-pfx3).
-        "pytorch-lightning>=2.5,!=2.6.2,!=2.6.3",
+        "pytorch-lightning>=2.6,!=2.6.2,!=2.6.3",
         "pyyaml>=6",
         "scipy>=1.11",
         "torch>=2.11",
@@ -63,6 +63,7 @@ setup(
         "dicom": ["pydicom>=3"],
         # Its files say the exact version of its model, and another is refused.
         "petsird": ["petsird>=0.12,<0.13"],
+        "tensorboard": ["tensorboard>=2.16"],
         # CuPy and NVRTC compile every kernel in the tests, on machines without a GPU as well.
         "dev": [
             "build>=1.2",

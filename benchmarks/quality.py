@@ -104,7 +104,8 @@ def _settings(data, methods):
             "mask": "the body: all voxels whose label is not air",
             "data_range": f"{RANGE_IN_MEANS:g} times the truth's mean in the body, for all images "
                           "of a phantom",
-            "ct": "the phantom's, without noise and in perfect register, which flatters what it guides",
+            "ct": "the phantom's, without noise and in perfect register, which flatters what is "
+                  "guided by it",
             "tuning": f"least NRMSE to truth in the validation split, {TUNING_STEPS} steps at "
                       "most of Brent's bounded search over the strength's logarithm",
             "interval": "95 %, bootstrap over phantoms of the mean over realisations",

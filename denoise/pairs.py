@@ -59,7 +59,8 @@ class Patches(Dataset):
         if self.augmented:
             pair = self.pairs[rng.integers(len(self.pairs))]
         else:
-            pair = self.pairs[index * len(self.pairs) // self.count]
+            spread = index * max(len(self.pairs), self.count) // self.count
+            pair = self.pairs[spread % len(self.pairs)]
         middle = self._place(pair.number, rng)
         target = pair
         if recipe.target == "noise2noise":
@@ -154,26 +155,34 @@ def measured(study, pairs, path):
     """
     there = read_json(path)
     known = there["scalings"] if there.get("rule") == RULE else {}
-    found = {}
-    for pair in tqdm(pairs, desc="scaling", unit=" images", delay=1, file=sys.stderr,
-                     dynamic_ncols=True):
-        file = study.file(pair.number)
-        if file.attrs["number"] != pair.number:
-            raise FileError(
-                f"{file.filename} holds phantom {file.attrs['number']}, and the study says "
-                f"{pair.number}; make the study again"
-            )
-        name = f"{file.attrs['sha256']} {pair.factor:g} {pair.realisation}"
-        if name not in known:
-            image = study.read(pair, ["low"])["low"]
-            try:
-                known[name] = asdict(measure(image, study.grid(pair.number).voxel_mm))
-            except ValueError as reason:
-                raise FileError(f"{file.filename}, 1 / {pair.factor:g} of the dose: {reason}") \
-                    from reason
-        found[pair] = Scaling(**known[name])
-    write_json(path, {"rule": RULE, "scalings": known})
-    return found
+    try:
+        for pair in tqdm(pairs, desc="scaling", unit=" images", delay=1, file=sys.stderr,
+                         dynamic_ncols=True):
+            name = _image_name(study, pair)
+            if name not in known:
+                known[name] = asdict(_measured(study, pair))
+    finally:  # a run that is broken off keeps what it measured
+        write_json(path, {"rule": RULE, "scalings": known})
+    return {pair: Scaling(**known[_image_name(study, pair)]) for pair in pairs}
+
+
+def _image_name(study, pair):
+    file = study.file(pair.number)
+    if file.attrs["number"] != pair.number:
+        raise FileError(
+            f"{file.filename} holds phantom {file.attrs['number']}, and the study says "
+            f"{pair.number}; make the study again"
+        )
+    return f"{file.attrs['sha256']} {pair.factor:g} {pair.realisation}"
+
+
+def _measured(study, pair):
+    image = study.read(pair, ["low"])["low"]
+    try:
+        return measure(image, study.grid(pair.number).voxel_mm)
+    except ValueError as reason:
+        name = f"{study.file(pair.number).filename}, 1 / {pair.factor:g} of the dose"
+        raise FileError(f"{name}: {reason}") from reason
 
 
 class Batches:

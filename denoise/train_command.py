@@ -1,5 +1,6 @@
 """`countless train`: a denoiser from a study's pairs."""
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -114,7 +115,7 @@ _MACHINE = ("workers", "examples_every", "tensorboard", "precision", "accelerato
 
 def _train(path, folder, recipe, machine, command):
     from denoise.networks import network
-    from denoise.training import Stopped, fit
+    from denoise.training import Stopped, fit, is_first_process
     from sim.dataset import open_study
     from sim.study_lock import locked
 
@@ -122,26 +123,37 @@ def _train(path, folder, recipe, machine, command):
     with open_study(path) as study:
         check_study(recipe, study)
         check_same(recipe, study, folder)
-        print(text.table(rows(recipe, study)), flush=True)
-        with locked(make_folder(folder)):
+        first = is_first_process()
+        if first:
+            print(text.table(rows(recipe, study)), flush=True)
+        with locked(make_folder(folder)) if first else contextlib.nullcontext():
             train_patches, validation, settings = prepare(recipe, study, folder, command)
-            _write_config(folder, recipe)
             made = provenance(command=command, configuration=recipe.settings() | machine,
                               inputs=[study.folder / "study.json"], seed=recipe.seed)
-            write_json(folder / RUN, made | {"data": fingerprint(study), "complete": False})
+            made["data"] = fingerprint(study)
+            if first:
+                _write_config(folder, recipe)
+                write_json(folder / RUN, made | {"complete": False})
             try:
                 found = fit(recipe, train_patches, validation, folder, settings, **machine)
             except Stopped as reason:
                 print(text.table([("stopped", f"{reason}; saved: the same command goes on there")]))
                 raise KeyboardInterrupt from reason
-            write_json(folder / RUN, made | {"data": fingerprint(study), "complete": True})
+            if first:
+                write_json(folder / RUN, made | {"complete": True})
+                print(text.table(_result(recipe, found, folder)))
+
+
+def _result(recipe, found, folder):
     best = min(found, key=lambda row: row["nrmse"])
-    print(text.table([
-        ("trained", f"{text.plural(len(found), 'epoch')} in {found[-1]['seconds'] / 60:.3g} min"),
-        ("best", f"epoch {best['epoch']}: NRMSE {best['nrmse']:.4f} of the {recipe.target} target "
-                 f"in validation's patches, low dose {best['nrmse_low']:.4f}"),
-        ("next", f"`countless denoise low.nii.gz -o out.nii.gz --model {folder / 'model.pt'}`"),
-    ]))
+    yield "trained", (
+        f"{text.plural(len(found), 'epoch')} in {found[-1]['seconds'] / 60:.3g} min"
+    )
+    yield "best", (
+        f"epoch {best['epoch']}: NRMSE {best['nrmse']:.4f} of the {recipe.target} target in the "
+        f"body in validation's patches; the low dose's is {best['nrmse_low']:.4f}"
+    )
+    yield "next", f"`countless denoise low.nii.gz -o out.nii.gz --model {folder / 'model.pt'}`"
 
 
 def prepare(recipe, study, folder, command):

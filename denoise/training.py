@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.warnings import PossibleUserWarning
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -46,8 +49,8 @@ class Training(pl.LightningModule):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             made = network(recipe.network, recipe.arguments)
-        if recipe.dimensions == 3:
-            made = made.to(memory_format=torch.channels_last_3d)
+        made = made.to(memory_format=torch.channels_last_3d if recipe.dimensions == 3 else
+                       torch.channels_last)
         self.network, self.average = made, copy.deepcopy(made).requires_grad_(False)
         self.register_buffer("losses", torch.zeros(2))  # sum and number in this epoch
         self.recipe, self.train_patches, self.workers = recipe, train, workers
@@ -230,8 +233,6 @@ def fit(recipe, train, validation, folder, settings, *, workers=0, examples_ever
         FileError: a checkpoint cannot be read or written; the one before stays.
         ValueError: losses are not finite any more.
     """
-    from pytorch_lightning.loggers import TensorBoardLogger
-
     logger = False
     if tensorboard:
         optional("tensorboard", "tensorboard", "--tensorboard")
@@ -244,7 +245,7 @@ def fit(recipe, train, validation, folder, settings, *, workers=0, examples_ever
     with _quiet():
         trainer = pl.Trainer(
             accelerator=accelerator, devices=devices, num_nodes=nodes, strategy=strategy,
-            precision=fitting_precision() if precision == "auto" else precision,
+            precision=fitting_precision(accelerator) if precision == "auto" else precision,
             max_epochs=recipe.epochs, gradient_clip_val=recipe.clip, callbacks=[keeper],
             logger=logger, enable_checkpointing=False, enable_progress_bar=False,
             enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
@@ -252,7 +253,7 @@ def fit(recipe, train, validation, folder, settings, *, workers=0, examples_ever
         )
         trainer.fit(Training(recipe, train, validation, workers),
                     ckpt_path=last if last.is_file() else None, weights_only=True)
-    return keeper.rows
+    return rows_of(last)  # the trainings may have been in other processes
 
 
 def nrmse(image, target, body):
@@ -267,13 +268,20 @@ def nrmse(image, target, body):
     return (error / (target * body).flatten(1).square().sum(1)).sqrt()
 
 
-def fitting_precision():
+def fitting_precision(accelerator):
     """The precision that this machine trains fastest in without harm, as Lightning names it."""
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else (
-            "16-mixed")
-    fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16-mixed" if fast else "32-true"  # emulated, it is many times slower
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16-mixed" if native else "16-mixed"
+    if accelerator not in ("auto", "cpu") or torch.backends.mps.is_available():
+        return "32-true"
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16-mixed" if native else "32-true"  # emulated, it is many times slower
+
+
+def is_first_process():
+    """Whether this process writes; Lightning starts one for each device."""
+    return rank_zero_only.rank == 0
 
 
 def exhausted(rows, recipe):
@@ -324,8 +332,8 @@ def _quiet():
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-            from pytorch_lightning.utilities.warnings import PossibleUserWarning
-
+            # Of weights whose memory order is ambiguous, such as of one channel.
+            warnings.filterwarnings("ignore", message="Grad strides do not match bucket view")
             warnings.simplefilter("ignore", PossibleUserWarning)  # advice on workers and logging
             yield
     finally:

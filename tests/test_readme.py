@@ -12,12 +12,13 @@ import pytest
 import countless
 from recon import Grid, Scanner, SinogramLayout, SinogramProjector
 from recon.io import read_image, write_image, write_sinogram
+from tests.denoise.studies import make_study
 from tests.recon.io.test_dicom import write_slice
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OUTPUTS = ("-o", "--delayed-out", "--curve", "--picture", "--preview", "--efficiency-out",
-           "--crystals-out")
+           "--crystals-out", "--uncertainty")
 # In the text, perhaps over two lines: they take too long to be run.
 BENCHMARKS = {
     " ".join(line.split()) for line in re.findall(r"`(countless benchmark [^`]+)`", README)
@@ -29,6 +30,7 @@ scan: {scanner: demo, minutes: 1, span: 3, view_mashing: 4, max_ring_difference:
 doses: {factors: [4]}
 reconstruction: {voxel_mm: 10, iterations: 1, subsets: 4}
 """
+UNET = "{width: 4, levels: 1, patch: [8, 8, 8], patches: 4, epochs: 1, workers: 0}\n"
 
 
 def blocks(language):
@@ -75,6 +77,9 @@ def files(reference, tmp_path_factory):
         write_head_slice(folder / "ct", number)
     write_phantom(folder)
     (folder / "study.yaml").write_text(STUDY)
+    (folder / "people").mkdir()
+    make_study(folder / "people")
+    (folder / "unet.yaml").write_text(UNET)
     yield folder
     for path in folder.rglob("*.s"):  # 290 MB each
         path.unlink()

@@ -17,7 +17,7 @@ RECIPE = {"width": 4, "levels": 1, "patch": (8, 8, 8), "patches": 8, "batch": 2,
           "validation_patches": 4, "rotated": 0.5, "learning_rate": 1e-2, "average": 0.9}
 
 
-def run(study_folder, folder, *, workers=0, examples_every=0, **changes):
+def run(study_folder, folder, *, workers=0, examples_every=0, tensorboard=False, **changes):
     """Trains in a folder, or goes on; returns the rows of metrics.csv."""
     from denoise.training import fit
 
@@ -27,7 +27,8 @@ def run(study_folder, folder, *, workers=0, examples_every=0, **changes):
     with open_study(study_folder) as study:
         train, validation, settings = prepare(recipe, study, folder, "countless train")
         return fit(recipe, train, validation, folder, settings, workers=workers,
-                   examples_every=examples_every, accelerator="cpu", devices=1)
+                   examples_every=examples_every, tensorboard=tensorboard, accelerator="cpu",
+                   devices=1)
 
 
 def state(folder):

@@ -2,6 +2,7 @@
 
 import csv
 import signal
+import sys
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from denoise import training
 from denoise.checkpoint import load_denoiser
 from denoise.networks import network
 from denoise.recipe import Recipe
-from denoise.training import Stopped, checkpoint_path, exhausted, nrmse
+from denoise.training import Stopped, checkpoint_path, exhausted, fitting_precision, nrmse
 from denoise.unet import UNet
 from recon.io import FileError
 from tests.denoise.runs import RECIPE, killed_run, run, signalled_at, state
@@ -176,3 +177,31 @@ def test_training_that_diverges_is_refused(study_folder, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="lower learning_rate"):
         run(study_folder, tmp_path / "run")
     assert not checkpoint_path(tmp_path / "run").exists()
+
+
+def test_tensorboard_that_is_not_installed_is_asked_for(study_folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(FileError, match=r"pip install 'countless\[tensorboard\]'"):
+        run(study_folder, tmp_path / "run", tensorboard=True)
+
+
+def test_a_network_of_the_users_own_is_trained_by_its_path(study_folder, tmp_path):
+    run(study_folder, tmp_path / "run", network="denoise.unet:UNet", epochs=1)
+    path = tmp_path / "run" / "model.pt"
+    with pytest.raises(FileError, match="none of Countless's own"):
+        load_denoiser(path)
+    assert load_denoiser(path, foreign="denoise.unet:UNet").settings["arguments"] == {}
+
+
+@pytest.mark.parametrize(("accelerator", "cuda", "amx", "wanted"), [
+    ("auto", True, False, "bf16-mixed"), ("cpu", True, False, "32-true"),
+    ("auto", False, True, "bf16-mixed"), ("cpu", False, False, "32-true"),
+])
+def test_bfloat16_is_taken_where_the_machine_calculates_with_it(
+    accelerator, cuda, amx, wanted, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert fitting_precision(accelerator) == wanted
