@@ -89,7 +89,7 @@ def find_methods(names):
     found = [_find(name) for name in names]
     if len({method.name for method in found}) < len(found):
         raise ValueError(
-            f"--methods takes each method once, and models by different files' names, got "
+            "--methods takes each method once, and models by different names of file or run, got "
             f"{' '.join(map(str, names))}"
         )
     return found
@@ -130,7 +130,9 @@ def _find(name):
         path = find_model(what)
         if not path.is_file():
             raise FileError(f"--methods names {what}, and there is no such checkpoint")
-        return Method(name=f"{'standard:' if source == 'standard' else ''}{path.stem}",
+        # Every run of `countless train` writes a model.pt: there the folder tells which.
+        model = path.resolve().parent.name if path.stem == "model" else path.stem
+        return Method(name=f"{'standard:' if source == 'standard' else ''}{model}",
                       source=source, denoiser=load_denoiser(path), sha256=sha256(path))
     try:
         return Method(name=name, source=source, denoiser=find_baseline(what))

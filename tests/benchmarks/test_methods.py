@@ -83,8 +83,17 @@ def test_a_checkpoint_is_a_method_by_its_files_name(data, checkpoint):
 
 def test_two_files_of_one_name_are_refused(checkpoint, tmp_path):
     other = shutil.copy(checkpoint, tmp_path / checkpoint.name)
-    with pytest.raises(ValueError, match="models by different files' names"):
+    with pytest.raises(ValueError, match="models by different names of file or run"):
         find_methods([str(checkpoint), str(other)])
+
+
+def test_a_runs_model_has_the_name_of_its_run(checkpoint, tmp_path):
+    names = []
+    for run in ("seed-1", "seed-2"):
+        (tmp_path / run).mkdir()
+        names.append(str(shutil.copy(checkpoint, tmp_path / run / "model.pt")))
+    names.append(f"standard:{names[0]}")
+    assert [one.name for one in find_methods(names)] == ["seed-1", "seed-2", "standard:seed-1"]
 
 
 def test_a_model_that_has_seen_test_phantoms_is_refused(data, checkpoint):
