@@ -80,7 +80,8 @@ class Regions:
         least = ORGAN_ML * 1000 / np.prod(grid.voxel_mm)
         hot = np.setdiff1d(np.flatnonzero(np.bincount(labels.ravel()) >= least),
                            [0, *lesions["label"]])
-        organs = {names[label]: labels == label for label in hot}
+        # Air within the body has the name of that around it.
+        organs = {names[label]: labels == label for label in hot if names[label] != names[0]}
         least = LEAST_UPTAKE * truth[body].mean(dtype=float)
         organs = {name: mask for name, mask in organs.items() if truth[mask].mean() >= least}
         uniform, inside = _uniform(organs, grid.voxel_mm)

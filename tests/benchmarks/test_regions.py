@@ -60,6 +60,12 @@ def test_organs_with_hardly_any_activity_or_too_small_are_left_out(labels):
     assert set(regions(labels, truth=truth).organs) == {"fat"}
 
 
+def test_air_in_the_body_is_no_organ(labels):
+    names = ("air", "fat", "air", "lesion 1")
+    found = Regions.from_labels(np.ones(GRID.shape, np.float32), labels, names, lesions(), GRID)
+    assert set(found.organs) == {"fat"} and found.body[10, 10, 10]
+
+
 def test_a_lesions_background_is_its_hosts_tissue_8_to_24_mm_away(labels):
     labels[10, 10, 10] = 3
     found = regions(labels, [("lesion 1", 3, 0.064, (0.0, 0.0, 0.0), 1.0)]).lesions[0]
