@@ -49,7 +49,7 @@ class Protocol:
     spread: float = 0.1
     dead_blocks: int = 0
     split: int = 2
-    photon_pairs: int = 2_000_000
+    photon_pairs: int = 10_000_000
     inverse_crime: bool = False
 
     def __post_init__(self):
