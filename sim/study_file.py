@@ -3,6 +3,7 @@
 import dataclasses
 import types
 import typing
+from pathlib import Path
 
 from recon.config import nearest, read_yaml
 from recon.io import FileError
@@ -16,6 +17,9 @@ phantoms:
   kind: person           # any name that `countless phantom` knows
   count: 20
   options: {tracer: FDG}
+  # Or instead images of labels, each a phantom, in scanner coordinates; from this file's folder:
+  # labels: [one.nii.gz, two.nii.gz]
+  # values: table.yaml   # label -> name, activity_bq_ml, material (or mu_per_cm and hu), lesion
 scan:
   scanner: demo
   minutes: 4
@@ -99,6 +103,8 @@ def _value(kind, node, value, path, name):
             return Scanner.preset(str(value))
         except ValueError as reason:
             raise FileError(f"{where}: {reason}") from reason
+    if kind is Path and isinstance(value, str):
+        return Path(path).absolute().parent / value
     if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
         try:
             return float(value)  # YAML takes 1e6 for text
@@ -110,4 +116,4 @@ def _value(kind, node, value, path, name):
 
 
 _KINDS = {int: "a whole number", float: "a number", str: "a name", bool: "true or false",
-          dict: "lines `name: value`"}
+          dict: "lines `name: value`", Path: "a file's name"}

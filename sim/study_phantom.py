@@ -2,10 +2,12 @@
 
 import json
 import resource
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from recon.grid import Grid
 from recon.io import FileError
@@ -15,6 +17,8 @@ from sim import dataset_file
 from sim.acquire import Counts, draw, expect
 from sim.catalogue import phantom
 from sim.dose import at_dose, thin
+from sim.labelled import labelled
+from sim.protocol import check_place
 from sim.reconstruct import reconstruct
 from sim.region_table import region_table
 
@@ -65,9 +69,32 @@ def simulate_phantom(study, number, folder, *, threads=None, made=None):
 
 def draw_phantom(study, number):
     """The Phantom of a number, from 1."""
-    return phantom(
-        study.phantoms.kind, seed=study.phantom_seed(number), **study.phantoms.options
-    )
+    asked = study.phantoms
+    if asked.labels:
+        made, _ = labelled(asked.labels[number - 1], asked.values)
+    else:
+        made = phantom(asked.kind, seed=study.phantom_seed(number), **asked.options)
+    return made.with_(isotope=asked.isotope) if asked.isotope else made
+
+
+def check_phantoms(study):
+    """Refuses what cannot be drawn: the first phantom of a name, any image of labels.
+
+    Raises:
+        FileError: a label lacks its row in the table, an image none of whose activity lies in the
+            scanner; see `sim.labelled`.
+        ValueError: see `sim.catalogue.phantom`.
+    """
+    asked = study.phantoms
+    if not asked.labels:
+        draw_phantom(study, 1)
+    for path in tqdm(asked.labels or (), desc="labels", unit=" images", delay=1, file=sys.stderr,
+                     dynamic_ncols=True):
+        made, grid = labelled(path, asked.values)
+        try:
+            check_place(study.scan, made.activity(grid, samples=1), grid, setting="scan.bed_mm")
+        except ValueError as reason:
+            raise FileError(f"{path}: {reason}") from reason
 
 
 def image_grid(study):

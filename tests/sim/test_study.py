@@ -69,7 +69,7 @@ def test_phantoms_have_seeds_of_their_own(study):
         ({"count": "2.5"}, r"line 4: `count` takes a whole number, got 2.5"),
         ({"count": "0"}, r"line 3: phantoms.count takes a whole number from 1, got 0"),
         ({"seed": "true"}, r"line 1: `seed` takes a whole number, got True"),
-        ({"kind": "labels.nii.gz"}, r"name of a phantom, got the file labels.nii.gz; a labelled"),
+        ({"kind": "labels.nii.gz"}, r"name of a phantom, got the file labels.nii.gz; give im"),
         ({"iterations": "0"}, r"reconstruction.iterations takes 1 or more, got 0"),
     ],
 )
