@@ -22,6 +22,7 @@ from recon.version import __version__
 from sim.dose import MODES, Dose
 from sim.protocol import Protocol
 from sim.reconstruct import Reconstruction
+from sim.study_ct import CT
 
 PAIRS = ("independent", "thinned")
 SPLITS = ("train", "validation", "test")
@@ -166,13 +167,14 @@ class Study:
 
     Attributes:
         seed: of everything that is random.
-        phantoms, scan, doses, reconstruction, split: see their classes.
+        phantoms, scan, ct, doses, reconstruction, split: see their classes.
         realisations: scans of each phantom at each dose, which differ in their noise.
     """
 
     seed: int = 1
     phantoms: Phantoms = field(default_factory=Phantoms)
     scan: Protocol
+    ct: CT = field(default_factory=CT)
     doses: Doses = field(default_factory=Doses)
     realisations: int = 1
     reconstruction: Reconstruction = field(default_factory=Reconstruction)
@@ -181,6 +183,11 @@ class Study:
     def __post_init__(self):
         _check_from("seed", self.seed, 0)
         _check_from("realisations", self.realisations, 1)
+
+    @property
+    def simulates_ct(self):
+        """Whether the CT and its mu map are simulated, rather than the phantom's own."""
+        return self.ct.simulated and not self.scan.inverse_crime
 
     @property
     def images(self):
@@ -196,11 +203,11 @@ class Study:
         return int(np.random.SeedSequence(self.seed, spawn_key=(number,)).generate_state(1)[0])
 
     def rng(self, number, *key):
-        """The Generator of a phantom's acquisition, or, by realisation and dose, of its counts.
+        """The Generator of a phantom's acquisition, of its CT, or of the counts of a scan.
 
         Args:
             number: of the phantom, from 1.
-            key: nothing; or the realisation, from 0, and the dose reduction factor.
+            key: nothing; 0 for the CT; or the realisation, from 0, and the dose reduction factor.
         """
         bits = [int(np.float64(value).view(np.uint64)) for value in key]
         return np.random.default_rng(

@@ -89,12 +89,18 @@ def rows(study, size):
     """What a study will do, as rows for `recon.text.table`."""
     from sim.study_phantom import image_grid
 
-    scan, doses, made = study.scan, study.doses, study.reconstruction
+    scan, ct, doses, made = study.scan, study.ct, study.doses, study.reconstruction
     yield "phantoms", f"{_phantoms(study.phantoms)}; seed {study.seed}"
     yield "scanner", text.scanner(scan.scanner)
     yield "scan", f"{scan.minutes:g} min, {text.layout(scan.layout)}"
     if scan.inverse_crime:
         yield "note", "inverse crime: simulated with the reconstruction's own model; no result"
+    yield "CT", (
+        f"{ct.kvp:g} kVp, {ct.photons:,.0f} photons in a ray"
+        + (f", {ct.shift_mm:g} mm out of place" if ct.shift_mm else "")
+        + "; images are reconstructed with its mu map" if study.simulates_ct
+        else "the phantom's own, without noise, as is the mu map"
+    )
     yield "doses", (
         f"1 / {', 1 / '.join(f'{factor:g}' for factor in doses.factors)} of the standard dose, "
         + ("shorter scans" if doses.mode == "time" else "less activity: randoms go with its square")

@@ -25,6 +25,11 @@ scan:
   minutes: 4
   span: 3                # fewer bins take less time
   view_mashing: 2
+ct:                      # its mu map is what images are reconstructed with
+  simulated: true        # or false: CT numbers and mu map are the phantom's own, without noise
+  kvp: 120
+  photons: 1.0e+5        # in a ray that meets nothing: the CT's dose
+  shift_mm: 0            # how far the patient lay elsewhere: standard deviation along each axis
 doses:
   mode: time             # a shorter scan; or activity: randoms go with its square
   factors: [4, 20]       # a quarter and a twentieth of the standard dose, which is always there

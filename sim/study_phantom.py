@@ -18,9 +18,11 @@ from sim.acquire import Counts, draw, expect
 from sim.catalogue import phantom
 from sim.dose import at_dose, thin
 from sim.labelled import labelled
+from sim.low_dose_ct import basis
 from sim.protocol import check_place
 from sim.reconstruct import reconstruct
 from sim.region_table import region_table
+from sim.study_ct import scan_ct
 
 ARRAYS = 14  # of a scan's bins, at most: expected at two doses, counted, and estimated for an image
 FINER = 2  # voxels of the phantom that is scanned, across one of the reconstruction
@@ -82,7 +84,7 @@ def check_phantoms(study):
 
     Raises:
         FileError: a label lacks its row in the table, an image none of whose activity lies in the
-            scanner; see `sim.labelled`.
+            scanner, values of one label that no CT could show; see `sim.labelled`.
         ValueError: see `sim.catalogue.phantom`.
     """
     asked = study.phantoms
@@ -91,10 +93,14 @@ def check_phantoms(study):
     for path in tqdm(asked.labels or (), desc="labels", unit=" images", delay=1, file=sys.stderr,
                      dynamic_ncols=True):
         made, grid = labelled(path, asked.values)
+        wrong = path
         try:
             check_place(study.scan, made.activity(grid, samples=1), grid, setting="scan.bed_mm")
+            for region in made.regions if study.simulates_ct else ():
+                wrong = f"{asked.values}, {region.name}"
+                basis(region.material.mu_per_cm, region.material.hu)
         except ValueError as reason:
-            raise FileError(f"{path}: {reason}") from reason
+            raise FileError(f"{wrong}: {reason}") from reason
 
 
 def image_grid(study):
@@ -114,6 +120,11 @@ def _fill(file, study, number, threads):
         study=json.dumps(study.settings()),
     )
     images = scanned.images(grid)
+    file.attrs["ct_shift_mm"] = (0.0, 0.0, 0.0)
+    if study.simulates_ct:
+        images["hu"], images["mu_per_cm"], file.attrs["ct_shift_mm"] = scan_ct(
+            study.ct, scanned, images, grid, study.rng(number, 0), threads=threads
+        )
     for name, array, unit in (("truth", "activity", "Bq/mL"), ("ct", "hu", "HU"),
                               ("labels", "labels", "number of the region")):
         dataset_file.add(file, name, images[array], unit)

@@ -112,6 +112,8 @@ def test_labels_that_make_no_study_are_refused_before_there_is_a_folder(
     [
         ("material: soft tissue}", "material: soft tisue}", "the nearest is 'soft tissue'"),
         ("4:", "5:", "two.nii.gz has labels that"),
+        ("8000, material: soft tissue", "8000, mu_per_cm: 0.2, hu: -900",
+         "table.yaml, tumour: low_dose_ct takes a mu map and CT numbers that fit each other"),
     ],
 )
 def test_a_table_that_does_not_fit_any_of_the_images_is_refused_before_there_is_a_folder(

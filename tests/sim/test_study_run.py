@@ -164,7 +164,7 @@ def test_what_cannot_be_simulated_is_refused_before_a_folder_is_made(
 def test_workers_of_a_scheduler_by_address_make_the_same_arrays(data, study):
     before = arrays(data)
     (data / "phantom-0002.h5").unlink()
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
         run(study, data, scheduler=cluster.scheduler_address)
     assert arrays(data) == before
 
