@@ -7,7 +7,7 @@
 
 VENV ?= .venv
 PYTHON ?= python3
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 RUN_STAMP := $(VENV)/.countless-run
 DEV_STAMP := $(VENV)/.countless-dev

@@ -40,6 +40,7 @@ app.command("recon.calibrate_command:calibrate", help="Find the calibration fact
 app.command("recon.quantify_command:quantify", help="Turn an image into Bq/mL or SUV.")
 app.command("sim.phantom_command:phantom", help="Make a phantom: activity, mu map, CT, labels.")
 app.command("sim.scan_command:scan", help="Simulate what a scanner counts of a phantom.")
+app.command("sim.thin_command:thin", help="Lower the dose of a measured scan.")
 app.command("sim.ct_command:ct", help="Simulate a phantom's CT at standard or low dose.")
 app.command("sim.study_command:simulate", help="Simulate a data set of low and standard dose.")
 app.command("denoise.train_command:train", help="Train a denoiser on a simulated data set.")

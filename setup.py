@@ -38,6 +38,7 @@ setup(
     package_data={
         "recon": ["kernels/*.cu", "kernels/*.cuh", "kernels/*.h"],
         "benchmarks": ["results/*.json"],
+        "denoise": ["models/*.pt"],
     },
     include_package_data=False,
     entry_points={"console_scripts": ["countless = countless:main"]},

@@ -10,7 +10,7 @@ from recon.corrections.randoms import randoms_from_delayeds
 from recon.corrections.scatter_estimate import estimate_scatter
 from recon.projectors import SinogramProjector
 
-PASSES = (1, 1, 2)  # of OSEM: before the first estimate of scatter, before the second, after it
+PASSES = (2, 2, 2)  # of OSEM: before the first estimate of scatter, before the second, after it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,7 +120,7 @@ def problem(scanner, name, tof):
             truth_grid=Grid.centred(shape=(200, 200, 64), voxel_mm=(3.125, 3.125, 3.125)),
             grid=Grid.centred(shape=(100, 100, 32), voxel_mm=(6.25, 6.25, 6.25)),
             region=((-110.0, 20.0, 55.0), 22.0),
-            photon_pairs=10_000_000,
+            photon_pairs=40_000_000,
             fine=ScatterSampling(
                 point_mm=16.0, crystals=80, ring_mm=12.5, step_mm=3.0, seed=1,
                 tof_sigmas=TIMING_SIGMAS,

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from denoise.scaling import check_finite
 from denoise.shipped import find_model
 from denoise.tiling import Tiling
 from recon import text
 from recon.command_line import command_line
 from recon.io import (
-    FileError,
     check_output,
     check_picture,
     like,
@@ -78,20 +78,20 @@ def denoise(
     position = (said.get("study") or {}).get("patient_position", "HFS")  # NIfTI does not say
     grid, frame = like(image, position)
     array, _, info = read_image(image, position)
+    check_finite(array, image)
     ct_image, ct_grid = read_image(ct, position)[:2] if ct else (None, None)
+    if ct:
+        check_finite(ct_image, ct)
     denoisers = [load_denoiser(path, network) for path in paths]
-    tiling, scanner = Tiling(voxels=tile_voxels), scanner or said.get("scanner")
+    tiling, scanner = Tiling(voxels=tile_voxels), scanner or _first(said, "scanner")
     began = time.perf_counter()
-    try:
-        found = inference.denoise(
-            array, grid, denoisers, ct=ct_image, ct_grid=ct_grid, tracer=tracer, scanner=scanner,
-            uncertainty=uncertainty is not None, device=device, precision=precision,
-            tiling=tiling,
-        )
-    except ValueError as reason:
-        raise FileError(f"{image}: {reason}") from reason
+    found = inference.denoise(
+        array, grid, denoisers, ct=ct_image, ct_grid=ct_grid, tracer=tracer, scanner=scanner,
+        uncertainty=uncertainty is not None, device=device, precision=precision, tiling=tiling,
+    )
     seconds, unit = time.perf_counter() - began, info.get("unit") or ""
-    notes = [*found.notes, *filter(None, [unknown(denoisers[0].settings, tracer, scanner)])]
+    again = "the image was denoised before" if _first(said, "models") else None
+    notes = [*found.notes, *filter(None, [again, unknown(denoisers[0].settings, tracer, scanner)])]
     kept = {key: said[key] for key in ("calibration", "suv", "quantity", "study") if key in said}
     record = kept | provenance(
         command=command_line(denoise, settings),
@@ -131,6 +131,13 @@ def denoise(
         *(("WARNING", warning) for warning in found.warnings),
         ("written", f"{', '.join(map(str, written))} after {seconds:.1f} s"),
     ]))
+
+
+def _first(said, key):
+    """What an image's .json says of a key, or that of the image it was made from, and so on."""
+    while said and key not in said:
+        said = said.get("source")
+    return said[key] if said else None
 
 
 def _check_outputs(output, uncertainty, preview, inputs):

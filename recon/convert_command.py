@@ -1,6 +1,5 @@
 """The command `countless convert`: lists and sinograms to CASToR and PETSIRD, and back."""
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,10 +13,8 @@ from recon.command_line import command_line, flag_of
 from recon.io import FileError, check_output, provenance
 from recon.io.castor_data import data_mode
 from recon.io.castor_header import read_keys
-from recon.io.castor_list_writing import write_castor_list
-from recon.io.lists import open_list
+from recon.io.lists import WRITTEN, open_list, write_list
 
-_PETSIRD = (".petsird", ".bin")
 _OF_HISTOGRAM = ("scanner", "span", "max_ring_difference", "efficiency_out", "background_out")
 
 
@@ -67,7 +64,7 @@ def convert(
         _only(settings, PARTS, "a sinogram", output, (".cdh",))
         to_histogram(settings, partial(_record, settings))
     else:
-        _only(settings, ("scanner",), "a list", output, (".cdh", *_PETSIRD))
+        _only(settings, ("scanner",), "a list", output, WRITTEN)
         _from_list(settings)
 
 
@@ -96,21 +93,9 @@ def _from_list(settings):
         *([("TOF", text.time_of_flight(events.layout))] if events.layout.tof else []),
         *(("note", note) for note in events.known_notes),
     ]), flush=True)
-    info = events.info | {"duration_s": events.last_ms / 1000}
     record = _record(settings, events.inputs, unit="events", quantity="list of coincidences")
     chunks = progress.events(events.chunks(), events.end_ms)
-    if output.suffix == ".cdh":
-        counts = write_castor_list(
-            output, chunks, events.scanner, info=info, sidecar=record,
-            max_ring_difference=events.layout.max_ring_difference,
-        )
-    else:
-        from recon.io.petsird_writing import write_petsird
-
-        # A scanner's bins of time of flight are not there where the list has none.
-        bins = events.scanner.tof_bins if events.layout.tof else 1
-        scanner = replace(events.scanner, tof_bins=bins)
-        counts = write_petsird(output, chunks, scanner, info=info, sidecar=record)
+    counts = write_list(output, chunks, events, sidecar=record)
     left_out = {
         "delayeds": "delayed coincidences, which CASToR's lists cannot hold",
         "impossible": "events on crystals or in time-of-flight bins that the scanner does not have",

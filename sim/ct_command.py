@@ -1,11 +1,13 @@
 """The command `countless ct`: a phantom's CT at any dose, as a scanner would show it."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
+from tqdm import tqdm
 
 from recon import text
 from recon.command_line import command_line
@@ -61,10 +63,12 @@ def ct(
     image_path, picture = make_folder(output) / "ct.nii.gz", output / "preview.png"
     check_output(image_path, inputs)
     check_output(picture)
-    image, starved = low_dose_ct(
-        mu_per_cm, hu, grid, rng=np.random.default_rng(seed), kvp=kvp, photons=photons / drf,
-        electronic_noise=electronic_noise, window=window,
-    )
+    with tqdm(total=grid.shape[2], desc="CT", unit=" slices", delay=1, file=sys.stderr,
+              dynamic_ncols=True) as bar:
+        image, starved = low_dose_ct(
+            mu_per_cm, hu, grid, rng=np.random.default_rng(seed), kvp=kvp, photons=photons / drf,
+            electronic_noise=electronic_noise, window=window, watch=bar.update,
+        )
     readings = int(np.prod(ParallelBeam(grid).shape, dtype=np.int64))
     record = provenance(
         command=command_line(ct, settings), configuration=settings, inputs=inputs, seed=seed,

@@ -1,7 +1,7 @@
 """One phantom's file of a study: HDF5, written once, with a hash of all its arrays.
 
     truth       (x, y, z) float32, Bq/mL, the mean over each voxel
-    ct          (x, y, z) float32, HU
+    ct          (x, y, z) float32, HU, of a simulated CT, or the phantom's own
     labels      (x, y, z) uint16, of the region at the voxel's middle; 0 is air
     standard    (realisation, x, y, z) float32, Bq/mL, reconstructed from the standard dose
     low         (dose, realisation, x, y, z) float32, Bq/mL of the standard dose
@@ -10,7 +10,8 @@
 
 Images are stored in cubes of 32 voxels (one core reads a patch of 32 in 5 ms, of 48 in 8 ms); gzip
 is what every reader of HDF5 knows. Attributes of the file say the rest: `grid`, `study` and
-`provenance` as JSON, doses, seeds, and `sha256` of all arrays, by which a whole file is known.
+`provenance` as JSON, doses, seeds, `ct_shift_mm` (how far the CT lies from the scan), and `sha256`
+of all arrays, by which a whole file is known.
 """
 
 import contextlib

@@ -15,12 +15,10 @@ the focal spot and the detector's width are left out. The geometry is `sim.paral
 here depends on it but `low_dose_ct`.
 """
 
-import sys
 from dataclasses import replace
 
 import numpy as np
 from numpy.polynomial import Polynomial
-from tqdm import tqdm
 
 from sim.attenuation import CT_KEV, attenuation_per_cm
 from sim.ct_spectrum import WATER, WATER_511, hounsfield, spectrum
@@ -111,7 +109,7 @@ def _cm_of_water(kvp):
 
 def low_dose_ct(
     mu_per_cm, hu, grid, *, rng, kvp=120, photons=1e5, electronic_noise=ELECTRONIC_NOISE,
-    window="hann", threads=None,
+    window="hann", threads=None, watch=None,
 ):
     """A CT of a phantom.
 
@@ -125,6 +123,7 @@ def low_dose_ct(
         electronic_noise: standard deviation of a reading, in photons.
         window: of the ramp filter, a name in `recon.algorithms.analytic.WINDOWS`.
         threads: CPU threads; results do not depend on it.
+        watch: called with the number of slices that were just made.
     Returns:
         Image (x, y, z) in HU, float32, and how many readings were below one photon.
     Raises:
@@ -138,19 +137,18 @@ def low_dose_ct(
         )
     water, calcium = basis(mu_per_cm, hu)
     image, starved = np.empty(grid.shape, np.float32), 0
-    with tqdm(total=grid.shape[2], desc="CT", unit=" slices", delay=1, file=sys.stderr,
-              dynamic_ncols=True) as bar:
-        for first in range(0, grid.shape[2], SLAB):
-            part = slice(first, min(first + SLAB, grid.shape[2]))
-            beam = ParallelBeam(
-                replace(grid, shape=(*grid.shape[:2], part.stop - first)), threads=threads
-            )
-            lines = (beam.project(amount[..., part]) for amount in (water, calcium))
-            readings = detect(
-                *lines, kvp=kvp, photons=photons, electronic_noise=electronic_noise, rng=rng
-            )
-            cm, low = water_lines(readings, kvp=kvp, photons=photons)
-            image[..., part] = 1000 * (beam.reconstruct(cm, window) - 1)
-            starved += low
-            bar.update(part.stop - first)
+    for first in range(0, grid.shape[2], SLAB):
+        part = slice(first, min(first + SLAB, grid.shape[2]))
+        beam = ParallelBeam(
+            replace(grid, shape=(*grid.shape[:2], part.stop - first)), threads=threads
+        )
+        lines = (beam.project(amount[..., part]) for amount in (water, calcium))
+        readings = detect(
+            *lines, kvp=kvp, photons=photons, electronic_noise=electronic_noise, rng=rng
+        )
+        cm, low = water_lines(readings, kvp=kvp, photons=photons)
+        image[..., part] = 1000 * (beam.reconstruct(cm, window) - 1)
+        starved += low
+        if watch:
+            watch(part.stop - first)
     return image, starved

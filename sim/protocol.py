@@ -49,7 +49,7 @@ class Protocol:
     spread: float = 0.1
     dead_blocks: int = 0
     split: int = 2
-    photon_pairs: int = 2_000_000
+    photon_pairs: int = 10_000_000
     inverse_crime: bool = False
 
     def __post_init__(self):
@@ -131,13 +131,14 @@ def check_memory(protocol, remedy, *, arrays=0):
         )
 
 
-def check_place(protocol, activity, grid):
+def check_place(protocol, activity, grid, setting="--bed-mm"):
     """Refuses a phantom of which nothing lies in the scanner.
 
     Args:
         protocol: Protocol.
         activity: (x, y, z).
         grid: its Grid, as the phantom has it.
+        setting: what places the bed, for the message.
     Raises:
         ValueError: with where its activity is.
     """
@@ -152,7 +153,7 @@ def check_place(protocol, activity, grid):
         own = grid.centres(2)[used]
         raise ValueError(
             f"the phantom's activity lies at z from {own[0]:g} to {own[-1]:g} mm and none of it in "
-            f"the scanner, which reaches {half:g} mm to either side of --bed-mm {protocol.bed_mm:g}"
-            f" and {scanner.radius_mm:g} mm from its axis; give --bed-mm "
+            f"the scanner, which reaches {half:g} mm to either side of {setting} "
+            f"{protocol.bed_mm:g} and {scanner.radius_mm:g} mm from its axis; give {setting} "
             f"{(own[0] + own[-1]) / 2:.0f}"
         )

@@ -48,7 +48,7 @@ def true_scatter(activity, mu_per_cm, grid, layout, *, photon_pairs, rng, thread
                              threads=threads)
     if not photon_pairs:
         return scatter, 0.0
-    source = PhotonSource(activity, grid, mu_per_cm, grid, layout.scanner)
+    source = PhotonSource(activity, grid, mu_per_cm, grid, layout.scanner, threads=threads)
     multiple, ratio = multiple_counts(source, layout, photon_pairs, rng)
     # Etendue is what a pair counts of a mean line integral.
     plane, _, _ = layout.ring_pairs().T
@@ -98,20 +98,35 @@ def multiple_counts(source, layout, photon_pairs, rng):
 def _smooth(counts, etendue, layout):
     """Counts (view, radial, tof, ring sum) over etendue (radial, ring sum), without their noise.
 
-    Blurred by a sixteenth of the detectors' radius in space, and by 9 degrees around the axis.
+    Blurred across and along the line by a thirtieth of the detectors' radius, along the axis by a
+    twelfth, around it by 9 degrees; and what the blur changes about its own result is taken from
+    it (twicing: Tukey, Exploratory Data Analysis, 1977). Beside an object scatter falls to a third
+    within 40 mm: a blur of a sixteenth alone made 20 to 50 % more of its tails.
     """
     scanner = layout.scanner
-    blur_mm = scanner.effective_radius_mm / 16
+    blur_mm = scanner.effective_radius_mm / 30
     across = blur_mm / (np.ptp(layout.rays()[0, :, 2]) / layout.radial_bins)
-    along = blur_mm / scanner.ring_spacing_mm * 2  # ring sums are half a ring apart
+    along = scanner.effective_radius_mm / 12 / scanner.ring_spacing_mm * 2  # two sums to a ring
     in_time = blur_mm / layout.tof_bin_mm if layout.tof else 0.0
-    # Half a turn on, the same lines are seen from their other ends.
-    turned = np.roll(counts[:, ::-1, ::-1], 1 - layout.radial_bins % 2, axis=1)
-    both = ndimage.gaussian_filter1d(np.concatenate([counts, turned]), layout.views / 20, axis=0,
-                                     mode="wrap")[: layout.views]
-    smooth = ndimage.gaussian_filter(both, (0, across, in_time, along), mode="nearest")
-    even = ndimage.gaussian_filter(etendue, (across, along), mode="nearest")
+
+    def over_space(array, sigmas):
+        return ndimage.gaussian_filter(array, sigmas, mode="nearest")
+
+    def over_bins(array):
+        # Half a turn on, the same lines are seen from their other ends.
+        turned = np.roll(array[:, ::-1, ::-1], 1 - layout.radial_bins % 2, axis=1)
+        both = ndimage.gaussian_filter1d(np.concatenate([array, turned]), layout.views / 20, axis=0,
+                                         mode="wrap")[: layout.views]
+        return over_space(both, (0, across, in_time, along))
+
+    smooth = np.maximum(_twiced(over_bins, counts), 0)
+    even = _twiced(lambda array: over_space(array, (across, along)), etendue)
     return smooth / even[:, None].astype(np.float32)
+
+
+def _twiced(blur, array):
+    once = blur(array)
+    return 2 * once - blur(once)
 
 
 def estimators_scatter(activity, mu_per_cm, grid, layout, *, rng, threads=None):
@@ -123,6 +138,8 @@ def estimators_scatter(activity, mu_per_cm, grid, layout, *, rng, threads=None):
         return np.zeros(layout.shape, np.float32), 0.0
     images = activity, grid, mu_per_cm, grid
     single, pairs = coarse_single_scatter(*images, layout, threads=threads)
-    multiple = multiple_scatter(*images, layout, seed=int(rng.integers(2**31)))
+    multiple = multiple_scatter(
+        *images, layout, seed=int(rng.integers(2**31)), threads=threads
+    )
     both = single + widened(single, pairs, multiple)
     return pairs.to_bins(both, layout, threads), multiple.to_single

@@ -1,8 +1,9 @@
 """A study: who is scanned, how, at which doses, and how images are made of it; all as values.
 
 A study's files depend on its recipe alone: on all settings but the number of phantoms and the
-split, so that a study can be extended. Random numbers are drawn from generators keyed by what they
-are for (study, phantom, realisation, dose), so the order and place of the work do not matter.
+split, so that a study can be extended; of the user's own labels, on what their files hold. Random
+numbers are drawn from generators keyed by what they are for (study, phantom, realisation, dose), so
+the order and place of the work do not matter.
 """
 
 import hashlib
@@ -10,46 +11,92 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from recon.io.provenance import plain
+from recon.corrections.calibration import isotope as known_isotope
+from recon.io.provenance import files_read, plain, sha256
 from recon.version import __version__
 from sim.dose import MODES, Dose
 from sim.protocol import Protocol
 from sim.reconstruct import Reconstruction
+from sim.study_ct import CT
 
 PAIRS = ("independent", "thinned")
 SPLITS = ("train", "validation", "test")
+MANY = 20  # phantoms of a name, unless their number is given
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phantoms:
-    """Who or what is scanned.
+    """Who or what is scanned: phantoms of a name, or label images of the user's.
 
     Attributes:
-        kind: a phantom's name, as `countless phantom` takes it.
-        count: how many; each is drawn with a seed of its own.
+        kind: a phantom's name, as `countless phantom` takes it; a person, where there are no
+            labels.
+        count: how many, each drawn with a seed of its own; 20, or the number of label images.
         options: further settings of that phantom, such as a person's tracer.
+        labels: images of labels, each of which is a phantom.
+        values: YAML file of what all their labels stand for (`sim.labelled`).
+        isotope: of the activity, instead of the phantom's own (F-18 of labels).
     """
 
-    kind: str = "person"
-    count: int = 20
+    kind: str | None = None
+    count: int | None = None
     options: dict = field(default_factory=dict)
+    labels: tuple[Path, ...] | None = None
+    values: Path | None = None
+    isotope: str | None = None
 
     def __post_init__(self):
+        if self.isotope:
+            object.__setattr__(self, "isotope", known_isotope(self.isotope).name)
+        if self.labels is not None or self.values:
+            self._check_labels()
+            object.__setattr__(self, "count", len(self.labels))
+            return
+        object.__setattr__(self, "kind", self.kind or "person")
+        object.__setattr__(self, "count", MANY if self.count is None else self.count)
         _check_from("phantoms.count", self.count, 1)
         if Path(self.kind).suffix:
             raise ValueError(
-                f"phantoms.kind takes the name of a phantom, got the file {self.kind}; a labelled "
-                "volume is one phantom: `countless phantom` and `countless scan` make its scans"
+                f"phantoms.kind takes the name of a phantom, got the file {self.kind}; give images "
+                "of labels as phantoms.labels, and what they stand for as phantoms.values"
             )
         if "seed" in self.options:
             raise ValueError(
                 "phantoms.options takes no seed, for each phantom is drawn with its own; set the "
                 "study's seed"
             )
+
+    def _check_labels(self):
+        for name, value, what in (("labels", self.labels, "images of labels"),
+                                  ("values", self.values, "a YAML file of what they stand for")):
+            if not value:
+                raise ValueError(f"phantoms.{name} takes {what}, got none; labels and values "
+                                 "belong together")
+        if self.kind or self.options or self.count not in (None, len(self.labels)):
+            raise ValueError(
+                "phantoms takes labels or a kind, which count and options belong to, got both; "
+                "each image of labels is one phantom"
+            )
+        first = {}
+        for path, found in zip(self.labels, self.sha256["labels"], strict=True):
+            if found in first:
+                raise ValueError(
+                    f"phantoms.labels takes different images, got {path}, which holds the same as "
+                    f"{first[found]}: the split could not tell them apart; give one of them"
+                )
+            first[found] = path
+
+    @cached_property
+    def sha256(self):
+        """Hashes of the files that phantoms are made of, by setting; {} of a phantom of a name."""
+        if not self.labels:
+            return {}
+        return {"labels": [_sha256(path) for path in self.labels], "values": _sha256(self.values)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,13 +167,14 @@ class Study:
 
     Attributes:
         seed: of everything that is random.
-        phantoms, scan, doses, reconstruction, split: see their classes.
+        phantoms, scan, ct, doses, reconstruction, split: see their classes.
         realisations: scans of each phantom at each dose, which differ in their noise.
     """
 
     seed: int = 1
     phantoms: Phantoms = field(default_factory=Phantoms)
     scan: Protocol
+    ct: CT = field(default_factory=CT)
     doses: Doses = field(default_factory=Doses)
     realisations: int = 1
     reconstruction: Reconstruction = field(default_factory=Reconstruction)
@@ -135,6 +183,11 @@ class Study:
     def __post_init__(self):
         _check_from("seed", self.seed, 0)
         _check_from("realisations", self.realisations, 1)
+
+    @property
+    def simulates_ct(self):
+        """Whether the CT and its mu map are simulated, rather than the phantom's own."""
+        return self.ct.simulated and not self.scan.inverse_crime
 
     @property
     def images(self):
@@ -150,11 +203,11 @@ class Study:
         return int(np.random.SeedSequence(self.seed, spawn_key=(number,)).generate_state(1)[0])
 
     def rng(self, number, *key):
-        """The Generator of a phantom's acquisition, or, by realisation and dose, of its counts.
+        """The Generator of a phantom's acquisition, of its CT, or of the counts of a scan.
 
         Args:
             number: of the phantom, from 1.
-            key: nothing; or the realisation, from 0, and the dose reduction factor.
+            key: nothing; 0 for the CT; or the realisation, from 0, and the dose reduction factor.
         """
         bits = [int(np.float64(value).view(np.uint64)) for value in key]
         return np.random.default_rng(
@@ -170,6 +223,7 @@ class Study:
         said = self.settings() | {"version": __version__}
         del said["split"]
         said["phantoms"].pop("count")
+        said["phantoms"] |= self.phantoms.sha256  # wherever the files lie
         return said
 
     def hash(self):
@@ -180,3 +234,8 @@ class Study:
 def _check_from(name, value, least):
     if value < least:
         raise ValueError(f"{name} takes a whole number from {least}, got {value}")
+
+
+def _sha256(path):
+    """Of an image or a table: a header's data follow it."""
+    return "+".join(sha256(file) for file in files_read(path))

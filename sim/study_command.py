@@ -31,7 +31,8 @@ def simulate(
     """Simulate a study: many phantoms at several doses, reconstructed, as a data set.
 
     Each phantom becomes one HDF5 file with its images (low dose, standard dose, truth, CT, labels)
-    and tables of its scans and lesions; study.json says which phantoms are for training,
+    and tables of its scans and lesions. Phantoms are those of `countless phantom`, or label images
+    of your own with a table of their values. study.json says which phantoms are for training,
     validation and testing, and contact-sheet.png shows them. A run that was stopped goes on where
     it was.
 
@@ -66,9 +67,10 @@ def _simulate(path, output, workers, scheduler, settings):
 
     study = read_study(path)
     print(text.table(rows(study, in_mb(study.phantoms.count * raw_bytes(study)))), flush=True)
+    files = [*(study.phantoms.labels or ()), *filter(None, [study.phantoms.values])]
     made = provenance(
-        command=command_line(simulate, settings), configuration=study.settings(), inputs=[path],
-        seed=study.seed, unit="Bq/mL",
+        command=command_line(simulate, settings), configuration=study.settings(),
+        inputs=[path, *files], seed=study.seed, unit="Bq/mL",
     )
     index = run_study(study, output, made=made, workers=workers, scheduler=scheduler)
     with open_study(output) as data:
@@ -87,13 +89,18 @@ def rows(study, size):
     """What a study will do, as rows for `recon.text.table`."""
     from sim.study_phantom import image_grid
 
-    scan, doses, made = study.scan, study.doses, study.reconstruction
-    options = "".join(f", {name} {value}" for name, value in study.phantoms.options.items())
-    yield "phantoms", f"{study.phantoms.count} × {study.phantoms.kind}{options}; seed {study.seed}"
+    scan, ct, doses, made = study.scan, study.ct, study.doses, study.reconstruction
+    yield "phantoms", f"{_phantoms(study.phantoms)}; seed {study.seed}"
     yield "scanner", text.scanner(scan.scanner)
     yield "scan", f"{scan.minutes:g} min, {text.layout(scan.layout)}"
     if scan.inverse_crime:
         yield "note", "inverse crime: simulated with the reconstruction's own model; no result"
+    yield "CT", (
+        f"{ct.kvp:g} kVp, {ct.photons:,.0f} photons in a ray"
+        + (f", {ct.shift_mm:g} mm out of place" if ct.shift_mm else "")
+        + "; images are reconstructed with its mu map" if study.simulates_ct
+        else "the phantom's own, without noise, as is the mu map"
+    )
     yield "doses", (
         f"1 / {', 1 / '.join(f'{factor:g}' for factor in doses.factors)} of the standard dose, "
         + ("shorter scans" if doses.mode == "time" else "less activity: randoms go with its square")
@@ -110,6 +117,15 @@ def rows(study, size):
         (("train", "training"), ("validation", "validation"), ("test", "testing"))
     ) + ", by phantom"
     yield "size", f"at most {size} of disk; time is measured on the first phantom"
+
+
+def _phantoms(asked):
+    if asked.labels:
+        what = f"{text.plural(asked.count, 'image')} of labels, values of {asked.values}"
+    else:
+        what = f"{asked.count} × {asked.kind}"
+    options = asked.options | ({"isotope": asked.isotope} if asked.isotope else {})
+    return what + "".join(f", {name} {value}" for name, value in options.items())
 
 
 def _check(folder):

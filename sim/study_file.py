@@ -3,6 +3,7 @@
 import dataclasses
 import types
 import typing
+from pathlib import Path
 
 from recon.config import nearest, read_yaml
 from recon.io import FileError
@@ -16,11 +17,19 @@ phantoms:
   kind: person           # any name that `countless phantom` knows
   count: 20
   options: {tracer: FDG}
+  # Or instead images of labels, each a phantom, in scanner coordinates; from this file's folder:
+  # labels: [one.nii.gz, two.nii.gz]
+  # values: table.yaml   # label -> name, activity_bq_ml, material (or mu_per_cm and hu), lesion
 scan:
   scanner: demo
   minutes: 4
   span: 3                # fewer bins take less time
   view_mashing: 2
+ct:                      # its mu map is what images are reconstructed with
+  simulated: true        # or false: CT numbers and mu map are the phantom's own, without noise
+  kvp: 120
+  photons: 1.0e+5        # in a ray that meets nothing: the CT's dose
+  shift_mm: 0            # how far the patient lay elsewhere: standard deviation along each axis
 doses:
   mode: time             # a shorter scan; or activity: randoms go with its square
   factors: [4, 20]       # a quarter and a twentieth of the standard dose, which is always there
@@ -99,6 +108,8 @@ def _value(kind, node, value, path, name):
             return Scanner.preset(str(value))
         except ValueError as reason:
             raise FileError(f"{where}: {reason}") from reason
+    if kind is Path and isinstance(value, str):
+        return Path(path).absolute().parent / value
     if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
         try:
             return float(value)  # YAML takes 1e6 for text
@@ -110,4 +121,4 @@ def _value(kind, node, value, path, name):
 
 
 _KINDS = {int: "a whole number", float: "a number", str: "a name", bool: "true or false",
-          dict: "lines `name: value`"}
+          dict: "lines `name: value`", Path: "a file's name"}

@@ -2,10 +2,12 @@
 
 import json
 import resource
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from recon.grid import Grid
 from recon.io import FileError
@@ -15,8 +17,12 @@ from sim import dataset_file
 from sim.acquire import Counts, draw, expect
 from sim.catalogue import phantom
 from sim.dose import at_dose, thin
+from sim.labelled import labelled
+from sim.low_dose_ct import basis
+from sim.protocol import check_place
 from sim.reconstruct import reconstruct
 from sim.region_table import region_table
+from sim.study_ct import scan_ct
 
 ARRAYS = 14  # of a scan's bins, at most: expected at two doses, counted, and estimated for an image
 FINER = 2  # voxels of the phantom that is scanned, across one of the reconstruction
@@ -65,9 +71,36 @@ def simulate_phantom(study, number, folder, *, threads=None, made=None):
 
 def draw_phantom(study, number):
     """The Phantom of a number, from 1."""
-    return phantom(
-        study.phantoms.kind, seed=study.phantom_seed(number), **study.phantoms.options
-    )
+    asked = study.phantoms
+    if asked.labels:
+        made, _ = labelled(asked.labels[number - 1], asked.values)
+    else:
+        made = phantom(asked.kind, seed=study.phantom_seed(number), **asked.options)
+    return made.with_(isotope=asked.isotope) if asked.isotope else made
+
+
+def check_phantoms(study):
+    """Refuses what cannot be drawn: the first phantom of a name, any image of labels.
+
+    Raises:
+        FileError: a label lacks its row in the table, an image none of whose activity lies in the
+            scanner, values of one label that no CT could show; see `sim.labelled`.
+        ValueError: see `sim.catalogue.phantom`.
+    """
+    asked = study.phantoms
+    if not asked.labels:
+        draw_phantom(study, 1)
+    for path in tqdm(asked.labels or (), desc="labels", unit=" images", delay=1, file=sys.stderr,
+                     dynamic_ncols=True):
+        made, grid = labelled(path, asked.values)
+        wrong = path
+        try:
+            check_place(study.scan, made.activity(grid, samples=1), grid, setting="scan.bed_mm")
+            for region in made.regions if study.simulates_ct else ():
+                wrong = f"{asked.values}, {region.name}"
+                basis(region.material.mu_per_cm, region.material.hu)
+        except ValueError as reason:
+            raise FileError(f"{wrong}: {reason}") from reason
 
 
 def image_grid(study):
@@ -87,6 +120,11 @@ def _fill(file, study, number, threads):
         study=json.dumps(study.settings()),
     )
     images = scanned.images(grid)
+    file.attrs["ct_shift_mm"] = (0.0, 0.0, 0.0)
+    if study.simulates_ct:
+        images["hu"], images["mu_per_cm"], file.attrs["ct_shift_mm"] = scan_ct(
+            study.ct, scanned, images, grid, study.rng(number, 0), threads=threads
+        )
     for name, array, unit in (("truth", "activity", "Bq/mL"), ("ct", "hu", "HU"),
                               ("labels", "labels", "number of the region")):
         dataset_file.add(file, name, images[array], unit)

@@ -58,7 +58,7 @@ def _client(scheduler):
     with (
         config.set({"distributed.worker.multiprocessing-method": "spawn"}),
         LocalCluster(n_workers=1, threads_per_worker=1, processes=True, memory_limit=0,
-                     dashboard_address=None, silence_logs="ERROR") as cluster,
+                     dashboard_address=":0", silence_logs="ERROR") as cluster,
         Client(cluster) as client,
     ):
         yield client

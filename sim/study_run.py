@@ -14,7 +14,7 @@ from recon.io.provenance import plain, read_json, write_json
 from sim import dataset_file
 from sim.protocol import check_memory
 from sim.study_lock import locked
-from sim.study_phantom import ARRAYS, draw_phantom, image_grid, phantom_path
+from sim.study_phantom import ARRAYS, check_phantoms, image_grid, phantom_path
 from sim.study_pool import pool
 
 INDEX = "study.json"
@@ -39,7 +39,7 @@ def run_study(study, folder, *, made, workers=None, scheduler=None):
             is kept, and the same call goes on from there.
         ValueError: a phantom or a dose cannot be simulated, or memory does not hold a scan.
     """
-    draw_phantom(study, 1)  # refused before anything is written
+    check_phantoms(study)  # refused before anything is written
     if not scheduler:  # whose workers' memory is not known here
         check_memory(study.scan, "a smaller scan.max_ring_difference, or a larger scan.span, "
                                  "scan.view_mashing or scan.tof_mashing", arrays=ARRAYS)

@@ -1,4 +1,4 @@
-"""Fixtures that every test may ask for."""
+"""Fixtures that every test may ask for, and the order of the files."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,12 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+LONG = ("test_readme.py", "test_real_scan.py")  # files of which one test takes minutes
+
+
+def pytest_collection_modifyitems(items):
+    """Long files come first: workers, who get a file at a time, are then done together."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ OUTPUTS = ("-o", "--delayed-out", "--curve", "--picture", "--preview", "--effici
 BENCHMARKS = {
     " ".join(line.split()) for line in re.findall(r"`(countless benchmark [^`]+)`", README)
 }
+COUNT = ("recon", "histogram")  # commands that count a list into bins
 HEAD_SLICES = 66
 STUDY = """
 phantoms: {kind: uniform, count: 1}
@@ -80,8 +81,9 @@ def files(reference, tmp_path_factory):
     (folder / "people").mkdir()
     make_study(folder / "people")
     (folder / "unet.yaml").write_text(UNET)
+    (folder / "few.yaml").write_text("max_ring_difference: 5\n")
     yield folder
-    for path in folder.rglob("*.s"):  # 290 MB each
+    for path in folder.rglob("*.s"):  # up to 290 MB each
         path.unlink()
 
 
@@ -113,10 +115,12 @@ def write_phantom(folder):
 
 
 def test_the_commands_of_the_readme_run_in_its_order(files, monkeypatch):
-    # One test, for they take what those before them made.
+    # One test, for they take what those before them made. The head's list is counted into an eighth
+    # of its bins, for time; tests/recon/command/test_real_scan.py takes all of them.
     monkeypatch.chdir(files)
     for words in (words for words in commands() if words[0] == "countless"):
-        assert countless.main(words[1:]) == 0, shlex.join(words)
+        fewer = ["--config", "few.yaml"] if words[2] == "list.l.hdr" and words[1] in COUNT else []
+        assert countless.main([*words[1:], *fewer]) == 0, shlex.join(words)
         for output in (word for flag, word in pairwise(words) if flag in OUTPUTS):
             path = Path(output)
             data = path.with_suffix(".s") if path.suffix == ".hs" else path

@@ -18,7 +18,7 @@ import numpy as np
 from recon.corrections.photon_transport import PhotonSource
 
 BATCH = 250_000
-MOST = 16 * BATCH
+MOST = 64 * BATCH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,8 @@ class MultipleScatter:
 
 
 def multiple_scatter(
-    activity, grid, mu_per_cm, mu_grid, layout, *, seed=0, precision=0.003, most=MOST
+    activity, grid, mu_per_cm, mu_grid, layout, *, seed=0, precision=0.002, most=MOST,
+    threads=None,
 ):
     """Finds how much multiple scatter a scan has, and where, by a Monte Carlo simulation.
 
@@ -55,10 +56,11 @@ def multiple_scatter(
         seed: of the draw.
         precision: ends the draw: standard error of all scatter, as a fraction of it.
         most: ends the draw: photon pairs.
+        threads: CPU threads; the result does not depend on it.
     Returns:
         MultipleScatter; nothing where the draw has no scatter.
     """
-    source = PhotonSource(activity, grid, mu_per_cm, mu_grid, layout.scanner)
+    source = PhotonSource(activity, grid, mu_per_cm, mu_grid, layout.scanner, threads=threads)
     rng = np.random.default_rng(seed)
     counts, squares, spread = np.zeros(3), np.zeros(3), np.zeros((3, 3))
     pairs, error = 0, math.inf

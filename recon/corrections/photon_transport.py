@@ -1,4 +1,4 @@
-"""Photon pairs followed through an object to the detectors: a Monte Carlo simulation, in NumPy.
+"""Photon pairs followed through an object to the detectors: a Monte Carlo simulation.
 
 Positions are drawn from an image, directions uniformly; each photon flies by Woodcock tracking
 (straight on to the next possible collision, which is a real one with a chance of mu over its
@@ -18,12 +18,7 @@ import numpy as np
 
 from recon import backend
 from recon.corrections.attenuation import PER_MM
-from recon.corrections.compton import (
-    ELECTRON_KEV,
-    draw_scatter,
-    total_cross_section,
-    turned,
-)
+from recon.corrections.compton import ELECTRON_KEV, total_cross_section
 from recon.corrections.energy_window import relative_efficiency
 
 FACING = 0.95  # of the detectors' radius: nothing beside or behind a detector scatters into it
@@ -87,30 +82,35 @@ class PhotonSource:
         mu_per_cm: linear attenuation coefficients at 511 keV in 1/cm, (x, y, z).
         mu_grid: its Grid.
         scanner: Scanner with energy_resolution and energy_window_kev.
+        threads: CPU threads; what is drawn does not depend on it.
     Raises:
         ValueError: nothing emits within the detectors, or the scanner does not state its energies.
     """
 
-    def __init__(self, activity, grid, mu_per_cm, mu_grid, scanner):
+    def __init__(self, activity, grid, mu_per_cm, mu_grid, scanner, *, threads=None):
         radius = scanner.effective_radius_mm
         self.scanner, self.grid = scanner, grid
         emits = np.maximum(backend.to_device(activity, "cpu"), 0) * grid.cylinder(FACING * radius)
-        self._voxels = np.flatnonzero(emits)
-        self._chance = np.cumsum(emits.ravel()[self._voxels], dtype=np.float64)
-        if not len(self._voxels):
+        voxels = np.flatnonzero(emits)
+        self._chance = np.cumsum(emits.ravel()[voxels], dtype=np.float64)
+        if not len(voxels):
             raise ValueError(
                 "photon transport takes an image with activity within the detectors, got none; "
                 "check its place"
             )
         mu = backend.to_device(mu_per_cm, "cpu") * np.float32(PER_MM)
-        self._mu, self._mu_grid = mu * mu_grid.cylinder(FACING * radius), mu_grid
-        self._most = float(max(self._mu.max(), np.finfo(np.float32).tiny))
-        ends = [self._filled(self._mu != 0, mu_grid), self._filled(emits > 0, grid)]
+        mu, self._mu_grid = np.ascontiguousarray(mu * mu_grid.cylinder(FACING * radius)), mu_grid
+        self._most = float(max(mu.max(), np.finfo(np.float32).tiny))
+        ends = [self._filled(mu != 0, mu_grid), self._filled(emits > 0, grid)]
         self._low = np.minimum(ends[0][0], ends[1][0])
         self._high = np.maximum(ends[0][1], ends[1][1])
         self._kev = np.linspace(1.0, ELECTRON_KEV, _TABLE)
         self._kept = relative_efficiency(self._kev, scanner)
-        self._excess = total_cross_section(self._kev) / total_cross_section(ELECTRON_KEV)
+        self._xp, self._threads = backend.array_module(activity, mu_per_cm), threads
+        excess = total_cross_section(self._kev) / total_cross_section(ELECTRON_KEV)
+        self._tables = [self._xp.asarray(table) for table in (
+            self._chance, voxels.astype(np.int32), mu, excess.astype(np.float32)
+        )]
         self._least_kev = self._kev[np.argmax(self._kept > _FAINT)]
 
     @staticmethod
@@ -133,14 +133,11 @@ class PhotonSource:
         Returns:
             DetectedPairs.
         """
-        start, along = self._emitted(count, rng)
-        which, first, kev1, length1, often1, cosine1 = self._detected(start, along, rng)
-        start, along = start[which], -along[which]
-        of, second, kev2, length2, often2, cosine2 = self._detected(start, along, rng)
-        kev = np.stack([kev1[of], kev2], axis=-1)
+        ends, scatters = self._drawn(count, True, rng)
+        (first, second), (kev, length, cosines) = ends[..., :3].swapaxes(0, 1), ends[..., 3:].T
         return DetectedPairs(
-            first[of], second, often1[of] + often2, self._weight(kev).prod(axis=1),
-            (length2 - length1[of]) / 2, kev, np.stack([cosine1[of], cosine2], axis=-1),
+            first, second, scatters.sum(axis=1), self._weight(kev.T).prod(axis=1),
+            (length[1] - length[0]) / 2, kev.T, cosines.T,
         )
 
     def photons(self, count, rng):
@@ -154,9 +151,8 @@ class PhotonSource:
             it and the normal of the detectors' face; its weight, what the window keeps of photons
             of its energy over what it keeps at 511 keV.
         """
-        start, along = self._emitted(count, rng)
-        _, end, kev, _, _, cosine = self._detected(start, along, rng)
-        return *nearest(end, self.scanner), cosine, self._weight(kev)
+        ends = self._drawn(count, False, rng)[0][:, 0]
+        return *nearest(ends[:, :3], self.scanner), ends[:, 5], self._weight(ends[:, 3])
 
     @property
     def emitting(self):
@@ -166,69 +162,27 @@ class PhotonSource:
     def _weight(self, kev):
         return np.interp(kev, self._kev, self._kept)
 
-    def _emitted(self, count, rng):
-        """Places and directions, (count, 3) each: one from each of `count` equal parts of the sum.
-        """
-        start = self._positions(count, rng)
-        cosine, turn = 2 * rng.random(count) - 1, 2 * np.pi * rng.random(count)
-        sine = np.sqrt(1 - cosine**2)
-        return start, np.stack([sine * np.cos(turn), sine * np.sin(turn), cosine], axis=-1)
-
-    def _positions(self, count, rng):
-        part = (np.arange(count) + rng.random(count)) / count * self._chance[-1]
-        chosen = np.searchsorted(self._chance, part, side="right")
-        voxel = self._voxels[np.minimum(chosen, len(self._voxels) - 1)]
-        index = np.stack(np.unravel_index(voxel, self.grid.shape), axis=-1)
-        jitter = rng.random((count, 3)) - 0.5
-        return (index + jitter) * self.grid.voxel_mm + self.grid.origin_mm
-
-    def _detected(self, start, along, rng):
-        """Follows photons; which are detected, where, with which energy, how far from the start,
-        how often scattered, and at which cosine to the normal."""
-        count = len(start)
-        start, along = start.copy(), along.copy()
-        kev, scatters = np.full(count, ELECTRON_KEV), np.zeros(count, np.int64)
-        gone, flown = np.zeros(count), np.zeros(count)
-        flying = np.arange(count)
-        while len(flying):
-            mean = 1 / (self._most * np.interp(kev[flying], self._kev, self._excess))
-            gone[flying] += mean * rng.standard_exponential(len(flying))
-            place = start[flying] + gone[flying, None] * along[flying]
-            inside = ((place > self._low) & (place < self._high)).all(axis=1)
-            flying, place = flying[inside], place[inside]
-            real = rng.random(len(flying)) * self._most < self._mu_at(place)
-            hit, place = flying[real], place[real]
-            ratio, cosine = draw_scatter(kev[hit], rng)
-            along[hit] = turned(along[hit], cosine, 2 * np.pi * rng.random(len(hit)))
-            flown[hit] += gone[hit]
-            kev[hit] *= ratio
-            start[hit], gone[hit] = place, 0.0
-            scatters[hit] += 1
-            flying = flying[kev[flying] > self._least_kev]
-        half = self.scanner.rings * self.scanner.ring_spacing_mm / 2
-        to_go = _to_cylinder(start, along, self.scanner.effective_radius_mm)
-        end = start + to_go[:, None] * along
-        which = np.flatnonzero((np.abs(end[:, 2]) < half) & (kev > self._least_kev))
-        end, along = end[which], along[which]
-        cosine = (along[:, :2] * end[:, :2]).sum(axis=1) / self.scanner.effective_radius_mm
-        return which, end, kev[which], (flown + to_go)[which], scatters[which], cosine
-
-    def _mu_at(self, place):
-        """mu (1/mm) of the voxel at each place; 0 outside the map."""
-        grid = self._mu_grid
-        index = np.floor((place - grid.origin_mm) / grid.voxel_mm + 0.5).astype(np.int64)
-        inside = ((index >= 0) & (index < grid.shape)).all(axis=1)
-        index = np.where(inside[:, None], index, 0)
-        return np.where(inside, self._mu[tuple(index.T)], 0.0)
-
-
-def _to_cylinder(place, direction, radius_mm):
-    """Distance from inside an endless cylinder to its wall; along its axis, to nowhere."""
-    a = (direction[:, :2] ** 2).sum(1)
-    b = (place[:, :2] * direction[:, :2]).sum(1)
-    c = (place[:, :2] ** 2).sum(1) - radius_mm**2
-    a = np.maximum(a, 1e-30)
-    return (np.sqrt(np.maximum(b**2 - a * c, 0)) - b) / a
+    def _drawn(self, count, partners, rng):
+        """Draws pairs, or photons alone; of what is detected, ends (n, 2 or 1, 6) and scatters, as
+        the kernel writes them."""
+        ends = self._xp.empty((count, 2, 6), np.float32)
+        scatters = self._xp.full((count, 2), -1, np.int32)
+        here, there, scanner = self.grid, self._mu_grid, self.scanner
+        arguments = (
+            *(ends, scatters, *self._tables, count, int(partners), rng.integers(2**63)),
+            *(len(self._chance), *here.shape[1:], *here.voxel_mm, *here.origin_mm),
+            *(len(self._kev), *there.shape, self._kev[0], self._least_kev, self._most),
+            *(*there.voxel_mm, *there.origin_mm, *self._low, *self._high),
+            *(scanner.effective_radius_mm, scanner.rings * scanner.ring_spacing_mm / 2),
+        )
+        blocks = 1, -(-count // backend.CUDA_THREADS)
+        backend.launch("photon_pairs", blocks, arguments, threads=self._threads)
+        photons = 1 + partners
+        met = scatters[:, photons - 1] >= 0  # no more ends than these were written
+        ends, scatters = (
+            backend.to_device(part[met, :photons], "cpu") for part in (ends, scatters)
+        )
+        return ends.astype(np.float64), scatters
 
 
 def nearest(place, scanner):

@@ -93,7 +93,9 @@ def estimate_scatter(
     if multiple:
         found = multiple
         if not isinstance(multiple, MultipleScatter):
-            found = multiple_scatter(*images, layout, seed=sampling.seed or 0)
+            found = multiple_scatter(
+                *images, layout, seed=sampling.seed or 0, threads=threads
+            )
         wide = widened(coarse, pairs, found)
         share = single_share(coarse, wide, pairs)
         coarse += wide

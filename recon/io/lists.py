@@ -1,11 +1,13 @@
-"""Listed coincidences of any format, by one function."""
+"""Listed coincidences of any format, read by one function and written by another."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from recon.io.files import FileError, opened
 from recon.io.petsird import is_petsird, read_petsird
 from recon.io.siemens import read_list_mode
 
+WRITTEN = (".cdh", ".petsird", ".bin")  # suffixes of lists that can be written
 _HDF5 = b"\x89HDF"
 
 
@@ -54,3 +56,30 @@ def open_list(path, scanner_file=None):
         f"{path} is no list mode that Countless reads; give a Siemens mMR's header (.hdr), a "
         "PETSIRD file (.petsird, .bin) or a CASToR header (.cdh)"
     )
+
+
+def write_list(path, chunks, source, *, sidecar=None):
+    """Write events of a list as CASToR's or PETSIRD list mode, by the suffix.
+
+    Args:
+        path: one of WRITTEN.
+        chunks: iterable of recon.events.Events.
+        source: the list that they are of, see `open_list`.
+        sidecar: dict of `recon.io.provenance`.
+    Returns:
+        dict: events written and, by the format, delayeds and impossible ones left out.
+    Raises:
+        FileError: the place cannot be written, or the format cannot hold such a list.
+    """
+    info = source.info | {"duration_s": source.last_ms / 1000}
+    if Path(path).suffix == ".cdh":
+        from recon.io.castor_list_writing import write_castor_list
+
+        return write_castor_list(path, chunks, source.scanner, info=info, sidecar=sidecar,
+                                 max_ring_difference=source.layout.max_ring_difference)
+    from recon.io.petsird_writing import write_petsird
+
+    # A scanner's bins of time of flight are not there where the list has none.
+    bins = source.scanner.tof_bins if source.layout.tof else 1
+    return write_petsird(path, chunks, replace(source.scanner, tof_bins=bins), info=info,
+                         sidecar=sidecar)

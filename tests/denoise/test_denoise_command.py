@@ -114,6 +114,14 @@ def test_what_the_image_does_not_say_is_noted(folder, capsys):
     assert "WARNING" not in out
 
 
+def test_what_the_image_was_made_from_is_known(folder, capsys):
+    assert denoise() == 0
+    assert denoise(image="out.nii.gz", output="again.nii.gz") == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "the image was denoised before" in out
+    assert "does not say its tracer; the" in out  # but its scanner, through low.json
+
+
 def test_a_picture_and_the_uncertainty_stand_beside_the_image(folder):
     assert denoise("--uncertainty", "sd.nii.gz", "--preview", "both.png") == 0
     assert Path("both.png").read_bytes().startswith(b"\x89PNG")
@@ -157,7 +165,7 @@ def test_a_shipped_model_is_known_by_its_name(folder, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (("--model", "ct.pt"), "low.nii.gz: the network takes a CT beside the image, got none"),
+    (("--model", "ct.pt"), "the network takes a CT beside the image, got none"),
     (("--model", "none.pt"), "none.pt cannot be read"),
     (("--model", "low.nii.gz"), "low.nii.gz is no checkpoint"),
     (("--uncertainty", "low.nii.gz", "--model", "model.pt"), "would overwrite the input"),
@@ -174,7 +182,7 @@ def test_values_that_are_not_finite_are_refused_with_the_files_name(folder, caps
     image = activity()
     image[1, 2, 3] = np.nan
     write_image("bad.nii.gz", image, GRID)
-    assert "bad.nii.gz: an image takes finite numbers, got 1" in refused(capsys, image="bad.nii.gz")
+    assert "bad.nii.gz takes finite numbers, got 1" in refused(capsys, image="bad.nii.gz")
 
 
 def test_settings_may_stand_in_a_file(folder):

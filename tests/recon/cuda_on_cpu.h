@@ -10,6 +10,10 @@
 #include <thread>
 #include <vector>
 
+inline void sincospif(float x, float* sine, float* cosine) {
+    *sine = std::sin(3.14159265358979 * double(x)), *cosine = std::cos(3.14159265358979 * double(x));
+}
+
 #define __device__
 #define __global__
 #define __forceinline__ inline

@@ -13,6 +13,7 @@ import pytest
 from recon import Grid, Scanner, SinogramLayout, backend
 from recon.acquisition import AcquisitionModel
 from recon.algorithms import osem
+from recon.corrections.photon_transport import PhotonSource
 from recon.listmode import ListModeProjector
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
@@ -143,3 +144,22 @@ def test_the_cuda_path_of_an_osem_update_with_blur_gives_what_the_cpu_gives(
 
     assert on_cpu.max() > 0
     np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-5, atol=1e-6 * on_cpu.max())
+
+
+def test_the_cuda_path_of_photon_pairs_gives_what_the_cpu_gives(monkeypatch, emulated, rng):
+    scanner = Scanner.preset("tiny")
+    grid = Grid.centred(shape=(12, 9, 9), voxel_mm=(9, 9, 4))
+    activity, mu = rng.random((2, *grid.shape), dtype=np.float32)
+    source = PhotonSource(activity, grid, 0.2 * mu, grid, scanner)
+
+    on_cpu, on_cuda = both(
+        monkeypatch, emulated, lambda: source.pairs(5000, np.random.default_rng(1))
+    )
+
+    assert on_cpu.scatters.max() > 2
+    assert (on_cuda.scatters == on_cpu.scatters).all()
+    for name in ("first", "second", "along_mm", "kev", "weight", "cosines"):
+        expected = getattr(on_cpu, name)
+        np.testing.assert_allclose(
+            getattr(on_cuda, name), expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max()
+        )

@@ -13,6 +13,7 @@ import pytest
 from recon import backend
 from recon.acquisition import AcquisitionModel
 from recon.algorithms import osem
+from recon.corrections.photon_transport import PhotonSource
 from recon.corrections.scatter import single_scatter
 from recon.listmode import ListModeProjector
 from recon.operators import GaussianBlur
@@ -24,6 +25,7 @@ KERNELS = {
     "blur",
     "em_ratio",
     "em_update",
+    "photon_pairs",
     "scatter_bins",
     "scatter_pairs",
     "scatter_rays",
@@ -175,7 +177,7 @@ def signature(kernel):
     arguments = re.search(rf"KERNEL {name}\w*\(GRID ([^)]*)\)", text).group(1)
     sizes, last = [], None
     for argument in arguments.replace("\\", " ").split(","):
-        kind = re.match(r"\s*(const )?(float|int|long)?\s*(\*?)", argument)
+        kind = re.match(r"\s*(const )?(float|double|int|long)?\s*(\*?)", argument)
         last = kind.group(2) or last
         sizes.append(8 if kind.group(3) else {"float": 4, "int": 4, "long": 8}[last])
     return sizes
@@ -203,6 +205,8 @@ def test_a_gpu_is_given_arguments_of_the_sizes_that_its_kernels_take(monkeypatch
 
     image = np.ones(listed.in_shape, np.float32)
     single_scatter(image, listed.grid, 0.1 * image, listed.grid, timed)
+    source = PhotonSource(image, listed.grid, 0.1 * image, listed.grid, timed.scanner)
+    source.pairs(1, np.random.default_rng(1))
 
     assert set(called) == KERNELS
     assert called == {kernel: signature(kernel) for kernel in called}

@@ -3,6 +3,7 @@ import pytest
 
 from recon import Grid, Scanner, SinogramLayout
 from recon.corrections.attenuation import attenuate
+from recon.corrections.photon_transport import PhotonSource
 from recon.projectors import SinogramProjector
 from sim import scatter
 from sim.efficiency import etendue_mm2
@@ -54,3 +55,20 @@ def test_the_estimators_scatter_is_much_the_same_but_not_the_same():
     estimated, _ = scatter.estimators_scatter(*images, layout, rng=np.random.default_rng(2))
     assert estimated.sum(dtype=float) == pytest.approx(true.sum(dtype=float), rel=0.05)
     assert np.abs(estimated - true).max() > 0.01 * true.max()
+
+
+def test_smoothing_leaves_as_much_multiple_scatter_beside_the_object_as_was_counted():
+    layout, batch = SinogramLayout.of(TINY), 250_000
+    source = PhotonSource(ACTIVITY, GRID, 2 * WATER, GRID, TINY)
+    smooth, _ = scatter.multiple_counts(source, layout, 4 * batch, np.random.default_rng(1))
+    profile = (smooth * etendue_mm2(layout)).sum(axis=(0, 2), dtype=float)
+    rng, counted = np.random.default_rng(1), np.zeros(layout.radial_bins)  # the same pairs
+    for _ in range(4):
+        drawn = source.pairs(batch, rng)
+        _, radial, _, _ = drawn.bins(layout, rng)
+        often = (radial >= 0) & (drawn.scatters > 1)
+        counted += np.bincount(radial[often], drawn.weight[often], layout.radial_bins)
+    away = np.abs(layout.rays()[0, :, 2])
+    for beside_mm in (45, 55, 65):  # of which the object fills 45
+        found, expected = (part[away > beside_mm].sum() / part.sum() for part in (profile, counted))
+        assert found == pytest.approx(expected, rel=0.03)

@@ -41,14 +41,15 @@ def test_a_study_that_grows_keeps_its_phantoms_and_its_split(study, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [{"seed": 4}, {"minutes": 7}, {"factors": "[7]"}, {"iterations": 7}, {"realisations": 2},
-     {"options": "{diameter_mm: 70}"}],
+     {"options": "{diameter_mm: 70}"}, {"realisations": "1\nct: {photons: 1.0e+4}\n"}],
 )
 def test_a_setting_that_makes_other_images_makes_another_hash(study, tmp_path, changes):
     assert read_study(write(tmp_path, **changes)).hash() != study.hash()
 
 
 def test_random_numbers_are_others_for_each_phantom_realisation_and_dose(study):
-    keys = [(n, *key) for n in (1, 2) for key in [(), *((r, f) for r in (0, 1) for f in (1, 4))]]
+    scans = [(realisation, factor) for realisation in (0, 1) for factor in (1, 4)]
+    keys = [(number, *key) for number in (1, 2) for key in [(), (0,), *scans]]
     drawn = [study.rng(*key).random() for key in keys]
     assert len(set(drawn)) == len(keys)
     assert drawn == [study.rng(*key).random() for key in keys]
@@ -69,7 +70,10 @@ def test_phantoms_have_seeds_of_their_own(study):
         ({"count": "2.5"}, r"line 4: `count` takes a whole number, got 2.5"),
         ({"count": "0"}, r"line 3: phantoms.count takes a whole number from 1, got 0"),
         ({"seed": "true"}, r"line 1: `seed` takes a whole number, got True"),
-        ({"kind": "labels.nii.gz"}, r"name of a phantom, got the file labels.nii.gz; a labelled"),
+        ({"kind": "labels.nii.gz"}, r"name of a phantom, got the file labels.nii.gz; give im"),
+        ({"realisations": "1\nct: {photons: 1}\n"}, r"line 19: ct.photons takes more than 1"),
+        ({"realisations": "1\nct: {kvp: 90}\n"}, r"line 19: the CT's spectrum takes 80, .* got 90"),
+        ({"realisations": "1\nct: {shift_mm: -1}\n"}, r"line 19: ct.shift_mm takes 0 mm or more"),
         ({"iterations": "0"}, r"reconstruction.iterations takes 1 or more, got 0"),
     ],
 )

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 import countless
 from recon import memory
 from recon.io import FileError
-from sim import dataset_file, study_run
+from sim import dataset_file, study_pool, study_run
 from sim.contact_sheet import draw_sheet
 from sim.dataset import open_study
 from sim.study_check import problems
@@ -164,12 +164,13 @@ def test_what_cannot_be_simulated_is_refused_before_a_folder_is_made(
 def test_workers_of_a_scheduler_by_address_make_the_same_arrays(data, study):
     before = arrays(data)
     (data / "phantom-0002.h5").unlink()
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
         run(study, data, scheduler=cluster.scheduler_address)
     assert arrays(data) == before
 
 
-def test_an_address_where_no_scheduler_answers_is_refused(data, study):
+def test_an_address_where_no_scheduler_answers_is_refused(data, study, monkeypatch):
+    monkeypatch.setattr(study_pool, "CONNECT_S", 1)
     (data / "phantom-0002.h5").unlink()
     with pytest.raises(FileError, match="no Dask scheduler answers at tcp://127"):
         run(study, data, scheduler="tcp://127.0.0.1:1")

@@ -39,6 +39,11 @@ def run(capfd):
 @pytest.fixture
 def scan(tmp_path) -> Path:
     """Folder with prompts, efficiency, background (.hs), truth and mu map (.hv) of a cylinder."""
+    return write_scan(tmp_path)
+
+
+def write_scan(folder):
+    """Writes the files of `scan` into a folder, and returns it."""
     truth = np.where(GRID.cylinder(45.0), 1, 0) * np.ones(GRID.shape)
     truth[12:15, 9:12, 3:6] = 4
     truth = truth.astype(np.float32)
@@ -49,10 +54,10 @@ def scan(tmp_path) -> Path:
     prompts = np.random.default_rng(2).poisson(expected).astype(np.float32)
     for name, array in (("prompts", prompts), ("efficiency", efficiency),
                         ("background", background)):
-        write_sinogram(tmp_path / f"{name}.hs", array, LAYOUT, STUDY)
-    write_image(tmp_path / "truth.hv", truth, GRID)
-    write_image(tmp_path / "mu.hv", np.minimum(truth, 1) * np.float32(0.096), GRID)
-    return tmp_path
+        write_sinogram(folder / f"{name}.hs", array, LAYOUT, STUDY)
+    write_image(folder / "truth.hv", truth, GRID)
+    write_image(folder / "mu.hv", np.minimum(truth, 1) * np.float32(0.096), GRID)
+    return folder
 
 
 @pytest.fixture

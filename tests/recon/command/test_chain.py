@@ -1,46 +1,72 @@
 """The whole chain as one command: what it makes, what it makes again, and what it refuses."""
 
+import contextlib
+import io
+import shutil
+
 import numpy as np
 import pytest
 
+import countless
 from recon import Scanner
 from recon.events import Events
 from recon.io import read_image, read_sinogram, write_image, write_sinogram
 from recon.io.petsird_writing import write_petsird
 from recon.io.provenance import read_sidecar
-from tests.recon.command.conftest import GRID, LAYOUT, STUDY
+from tests.recon.command.conftest import GRID, LAYOUT, STUDY, write_scan
 
 DELAYEDS = ("--randoms", "delayed", "--delayed", "delayed.hs")
 CHAIN = (*DELAYEDS, "--efficiency", "efficiency.hs",
          "--mu-map", "mu.hv", "--scatter", "on", "--scatter-rounds", 1, "--subsets", 4,
-         "--iterations", 1, "--grid-like", "truth.hv")
+         "--iterations", 1, "--grid-like", "truth.hv", "-o", "image.nii.gz")
 
 
-@pytest.fixture
-def folder(scan, monkeypatch):
-    """Folder with the scan of tests/recon/command and delayeds, in which the test runs."""
+def write_inputs(folder):
+    """Writes the scan of tests/recon/command and delayeds into a folder, and returns it."""
     counts = np.random.default_rng(7).poisson(2, LAYOUT.shape).astype(np.float32)
-    write_sinogram(scan / "delayed.hs", counts, LAYOUT, STUDY)
+    write_sinogram(write_scan(folder) / "delayed.hs", counts, LAYOUT, STUDY)
     water = np.where(GRID.cylinder(45.0), 0.096, 0) * np.ones(GRID.shape)
-    write_image(scan / "mu.hv", water.astype(np.float32), GRID, unit="1/cm")
-    monkeypatch.chdir(scan)
-    return scan
+    write_image(folder / "mu.hv", water.astype(np.float32), GRID, unit="1/cm")
+    return folder
 
 
 @pytest.fixture
-def chain(run, folder):
-    """Runs the chain with more words, and gives what it printed."""
+def folder(tmp_path, monkeypatch):
+    """Folder with the chain's inputs, in which the test runs."""
+    monkeypatch.chdir(tmp_path)
+    return write_inputs(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """Folder in which the chain was run once, and what that printed."""
+    folder, out = write_inputs(tmp_path_factory.mktemp("chain")), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out):
+        assert countless.main(list(map(str, ("recon", "prompts.hs", *CHAIN)))) == 0
+    return folder, out.getvalue()
+
+
+@pytest.fixture
+def made(once, tmp_path, monkeypatch):
+    """A copy of that folder, in which the test runs."""
+    folder = shutil.copytree(once[0], tmp_path / "made")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def chain(run):
+    """Runs the chain where the test is, with more words, and gives what it printed."""
 
     def chain(*words):
-        result = run("recon", "prompts.hs", "-o", "image.nii.gz", *CHAIN, *words)
+        result = run("recon", "prompts.hs", *CHAIN, *words)
         assert result.code == 0, result.err
         return result.out
 
     return chain
 
 
-def test_the_chain_makes_what_the_commands_make_one_by_one(chain, run, folder):
-    chain()
+def test_the_chain_makes_what_the_commands_make_one_by_one(run, made):
     common = ("--efficiency", "efficiency.hs", "--mu-map", "mu.hv")
     for words in (
         ("randoms", "--delayed", "delayed.hs", "-o", "r.hs"),
@@ -54,12 +80,11 @@ def test_the_chain_makes_what_the_commands_make_one_by_one(chain, run, folder):
         result = run(*words)
         assert result.code == 0, result.err
     assert np.array_equal(read_image("image.nii.gz")[0], read_image("last.nii.gz")[0])
-    work = folder / "image.work"
+    work = made / "image.work"
     assert np.array_equal(read_sinogram(work / "scatter1.hs")[0], read_sinogram("s.hs")[0])
 
 
-def test_randoms_and_scatter_are_summed_to_the_background(chain):
-    chain()
+def test_randoms_and_scatter_are_summed_to_the_background(made):
     sums = [read_sinogram(f"image.work/{name}.hs")[0].sum(dtype=float)
             for name in ("randoms", "scatter1")]
     counts = read_sidecar("image.nii.gz")["counts"]
@@ -67,43 +92,39 @@ def test_randoms_and_scatter_are_summed_to_the_background(chain):
     assert min(sums) > 0
 
 
-def test_a_second_run_uses_all_that_was_made(chain, folder):
-    first = chain()
-    before = {path: path.stat().st_mtime_ns for path in (folder / "image.work").glob("*.s")}
+def test_a_second_run_uses_all_that_was_made(chain, once, made):
+    before = {path: path.stat().st_mtime_ns for path in (made / "image.work").glob("*.s")}
     image = read_image("image.nii.gz")[0]
     again = chain()
-    assert (first.count("is used again"), again.count("is used again")) == (0, 3)
+    assert (once[1].count("is used again"), again.count("is used again")) == (0, 3)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert np.array_equal(read_image("image.nii.gz")[0], image)
 
 
-def test_only_what_hangs_on_a_change_is_made_again(chain, folder):
-    chain()
+def test_only_what_hangs_on_a_change_is_made_again(chain, made):
     delayed = read_sinogram("delayed.hs")[0]
-    write_sinogram(folder / "delayed.hs", delayed + 1, LAYOUT, STUDY)
+    write_sinogram(made / "delayed.hs", delayed + 1, LAYOUT, STUDY)
     assert chain().count("is used again") == 0  # randoms are in the images and the scatter
     efficiency = read_sinogram("efficiency.hs")[0]
-    write_sinogram(folder / "efficiency.hs", efficiency / 2, LAYOUT, STUDY)
+    write_sinogram(made / "efficiency.hs", efficiency / 2, LAYOUT, STUDY)
     assert chain().count("is used again") == 1  # the randoms
 
 
-def test_an_output_that_was_lost_is_made_again(chain, folder):
-    chain()
-    (folder / "image.work" / "scatter1.s").unlink()
+def test_an_output_that_was_lost_is_made_again(chain, made):
+    (made / "image.work" / "scatter1.s").unlink()
     assert chain().count("is used again") == 2
-    assert (folder / "image.work" / "scatter1.s").is_file()
+    assert (made / "image.work" / "scatter1.s").is_file()
 
 
-def test_the_commands_are_shown_in_their_order(chain):
-    shown = [line.split("$ ")[1].split()[1] for line in chain().splitlines() if " $ " in line]
+def test_the_commands_are_shown_in_their_order(once):
+    shown = [line.split("$ ")[1].split()[1] for line in once[1].splitlines() if " $ " in line]
     assert shown == ["randoms", "recon", "scatter"]
 
 
-def test_the_quality_page_is_drawn_in_the_work_folder_or_where_asked(chain, folder):
-    chain()
-    assert (folder / "image.work" / "quality.png").stat().st_size > 50_000
+def test_the_quality_page_is_drawn_in_the_work_folder_or_where_asked(chain, made):
+    assert (made / "image.work" / "quality.png").stat().st_size > 50_000
     chain("--quality", "page.pdf")
-    assert (folder / "page.pdf").read_bytes().startswith(b"%PDF")
+    assert (made / "page.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_work_goes_where_asked(chain, folder):
@@ -112,8 +133,7 @@ def test_work_goes_where_asked(chain, folder):
     assert not (folder / "image.work").exists()
 
 
-def test_the_image_is_traced_to_all_that_was_given(chain):
-    chain()
+def test_the_image_is_traced_to_all_that_was_given(made):
     names = {entry["path"].rsplit("/")[-1] for entry in read_sidecar("image.nii.gz")["inputs"]}
     assert names >= {"prompts.s", "delayed.s", "efficiency.s", "mu.v", "randoms.s", "scatter1.s"}
 

@@ -54,6 +54,7 @@ def test_a_kept_pass_says_which_it_is(recon, scan):
 def test_settings_left_open_are_told_as_they_were_settled(recon, scan):
     said = read_sidecar(recon("image.nii.gz"))
     assert (said["configuration"]["subsets"], said["subsets"]) == (None, 16)
+    assert said["scanner"] == "tiny"
     assert said["tof_sigmas"] is None
 
 

@@ -4,6 +4,8 @@ Its 0.6 s have 1/1470 of the scan's dose, the normalization is of another day, a
 head's outline stands for its mu map.
 """
 
+from dataclasses import astuple, dataclass
+
 import numpy as np
 import pytest
 
@@ -33,63 +35,78 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def brain(reference, folder):
     """The work folder, whose .hs and .hv are all that was made, and the head's Outline."""
-    listed = reference / "mmr_brain_0.6s" / "PET_ACQ_small.l.hdr.STIR"
-    scan = ("recon", listed, "--norm", reference / "mmr_norm" / "norm.n.hdr",
-            "--randoms", "delayed", "--work", folder, "--subsets", 21)
-    # For the outline alone; what it needs is kept for the second.
-    run(*scan, "-o", folder / "outline.hv", "--iterations", 1, "--voxel-mm", 8, 8, 8)
-    names = ("prompts", "randoms", "efficiency")
-    outline = Outline(*(read_sinogram(folder / f"{name}.hs")[0] for name in names),
-                      read_sinogram(folder / "prompts.hs")[1])
-    mu = np.where(outline.distance(GRID) <= 1, np.float32(WATER_PER_CM), np.float32(0))
+    mu = np.where(HEAD.distance(GRID) <= 1, np.float32(WATER_PER_CM), np.float32(0))
     write_image(folder / "mu.hv", mu, GRID, unit="1/cm")
-    run(*scan, "-o", folder / "brain.hv", "--mu-map", folder / "mu.hv", "--scatter", "on",
-        "--grid-like", folder / "mu.hv", "--iterations", 2, "--post-filter-mm", 8)
-    return folder, outline
+    run("recon", reference / "mmr_brain_0.6s" / "PET_ACQ_small.l.hdr.STIR",
+        "--norm", reference / "mmr_norm" / "norm.n.hdr", "--randoms", "delayed",
+        "--mu-map", folder / "mu.hv", "--scatter", "on", "--work", folder,
+        "-o", folder / "brain.hv", "--grid-like", folder / "mu.hv",
+        "--subsets", 21, "--iterations", 2, "--post-filter-mm", 8)
+    names = ("prompts", "randoms", "efficiency")
+    arrays = [read_sinogram(folder / f"{name}.hs")[0] for name in names]
+    return folder, outline_of(*arrays, read_sinogram(folder / "prompts.hs")[1])
 
 
 def run(*words):
     assert countless.main([str(word) for word in words]) == 0
 
 
+@dataclass(frozen=True, kw_only=True)
 class Outline:
-    """A head as an elliptic cylinder with half an ellipsoid on top, from its sinogram.
+    """A head as an elliptic cylinder with half an ellipsoid on top.
 
-    Each view's profile of trues over efficiencies has edges; they fit an ellipse, for at the
-    angle phi its middle is x cos phi + y sin phi and its half width squared is quadratic in both.
+    Attributes:
+        middle: of the brain's ellipse, x and y in mm.
+        half_mm: its half axes along x and y.
+        top_mm: z of the brain's top; z leads to inferior.
     """
 
-    def __init__(self, prompts, randoms, efficiency, layout, views=21):
-        flat = [array.sum(axis=2, dtype=float) for array in (prompts, randoms, efficiency)]
-        trues, ideal = flat[0] - flat[1], flat[2]
-        s, bins = layout.rays()[0, :, 2], slice(80, -80)  # of the crystals' 344
-        found = []
-        for view in range(0, layout.views, views):
-            part = slice(view, view + views)
-            phi = (view + (views - 1) / 2) * np.pi / layout.views
-            cut = [_groups(each[part].sum(0)[bins], 4) for each in (trues, ideal)]
-            found.append((phi, *_edges(cut[0] / cut[1], _groups(s[bins], 4) / 4)))
-        phi, low, high = np.transpose(found)
-        cos, sin = np.cos(phi), np.sin(phi)
-        self.middle = _least_squares((cos, sin), (low + high) / 2)
-        matrix = _least_squares((cos**2, sin**2, 2 * sin * cos), (high - low) ** 2 / 4)
-        self.half_mm = np.sqrt(matrix[:2])  # of the brain; its axes lie along x and y
-        planes = layout.segments[0].planes  # 127: 21 groups of 6, and one left out
-        sums = [array[:, :, : planes - 1].sum(axis=(0, 1), dtype=float)
-                for array in (prompts, randoms, efficiency)]
-        axial = [_groups(each, 6) for each in (sums[0] - sums[1], sums[2])]
-        z = (np.arange(planes) - (planes - 1) / 2) * layout.scanner.ring_spacing_mm / 2
-        self.top_mm = _edges(axial[0] / axial[1], _groups(z[:-1], 6) / 6)[0]  # z leads to inferior
+    middle: tuple[float, float]
+    half_mm: tuple[float, float]
+    top_mm: float
 
     def distance(self, grid, margin_mm=SKULL_AND_SCALP_MM):
         """How far out each voxel of a Grid lies, 1 on the outline, (x, y, z)."""
         x, y, z = np.meshgrid(*(grid.centres(axis) for axis in range(3)), indexing="ij")
-        a, b = self.half_mm + margin_mm
+        a, b = np.add(self.half_mm, margin_mm)
         cap = (a + b) / 2
         above = np.minimum(z - (self.top_mm - margin_mm + cap), 0) / cap
         return np.sqrt(
             ((x - self.middle[0]) / a) ** 2 + ((y - self.middle[1]) / b) ** 2 + above**2
         )
+
+
+HEAD = Outline(middle=(1.3, -17.8), half_mm=(67.4, 94.2), top_mm=-49.9)  # as found
+
+
+def outline_of(prompts, randoms, efficiency, layout, views=21):
+    """The Outline of a head from its sinogram.
+
+    Each view's profile of trues over efficiencies has edges; they fit an ellipse, for at the
+    angle phi its middle is x cos phi + y sin phi and its half width squared is quadratic in both.
+    """
+    flat = [array.sum(axis=2, dtype=float) for array in (prompts, randoms, efficiency)]
+    trues, ideal = flat[0] - flat[1], flat[2]
+    s, bins = layout.rays()[0, :, 2], slice(80, -80)  # of the crystals' 344
+    found = []
+    for view in range(0, layout.views, views):
+        part = slice(view, view + views)
+        phi = (view + (views - 1) / 2) * np.pi / layout.views
+        cut = [_groups(each[part].sum(0)[bins], 4) for each in (trues, ideal)]
+        found.append((phi, *_edges(cut[0] / cut[1], _groups(s[bins], 4) / 4)))
+    phi, low, high = np.transpose(found)
+    cos, sin = np.cos(phi), np.sin(phi)
+    matrix = _least_squares((cos**2, sin**2, 2 * sin * cos), (high - low) ** 2 / 4)
+    planes = layout.segments[0].planes  # 127: 21 groups of 6, and one left out
+    sums = [array[:, :, : planes - 1].sum(axis=(0, 1), dtype=float)
+            for array in (prompts, randoms, efficiency)]
+    axial = [_groups(each, 6) for each in (sums[0] - sums[1], sums[2])]
+    z = (np.arange(planes) - (planes - 1) / 2) * layout.scanner.ring_spacing_mm / 2
+    return Outline(
+        middle=_least_squares((cos, sin), (low + high) / 2),
+        half_mm=np.sqrt(matrix[:2]),  # of the brain; its axes lie along x and y
+        top_mm=_edges(axial[0] / axial[1], _groups(z[:-1], 6) / 6)[0],
+    )
 
 
 def _groups(values, count):
@@ -115,10 +132,12 @@ def test_prompts_and_delayeds_are_as_many_as_the_lists_words(brain):
     assert sums[2] == pytest.approx(35_320, rel=1e-5)
 
 
-def test_the_outline_is_a_heads(brain):
+def test_the_outline_is_a_heads_and_that_of_the_mu_map(brain):
     width, length = 2 * (brain[1].half_mm + SKULL_AND_SCALP_MM)
     assert 140 < width < 175 < 185 < length < 225  # mm
     assert np.abs(brain[1].middle).max() < 30
+    for found, taken in zip(astuple(brain[1]), astuple(HEAD), strict=True):
+        np.testing.assert_allclose(found, taken, atol=2)  # mm
 
 
 def test_outside_the_head_the_mean_is_below_5_percent_of_that_inside(brain):
