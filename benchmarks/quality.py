@@ -104,8 +104,7 @@ def _settings(data, methods):
             "mask": "the body: all voxels whose label is not air",
             "data_range": f"{RANGE_IN_MEANS:g} times the truth's mean in the body, for all images "
                           "of a phantom",
-            "ct": "the phantom's, without noise and in perfect register, which flatters what is "
-                  "guided by it",
+            "ct": _ct(recipe["ct"]),
             "tuning": f"least NRMSE to truth in the validation split, {TUNING_STEPS} steps at "
                       "most of Brent's bounded search over the strength's logarithm",
             "interval": "95 %, bootstrap over phantoms of the mean over realisations",
@@ -114,6 +113,17 @@ def _settings(data, methods):
             "udpet_omitted": list(OMITTED),
         },
     }
+
+
+def _ct(settings):
+    """What guides by the CT is told: the study's CT settings in words."""
+    if not settings["simulated"]:
+        return "the phantom's own, without noise, which flatters what is guided by it"
+    shift = settings["shift_mm"]
+    where = f"the patient lies {shift:g} mm elsewhere (standard deviation)" if shift else (
+        "in perfect register, which flatters what is guided by it"
+    )
+    return f"simulated, {settings['photons']:g} photons in a ray that meets nothing, {where}"
 
 
 def _tuned(data, methods):

@@ -35,8 +35,8 @@ def write_study(folder, *, factors=(4.0, 20.0), realisations=2, splits=None, noi
         "recipe": {
             "seed": 1, "phantoms": {"kind": "ball", "options": {"lesions": lesions}},
             "doses": {"factors": factors, "mode": "time", "pairs": "independent"},
-            "realisations": realisations, "scan": {"scanner": {"name": "none"},
-                                                   "inverse_crime": False},
+            "ct": {"simulated": False}, "realisations": realisations,
+            "scan": {"scanner": {"name": "none"}, "inverse_crime": False},
             "reconstruction": {"voxel_mm": 6.0, "iterations": 1, "subsets": 1, "psf_mm": 0.0,
                                "post_filter_mm": 0.0},
         },
