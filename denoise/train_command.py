@@ -137,7 +137,7 @@ def _train(path, folder, recipe, machine, command):
             try:
                 found = fit(recipe, train_patches, validation, folder, settings, **machine)
             except Stopped as reason:
-                print(text.table([("stopped", f"{reason}; saved: the same command goes on there")]))
+                print(text.table([("stopped", f"{reason}, and saved; to go on: `{command}`")]))
                 raise KeyboardInterrupt from reason
             if first:
                 write_json(folder / RUN, made | {"complete": True})

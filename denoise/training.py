@@ -15,6 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -58,7 +59,8 @@ class Training(pl.LightningModule):
         self.found, self.shown = {"nrmse": [], "nrmse_low": []}, []
 
     def on_train_batch_start(self, *_):
-        torch.manual_seed((self.recipe.seed << 20) + self.trainer.global_step)
+        drawn = np.random.SeedSequence(self.recipe.seed, spawn_key=(self.trainer.global_step,))
+        torch.manual_seed(int(drawn.generate_state(1)[0]))
 
     def training_step(self, batch, _):
         loss = _PRECISE[self.recipe.loss](
@@ -238,6 +240,9 @@ def fit(recipe, train, validation, folder, settings, *, workers=0, examples_ever
         optional("tensorboard", "tensorboard", "--tensorboard")
         logger = TensorBoardLogger(folder, name="", version="tensorboard")
     last = checkpoint_path(make_folder(Path(folder) / "checkpoints").parent)
+    if is_first_process():
+        for path in last.parent.glob(f".*.{last.name}"):  # of a run that was killed as it saved
+            path.unlink()
     rows = rows_of(last) if last.is_file() else []
     if len(rows) == recipe.epochs or exhausted(rows, recipe):
         return rows
