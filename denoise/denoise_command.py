@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from denoise.shipped import find_model
+from denoise.tiling import Tiling
 from recon import text
 from recon.command_line import command_line
 from recon.io import (
@@ -37,7 +38,7 @@ def denoise(
     network: str | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["float32", "bfloat16"] = "float32",
-    tile: int = 128,
+    tile_voxels: int = Tiling.voxels,
     config: Path | None = None,
 ):
     """Take noise out of a PET image by a trained network. Not for clinical use.
@@ -61,7 +62,7 @@ def denoise(
         network: Import path `package.module:Class` of a model's network, where it is your own.
         device: Where the network runs: auto takes a GPU where torch sees one.
         precision: Of the network's features; bfloat16 is for machines with instructions for it.
-        tile: Most voxels along a tile's side; the memory grows with its cube.
+        tile_voxels: Most voxels of a tile; an image of more is cut, which takes longer.
         config: YAML file of these settings by name; flags go over it.
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
@@ -69,7 +70,6 @@ def denoise(
     from denoise import preview as picture
     from denoise.checkpoint import load_denoiser
     from denoise.domain import unknown
-    from denoise.tiling import Tiling
 
     paths = [find_model(name) for name in model] or [find_model()]
     inputs = [image, *paths, *filter(None, (ct, config))]
@@ -80,7 +80,7 @@ def denoise(
     array, _, info = read_image(image, position)
     ct_image, ct_grid = read_image(ct, position)[:2] if ct else (None, None)
     denoisers = [load_denoiser(path, network) for path in paths]
-    tiling, scanner = Tiling(size=tile), scanner or said.get("scanner")
+    tiling, scanner = Tiling(voxels=tile_voxels), scanner or said.get("scanner")
     began = time.perf_counter()
     try:
         found = inference.denoise(

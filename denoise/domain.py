@@ -21,7 +21,7 @@ def outside(settings, scaling, tracer=None, scanner=None):
         found.append(
             f"the image's relative noise is {scaling.noise:.3g}, and the network was trained on "
             f"{least:.3g} to {most:.3g}: " + (
-                "what little noise there is may be taken for more"
+                "detail may be taken for noise"
                 if scaling.noise < least else "noise may stay, or be taken for uptake"
             )
         )

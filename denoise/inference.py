@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from denoise.channels import CT_HU, channels
 from denoise.domain import outside
-from denoise.scaling import RULE, Scaling, check_finite, measure
+from denoise.network_input import NetworkInput
+from denoise.scaling import Scaling
 from denoise.tiling import Tiling, tiled
 from recon.grid import Grid
-from recon.resampling import coverage, resample
+from recon.resampling import resample
 
-SAME = 1.1  # ratio of voxels' sides up to which a network takes an image as it is
-FARTHEST = 2.0  # ratio up to which an image is resampled to a network's voxels
-AIR_HU = -1000.0
-_LEAST_RANGE_HU = 100.0  # of a CT, from its darkest voxel to its brightest
 FLIPS = tuple(itertools.product((False, True), repeat=3))
 PRECISIONS = ("float32", "bfloat16")
 TILING = Tiling()
@@ -62,8 +58,8 @@ def denoise(image, grid, denoisers, *, ct=None, ct_grid=None, tracer=None, scann
             averaged. It says how far the network's answer is arbitrary, and not how far it is from
             the truth.
         device: "auto", "cpu" or "cuda".
-        precision: of the network's features, "float32" or "bfloat16". On CPUs without instructions
-            for it bfloat16 is many times slower.
+        precision: of the network's features, "float32" or "bfloat16", which moves what the network
+            changes by 1 to 2 % (RMS) and is many times slower on CPUs without instructions for it.
         tiling: Tiling, which bounds the memory.
         progress: whether a bar shows what takes more than a second.
     Returns:
@@ -76,7 +72,7 @@ def denoise(image, grid, denoisers, *, ct=None, ct_grid=None, tracer=None, scann
     device, words = find_device(device)
     if precision not in PRECISIONS:
         raise ValueError(f"precision takes {' or '.join(PRECISIONS)}, got {precision!r}")
-    inputs = [_Input.of(image, grid, each, ct, ct_grid) for each in denoisers]
+    inputs = [NetworkInput.of(image, grid, each, ct, ct_grid) for each in denoisers]
     flips = FLIPS if uncertainty and len(denoisers) == 1 else FLIPS[:1]
     cut = [tiling.tiles(each.volume.shape[1:]) for each in inputs]
     total = len(flips) * sum(len(tiles) for tiles in cut)
@@ -99,11 +95,12 @@ def denoise(image, grid, denoisers, *, ct=None, ct_grid=None, tracer=None, scann
         scaling=inputs[0].scaling,
         network_grid=inputs[0].grid,
         uncertainty=np.sqrt(squares / np.float32(count - 1)) if uncertainty else None,
-        notes=list(dict.fromkeys(note for each in inputs for note in each.notes)),
-        warnings=[
+        notes=_once(note for each in inputs for note in each.notes),
+        warnings=_once(
             warning for denoiser, each in zip(denoisers, inputs, strict=True)
-            for warning in outside(denoiser.settings, each.scaling, tracer, scanner)
-        ],
+            for warning in (*each.warnings,
+                            *outside(denoiser.settings, each.scaling, tracer, scanner))
+        ),
         device=words,
     )
 
@@ -127,111 +124,6 @@ def find_device(device="auto"):
         )
     without = "as asked" if device == "cpu" else "for torch sees no GPU"
     return "cpu", f"{torch.get_num_threads()} CPU threads, {without}"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Input:
-    """What a network sees of an image.
-
-    Attributes:
-        volume: (channels, x, y, z) float32.
-        grid: Grid of it.
-        scaling: Scaling of the image on this grid.
-        notes: sentences.
-    """
-
-    volume: np.ndarray
-    grid: Grid
-    scaling: Scaling
-    notes: list
-
-    @classmethod
-    def of(cls, image, grid, denoiser, ct, ct_grid):
-        if image.shape != grid.shape:
-            raise ValueError(
-                f"denoise takes an image of the grid's shape {grid.shape}, got {image.shape}"
-            )
-        check_finite(image)
-        _check_rule(denoiser.settings["scaling"])
-        onto, notes = network_grid(grid, denoiser.settings["voxel_mm"]), []
-        if onto != grid:
-            image = resample(image, grid, onto)
-            notes.append(
-                f"the network knows voxels of {_sides(denoiser.settings['voxel_mm'])}: the image, "
-                f"of {_sides(grid.voxel_mm)}, was resampled to them and back, which smooths it"
-            )
-        takes = "ct" in denoiser.settings["inputs"]
-        if takes and ct is None:
-            raise ValueError("the network takes a CT beside the image, got none; give the CT in HU")
-        if takes:
-            ct, more = _ct_on(ct, ct_grid or grid, onto)
-            notes += more
-        elif ct is not None:
-            ct = None
-            notes.append("the network takes no CT: the one given was not used")
-        scaling = measure(image, onto.voxel_mm)
-        return cls(volume=channels(image, scaling.level, ct), grid=onto, scaling=scaling,
-                   notes=notes)
-
-
-def network_grid(grid, voxel_mm):
-    """The Grid on which a network sees an image: the image's own, or one about as fine as it knows.
-
-    Args:
-        grid: the image's.
-        voxel_mm: sides of the voxels that the network was trained on.
-    Raises:
-        ValueError: a side differs by more than FARTHEST.
-    """
-    ratios = np.divide(grid.voxel_mm, voxel_mm)
-    farthest = max(ratios.max(), 1 / ratios.min())
-    if farthest > FARTHEST:
-        raise ValueError(
-            f"a network trained on voxels of {_sides(voxel_mm)} takes sides up to {FARTHEST:g} "
-            f"times as long or short, got {_sides(grid.voxel_mm)}; reconstruct the image with "
-            "voxels nearer to these, or train a network on such images"
-        )
-    if farthest <= SAME:
-        return grid
-    lengths = np.multiply(grid.shape, grid.voxel_mm)
-    shape = np.maximum(np.round(lengths / voxel_mm), 1).astype(int)
-    return Grid.centred(shape=shape, voxel_mm=lengths / shape, centre_mm=grid.centre,
-                        patient_position=grid.patient_position)
-
-
-def _check_rule(said):
-    """Refuses a network trained on values of another scale."""
-    if said != {"rule": RULE, "ct_hu": CT_HU}:
-        raise ValueError(
-            f"a network takes images on the scale that it was trained on, {said}, and this version "
-            f"of Countless scales by {RULE}, with CT / {CT_HU:g} HU; train it again"
-        )
-
-
-def _ct_on(ct, grid, onto):
-    """The CT on the network's voxels, air where it ends, and sentences on what it lacks."""
-    check_finite(ct, "a CT")
-    if np.ptp(ct) < _LEAST_RANGE_HU:
-        raise ValueError(
-            f"a CT takes Hounsfield units, got {ct.min():g} to {ct.max():g}; give the CT itself "
-            "and no mu map"
-        )
-    if grid == onto:
-        return ct, []
-    notes = ["the CT is on other voxels: it was resampled to the image's"]
-    for axis, part in enumerate(coverage(grid, onto)):
-        missing = (part.size - part.sum()) * onto.voxel_mm[axis]
-        if part.max() <= 0:
-            raise ValueError(
-                f"the CT and the image do not overlap along {'xyz'[axis]}; check that they are of "
-                "one patient in one frame of reference"
-            )
-        if missing > onto.voxel_mm[axis]:
-            notes.append(
-                f"the CT does not cover {missing:.4g} mm of the image along {'xyz'[axis]}: taken "
-                "as air there"
-            )
-    return resample(ct - np.float32(AIR_HU), grid, onto) + np.float32(AIR_HU), notes
 
 
 def _network(denoiser, noise, device, precision):
@@ -263,5 +155,6 @@ def _flipped(network, volume, flip, tiling, done):
     return np.flip(tiled(network, turned, tiling, done), axes)
 
 
-def _sides(voxel_mm):
-    return " × ".join(f"{side:.4g}" for side in voxel_mm) + " mm"
+def _once(sentences):
+    """The sentences in order, none twice."""
+    return list(dict.fromkeys(sentences))

@@ -18,7 +18,7 @@ from tests.recon.io.test_dicom import write_slice
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OUTPUTS = ("-o", "--delayed-out", "--curve", "--picture", "--preview", "--efficiency-out",
-           "--crystals-out")
+           "--crystals-out", "--uncertainty")
 # In the text, perhaps over two lines: they take too long to be run.
 BENCHMARKS = {
     " ".join(line.split()) for line in re.findall(r"`(countless benchmark [^`]+)`", README)

@@ -50,11 +50,11 @@ def test_an_image_in_another_unit_gives_the_same_in_that_unit():
 
 
 def test_an_image_in_tiles_is_that_in_one():
-    image, network = np.repeat(body(), 3, axis=0), stirred()
+    image, network = np.repeat(body(), 4, axis=0), stirred()
     grid = Grid.centred(shape=image.shape, voxel_mm=(4, 4, 4))
-    one = run(image, network, grid)
-    other = run(image, network, grid, tiling=Tiling(size=60, margin=16, ramp=4, aligned=4))
-    assert np.abs(one.image - other.image).max() < 1e-4 * one.scaling.level
+    cut = Tiling(voxels=80 * 22 * 18, margin=24, ramp=4, aligned=4)
+    one, other = run(image, network, grid), run(image, network, grid, tiling=cut)
+    assert np.abs(one.image - other.image).max() < 1e-5 * np.abs(one.image).max()
 
 
 @pytest.mark.parametrize("side", [4.0, 4.2, 3.7])
@@ -62,7 +62,7 @@ def test_voxels_about_as_large_as_the_networks_are_left(side):
     grid = Grid.centred(shape=GRID.shape, voxel_mm=(side, 4, 4))
     found = run(body(grid), denoiser(Identity()), grid)
     assert found.network_grid == grid
-    assert found.notes == []
+    assert found.warnings == []
 
 
 @pytest.mark.parametrize("sides", [(2.0, 2.0, 2.0), (5.0, 5.0, 3.0), (8.0, 8.0, 8.0)])
@@ -74,7 +74,7 @@ def test_other_voxels_are_resampled_to_the_networks_and_back(sides):
     np.testing.assert_allclose(found.network_grid.voxel_mm, 4, rtol=0.06)
     np.testing.assert_allclose(found.network_grid.extent, grid.extent, rtol=1e-12)
     np.testing.assert_allclose(found.image, 3, rtol=1e-5)
-    assert "resampled to them and back" in found.notes[0]
+    assert "resampled to them and back" in found.warnings[0]
 
 
 @pytest.mark.parametrize("side", [1.9, 8.1])
@@ -160,10 +160,10 @@ def test_the_image_is_the_same_for_any_number_of_threads():
     np.testing.assert_array_equal(*found)
 
 
-def test_bfloat16_changes_the_image_by_less_than_a_hundredth_of_what_is_changed():
+def test_bfloat16_changes_what_is_changed_by_less_than_three_hundredths():
     whole, half = (run(body(), stirred(), precision=name).image
                    for name in ("float32", "bfloat16"))
-    assert 0 < np.abs(half - whole).std() < 0.01 * np.abs(whole - body()).std()
+    assert 0 < np.abs(half - whole).std() < 0.03 * np.abs(whole - body()).std()
 
 
 def test_an_image_like_those_trained_on_has_no_warnings():
@@ -171,7 +171,7 @@ def test_an_image_like_those_trained_on_has_no_warnings():
 
 
 @pytest.mark.parametrize(("more", "trained", "said"), [
-    ({}, (0.2, 0.4), "trained on 0.2 to 0.4: what little noise there is may be taken for more"),
+    ({}, (0.2, 0.4), "trained on 0.2 to 0.4: detail may be taken for noise"),
     ({}, (0.001, 0.002), "trained on 0.001 to 0.002: noise may stay, or be taken for uptake"),
     ({"tracer": "PSMA"}, (0.0, 1.0), "tracer is PSMA, and the network was trained on FDG alone"),
     ({"scanner": "Vision 600"}, (0.0, 1.0), "scanner is Vision 600, .* trained on demo alone"),

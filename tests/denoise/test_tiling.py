@@ -1,6 +1,7 @@
 """Tiles, and what is left of the seams between them."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ import torch
 from denoise.tiling import Tiling, tiled
 from tests.denoise.made import Box, stirred
 
-SHAPES = ((1, 1, 1), (128, 20, 40), (129, 30, 200), (200, 200, 127), (137, 144, 555))
+SHAPES = ((1, 1, 1), (88, 20, 40), (200, 200, 127), (137, 144, 555))
+TILINGS = (Tiling(), Tiling(voxels=88**3), Tiling(voxels=24**3, margin=5, ramp=0, aligned=8),
+           Tiling(voxels=50**3, margin=0, ramp=9, aligned=4))
+SMALL = Tiling(voxels=6000, margin=3, ramp=4, aligned=8)
 
 
 def applied(network):
@@ -26,75 +30,93 @@ def volume(*shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("tiling", [Tiling(), Tiling(size=48, margin=5, ramp=0, aligned=8),
-                                    Tiling(size=64, margin=0, ramp=9, aligned=4)])
+@pytest.mark.parametrize("tiling", TILINGS)
 def test_weights_sum_to_one_along_each_axis(shape, tiling):
+    tiles = tiling.tiles(shape)
     for axis, length in enumerate(shape):
-        tiles = {(box[axis].start, box[axis].stop): weights[axis]
-                 for box, weights in tiling.tiles(shape)}
+        parts = {(box[axis].start, box[axis].stop): weights[axis] for box, weights in tiles}
         total = np.zeros(length)
-        for (start, stop), weights in tiles.items():
+        for (start, stop), weights in parts.items():
             total[start:stop] += weights
         np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_no_tile_is_larger_than_asked_and_each_begins_where_voxels_are_pooled(shape):
-    for box, _ in Tiling(size=96).tiles(shape):
-        assert all(part.stop - part.start <= 96 and part.start % 16 == 0 for part in box)
+@pytest.mark.parametrize("tiling", TILINGS)
+def test_no_tile_is_larger_than_asked_and_each_begins_where_voxels_are_pooled(shape, tiling):
+    for box, _ in tiling.tiles(shape):
+        assert np.prod([part.stop - part.start for part in box]) <= tiling.voxels
+        assert all(part.start % tiling.aligned == 0 for part in box)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_nothing_counts_that_is_nearer_to_an_inner_face_than_the_margin(shape):
-    tiling = Tiling(size=96, margin=9)
+@pytest.mark.parametrize("tiling", TILINGS[1:3])
+def test_nothing_counts_that_is_nearer_to_an_inner_face_than_the_margin(shape, tiling):
     for box, weights in tiling.tiles(shape):
         for part, along, length in zip(box, weights, shape, strict=True):
-            assert part.start == 0 or not along[:9].any()
-            assert part.stop == length or not along[-9:].any()
+            assert part.start == 0 or not along[: tiling.margin].any()
+            assert part.stop == length or not along[-tiling.margin :].any()
+
+
+def test_a_volume_that_fits_is_one_tile_and_a_long_one_is_cut_across_its_length():
+    assert len(Tiling().tiles((200, 200, 127))) == 1
+    ends = [part.stop for (_, _, part), _ in Tiling().tiles((100, 100, 900))]
+    assert ends == [488, 900]  # (900 - 72) / 2 = 414, in sixteens 416, and 72 beyond
 
 
 def test_a_network_that_looks_as_far_as_the_margin_sees_no_tiles():
-    whole, tiling = volume(70, 41, 37), Tiling(size=24, margin=3, ramp=4, aligned=8)
-    assert len(tiling.tiles(whole.shape[1:])) > 20
-    found = tiled(applied(Box()), whole, tiling)
+    whole = volume(70, 41, 37)
+    assert len(SMALL.tiles(whole.shape[1:])) > 20
+    found = tiled(applied(Box()), whole, SMALL)
     np.testing.assert_allclose(found, applied(Box())(whole), rtol=3e-7)
 
 
 def test_a_network_that_looks_farther_than_the_margin_sees_them():
     whole = volume(70, 41, 37)
-    found = tiled(applied(Box()), whole, Tiling(size=24, margin=2, ramp=4, aligned=8))
+    found = tiled(applied(Box()), whole, replace(SMALL, margin=2))
     assert np.abs(found / applied(Box())(whole) - 1).max() > 0.01
 
 
+LONG = 160, 24, 20  # the U-Net looks 24 voxels far and moves counts by 7
+CUT = Tiling(voxels=105 * 24 * 20, margin=32)
+
+
 @pytest.mark.parametrize("keeps", ["nothing", "counts"])
-def test_seams_of_a_u_net_are_a_hundred_thousandth_of_what_it_changes(keeps):
-    network, whole = stirred(keeps=keeps).network, volume(100, 32, 24) / 10
+def test_a_u_net_sees_no_tiles(keeps):
+    network, whole = stirred(keeps=keeps).network, volume(*LONG) / 10
     straight = applied(network)(whole)
-    found = tiled(applied(network), whole, Tiling(size=64))
-    assert np.abs(found - straight).max() < 1e-5 * np.abs(straight - whole[0]).max()
+    assert len(CUT.tiles(LONG)) > 1
+    found = tiled(applied(network), whole, CUT)
+    assert np.abs(found - straight).max() < 1e-5 * np.abs(straight).max()
 
 
-def test_tiles_that_begin_elsewhere_would_show_seams():
-    network, whole = stirred().network, volume(103, 32, 24) / 10
+@pytest.mark.parametrize("tiling", [replace(CUT, margin=4), replace(CUT, aligned=1)])
+def test_a_u_net_sees_tiles_of_less_margin_and_those_that_begin_elsewhere(tiling):
+    network, whole = stirred().network, volume(*LONG) / 10
     straight = applied(network)(whole)
-    found = tiled(applied(network), whole, Tiling(size=65, aligned=1))
-    assert np.abs(found - straight).max() > 1e-4 * np.abs(straight - whole[0]).max()
+    found = tiled(applied(network), whole, tiling)
+    assert np.abs(found - straight).max() > 1e-3 * np.abs(straight).max()
 
 
 def test_a_network_that_keeps_counts_keeps_them_over_tiles():
-    network, whole = stirred(keeps="counts").network, volume(100, 32, 24)
-    found = tiled(applied(network), whole, Tiling(size=64))
+    network, whole = stirred(keeps="counts").network, volume(*LONG)
+    found = tiled(applied(network), whole, CUT)
     assert found.sum(dtype=float) == pytest.approx(whole.sum(dtype=float), rel=1e-6)
 
 
 def test_each_tile_is_told_of():
     told = itertools.count()
-    tiling = Tiling(size=24, margin=3, ramp=4, aligned=8)
-    tiled(applied(Box()), volume(70, 10, 10), tiling, lambda: next(told))
-    assert next(told) == len(tiling.tiles((70, 10, 10)))
+    tiled(applied(Box()), volume(70, 10, 10), SMALL, lambda: next(told))
+    assert next(told) == len(SMALL.tiles((70, 10, 10)))
 
 
-@pytest.mark.parametrize("changes", [{"size": 55}, {"margin": -1}, {"aligned": 0}])
-def test_a_tile_in_which_nothing_is_left_is_refused(changes):
-    with pytest.raises(ValueError, match="Tiling takes a size of 2 margin"):
+@pytest.mark.parametrize("changes", [{"ramp": -1}, {"margin": -1}, {"aligned": 0}])
+def test_margins_that_are_none_are_refused(changes):
+    with pytest.raises(ValueError, match="Tiling takes margin and ramp from 0"):
         Tiling(**changes)
+
+
+def test_tiles_in_which_nothing_is_left_are_refused_with_what_they_take():
+    with pytest.raises(ValueError, match="200 × 200 × 40 voxels takes 309760 at least"):
+        Tiling(voxels=88 * 88 * 40 - 1).tiles((200, 200, 40))
+    assert Tiling(voxels=88 * 88 * 40).tiles((200, 200, 40))
