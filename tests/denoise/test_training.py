@@ -11,7 +11,8 @@ from denoise import training
 from denoise.checkpoint import load_denoiser
 from denoise.networks import network
 from denoise.recipe import Recipe
-from denoise.training import Stopped, checkpoint_path, exhausted, fitting_precision, nrmse
+from denoise.run_state import checkpoint_path, exhausted
+from denoise.training import Stopped, fitting_precision, nrmse
 from denoise.unet import UNet
 from recon.io import FileError
 from tests.denoise.runs import RECIPE, killed_run, run, signalled_at, state
@@ -173,6 +174,12 @@ def test_a_broken_checkpoint_is_refused(study_folder, tmp_path):
     checkpoint_path(tmp_path / "run").write_bytes(b"broken")
     with pytest.raises(FileError, match="remove it to begin anew"):
         run(study_folder, tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_network_is_refused(study_folder, tmp_path, monkeypatch):
+    run(study_folder, tmp_path / "run", epochs=1)
+    with pytest.raises(FileError, match="weights of another network"):
+        run(study_folder, tmp_path / "run", width=8)
 
 
 def test_training_that_diverges_is_refused(study_folder, tmp_path, monkeypatch):
