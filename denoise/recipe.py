@@ -83,6 +83,11 @@ class Recipe:
             )
         if len(self.patch) != 3 or min(self.patch) < 1:
             raise ValueError(f"patch takes three numbers of voxels from 1, got {self.patch}")
+        if self.slices > self.patch[2]:
+            raise ValueError(
+                f"patch takes at least the {self.slices} slices along z that the network sees, got "
+                f"{self.patch}"
+            )
         for name, least, most in _RANGES:
             value = getattr(self, name)
             if not least <= value <= most:

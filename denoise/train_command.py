@@ -14,6 +14,7 @@ from recon.command_line import command_line
 from recon.io import FileError
 from recon.io.outputs import make_folder
 from recon.io.provenance import provenance, read_json, write_json
+from recon.version import __version__
 
 RUN, CONFIG, SCALINGS = "run.json", "config.yaml", "scalings.json"
 
@@ -137,7 +138,7 @@ def _train(path, folder, recipe, machine, command):
             try:
                 found = fit(recipe, train_patches, validation, folder, settings, **machine)
             except Stopped as reason:
-                print(text.table([("stopped", f"{reason}; saved: the same command goes on there")]))
+                print(text.table([("stopped", f"{reason}, and saved; to go on: `{command}`")]))
                 raise KeyboardInterrupt from reason
             if first:
                 write_json(folder / RUN, made | {"complete": True})
@@ -177,7 +178,6 @@ def prepare(recipe, study, folder, command):
 def _denoiser_settings(recipe, study, scalings, command):
     from denoise.channels import CT_HU
     from denoise.scaling import RULE
-    from recon.version import __version__
 
     index, numbers = study.index, study.numbers["train"]
     scan = index["recipe"]["scan"]["scanner"]
@@ -243,7 +243,8 @@ def check_same(recipe, study, folder):
     there = read_json(folder / RUN)
     if not there:
         return
-    before, ours = there["configuration"], recipe.settings()
+    before = there["configuration"] | {"version": there["version"]}
+    ours = recipe.settings() | {"version": __version__}
     for name, value in ours.items():
         if before.get(name) != value:
             raise FileError(

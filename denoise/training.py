@@ -6,7 +6,6 @@ schedule and all that is told are part of the checkpoint.
 
 import contextlib
 import copy
-import csv
 import logging
 import math
 import signal
@@ -15,6 +14,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -27,13 +27,12 @@ from denoise.checkpoint import Denoiser, save_denoiser
 from denoise.examples import draw_examples
 from denoise.networks import network
 from denoise.pairs import Batches
-from recon.io import FileError
+from denoise.run_state import COLUMNS, check_fits, checkpoint_path, exhausted, rows_of, write_rows
 from recon.io.files import optional, replacing
 from recon.io.outputs import make_folder
 
 EXAMPLES = 4  # patches on a picture, at most
 SAVE_MINUTES = 5.0
-COLUMNS = ("epoch", "step", "learning_rate", "loss", "nrmse", "nrmse_low", "seconds")
 _PRECISE = {"l2": torch.nn.functional.mse_loss, "l1": torch.nn.functional.l1_loss}
 
 
@@ -58,7 +57,8 @@ class Training(pl.LightningModule):
         self.found, self.shown = {"nrmse": [], "nrmse_low": []}, []
 
     def on_train_batch_start(self, *_):
-        torch.manual_seed((self.recipe.seed << 20) + self.trainer.global_step)
+        drawn = np.random.SeedSequence(self.recipe.seed, spawn_key=(self.trainer.global_step,))
+        torch.manual_seed(int(drawn.generate_state(1)[0]))
 
     def training_step(self, batch, _):
         loss = _PRECISE[self.recipe.loss](
@@ -175,7 +175,7 @@ class Keeper(pl.Callback):
             logger.log_metrics({k: row[k] for k in COLUMNS[2:6]}, row["step"])
         if not trainer.is_global_zero:
             return
-        _write_rows(self.folder / "metrics.csv", self.rows)
+        write_rows(self.folder / "metrics.csv", self.rows)
         if improved:
             told = {"epoch": row["epoch"], "nrmse": row["nrmse"], "nrmse_low": row["nrmse_low"]}
             settings = self.settings | {"training": self.settings["training"] | told}
@@ -238,9 +238,15 @@ def fit(recipe, train, validation, folder, settings, *, workers=0, examples_ever
         optional("tensorboard", "tensorboard", "--tensorboard")
         logger = TensorBoardLogger(folder, name="", version="tensorboard")
     last = checkpoint_path(make_folder(Path(folder) / "checkpoints").parent)
+    if is_first_process():
+        for path in last.parent.glob(f".*.{last.name}"):  # of a run that was killed as it saved
+            path.unlink()
     rows = rows_of(last) if last.is_file() else []
     if len(rows) == recipe.epochs or exhausted(rows, recipe):
         return rows
+    module = Training(recipe, train, validation, workers)
+    if last.is_file():
+        check_fits(module, last)
     keeper = Keeper(folder, recipe, settings, examples_every)
     with _quiet():
         trainer = pl.Trainer(
@@ -251,8 +257,7 @@ def fit(recipe, train, validation, folder, settings, *, workers=0, examples_ever
             enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
             default_root_dir=folder,
         )
-        trainer.fit(Training(recipe, train, validation, workers),
-                    ckpt_path=last if last.is_file() else None, weights_only=True)
+        trainer.fit(module, ckpt_path=last if last.is_file() else None, weights_only=True)
     return rows_of(last)  # the trainings may have been in other processes
 
 
@@ -282,40 +287,6 @@ def fitting_precision(accelerator):
 def is_first_process():
     """Whether this process writes; Lightning starts one for each device."""
     return rank_zero_only.rank == 0
-
-
-def exhausted(rows, recipe):
-    """Whether so many epochs brought no improvement that training ends."""
-    best = min(range(len(rows)), key=lambda k: rows[k]["nrmse"], default=0)
-    return 0 < recipe.patience < len(rows) - best
-
-
-def checkpoint_path(folder):
-    """Where a run's state is kept."""
-    return Path(folder) / "checkpoints" / "last.ckpt"
-
-
-def rows_of(path):
-    """The rows of metrics in a checkpoint.
-
-    Raises:
-        FileError: it is none.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return state["callbacks"]["Keeper"]["rows"]
-    except Exception as reason:  # pickle's, zipfile's and torch's own, of many classes
-        raise FileError(
-            f"{path} is no checkpoint of a training ({' '.join(str(reason).split())[:200]}); "
-            "remove it to begin anew"
-        ) from reason
-
-
-def _write_rows(path, rows):
-    with replacing(path) as name, open(name, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _deaf(_):

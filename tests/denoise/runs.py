@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from denoise.recipe import Recipe
+from denoise.run_state import checkpoint_path
 from denoise.train_command import prepare
 from sim.dataset import open_study
 
@@ -33,8 +34,6 @@ def run(study_folder, folder, *, workers=0, examples_every=0, tensorboard=False,
 
 def state(folder):
     """Everything in a run's checkpoint that later steps hang on, as {name: tensor}."""
-    from denoise.training import checkpoint_path
-
     saved = torch.load(checkpoint_path(folder), weights_only=True)
     found = dict(saved["state_dict"])
     for number, values in saved["optimizer_states"][0]["state"].items():

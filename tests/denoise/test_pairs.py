@@ -3,6 +3,7 @@
 import itertools
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
@@ -53,6 +54,17 @@ def test_a_file_that_is_another_phantoms_is_refused(study_folder, tmp_path):
     shutil.copytree(study_folder, folder)
     shutil.copy(folder / "phantom-0003.h5", folder / "phantom-0001.h5")  # one of the test split
     with open_study(folder) as study, pytest.raises(FileError, match=r"holds phantom 3, and .* 1"):
+        measured(study, study.pairs("train"), tmp_path / "scalings.json")
+
+
+def test_an_image_with_nan_is_refused_by_its_files_name(study_folder, tmp_path):
+    folder = tmp_path / "spoilt"
+    shutil.copytree(study_folder, folder)
+    with h5py.File(folder / "phantom-0004.h5", "r+") as file:
+        file["low"][1, 0, 5, 5, 5] = np.nan
+    with open_study(folder) as study, pytest.raises(
+        FileError, match=r"phantom-0004\.h5, 1 / 20 of the dose: .* not"
+    ):
         measured(study, study.pairs("train"), tmp_path / "scalings.json")
 
 

@@ -8,6 +8,7 @@ import yaml
 
 import countless
 from denoise.checkpoint import load_denoiser
+from denoise.scaling import RULE
 from tests.denoise.runs import signalled_at
 from tests.denoise.studies import make_study
 
@@ -55,7 +56,7 @@ def test_a_run_has_a_model_with_what_must_be_known_of_it(train, study, tmp_path,
     assert train("--target", "truth") == 0
     found = load_denoiser(tmp_path / "run" / "model.pt").settings
     assert found["voxel_mm"] == [8, 8, 8]
-    assert found["scaling"]["rule"] == "median in the body"
+    assert found["scaling"] == {"rule": RULE, "ct_hu": 1000}
     assert found["domain"]["factors"] == [4, 20]
     assert found["domain"]["tracers"] == ["FDG"]
     assert found["domain"]["scanners"] == [study.index["recipe"]["scan"]["scanner"]["name"]]
@@ -93,7 +94,8 @@ def test_a_signal_stops_it_and_the_same_command_goes_on(train, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         signalled_at(1, signal.SIGTERM, patch.setattr)
         assert train("--examples-every", 0) == 130
-    assert "at step 2 of 8; saved: the same command goes on there" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "at step 2 of 8, and saved; to go on: `countless train" in " ".join(said.split())
     said = json.loads((tmp_path / "run" / "run.json").read_text())
     assert not said["complete"]
     assert train("--examples-every", 0) == 0

@@ -11,7 +11,8 @@ from denoise import training
 from denoise.checkpoint import load_denoiser
 from denoise.networks import network
 from denoise.recipe import Recipe
-from denoise.training import Stopped, checkpoint_path, exhausted, fitting_precision, nrmse
+from denoise.run_state import checkpoint_path, exhausted
+from denoise.training import Stopped, fitting_precision, nrmse
 from denoise.unet import UNet
 from recon.io import FileError
 from tests.denoise.runs import RECIPE, killed_run, run, signalled_at, state
@@ -41,7 +42,7 @@ def metrics(folder):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("step", [0, 2, 3, 4, 11])
+@pytest.mark.parametrize("step", [0, 3, 6])
 def test_training_that_is_stopped_and_goes_on_ends_with_the_same_weights(
     step, study_folder, whole, tmp_path, monkeypatch
 ):
@@ -62,7 +63,10 @@ def test_training_that_is_killed_and_goes_on_ends_with_the_same_weights(
 ):
     killed_run(study_folder, tmp_path / "run", step=6, workers=workers)
     assert len(metrics(tmp_path / "run")) == 1
+    half = checkpoint_path(tmp_path / "run").with_name(".x1y2.last.ckpt")
+    half.write_bytes(b"half")  # as if killed while it saved
     run(study_folder, tmp_path / "run", workers=workers)
+    assert not half.exists()
     assert_same(tmp_path / "run", whole)
 
 
@@ -96,7 +100,7 @@ def test_a_network_learns_a_patch_by_heart():
 
 @pytest.mark.parametrize("settings", [
     {"target": "truth"}, {"target": "noise2noise"}, {"loss": "l1", "keeps": "counts"},
-    {"dimensions": 2, "slices": 3, "ct": True},
+    {"dimensions": 2, "slices": 3, "ct": True, "target": "noise2noise"},
 ])
 def test_training_makes_images_better(settings, study_folder, tmp_path):
     rows = run(study_folder, tmp_path / "run", **({"target": "truth", "patches": 32} | settings))
@@ -170,6 +174,12 @@ def test_a_broken_checkpoint_is_refused(study_folder, tmp_path):
     checkpoint_path(tmp_path / "run").write_bytes(b"broken")
     with pytest.raises(FileError, match="remove it to begin anew"):
         run(study_folder, tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_network_is_refused(study_folder, tmp_path, monkeypatch):
+    run(study_folder, tmp_path / "run", epochs=1)
+    with pytest.raises(FileError, match="weights of another network"):
+        run(study_folder, tmp_path / "run", width=8)
 
 
 def test_training_that_diverges_is_refused(study_folder, tmp_path, monkeypatch):
