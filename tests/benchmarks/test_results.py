@@ -96,3 +96,11 @@ def test_variance_goes_with_one_over_the_counts_and_the_readme_says_how_well():
     for name, row in read("image-quality-cpu")["variance"].items():
         assert row["ratio"] == pytest.approx(10, abs=3 * row["sd"]) and row["sd"] < 0.2
         assert f"{row['ratio']:.1f} ± {row['sd']:.1f} times" in words, name
+
+
+def test_the_readme_says_what_a_study_takes():
+    said = read("study-cpu")
+    words = " ".join(README.split())
+    assert f"{said['seconds_per_pair']:.0f} s a pair" in words
+    assert f"{said['peak_bytes'] / 2**30:.1f} GiB on two cores" in words
+    assert f"{said['seconds_of_many'] / 60:.0f} minutes" in words
