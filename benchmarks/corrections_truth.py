@@ -130,7 +130,7 @@ def problem(scanner, name, tof):
             mu_shift_mm=(3.0, -2.0, 0.0),
         )
     if scanner == "tiny":
-        solid = Cylinder(centre_mm=(0, 0, 0), radii_mm=(*(2 * [40.0 if name == "torso" else 95.0]),
+        solid = Cylinder(centre_mm=(0, 0, 0), radii_mm=(*(2 * [45.0 if name == "torso" else 95.0]),
                                                         END))
         water = Region(name="water", solid=solid, activity_bq_ml=5e3, material=MATERIALS["water"])
         return Problem(
@@ -139,7 +139,7 @@ def problem(scanner, name, tof):
             truth_grid=Grid.centred(shape=(50, 50, 10), voxel_mm=(4, 4, 4)),
             grid=Grid.centred(shape=(25, 25, 10), voxel_mm=(8, 8, 4)),
             region=((0.0, 0.0, 0.0), 20.0),
-            photon_pairs=500_000,
+            photon_pairs=5_000_000,
             fine=ScatterSampling(point_mm=12.0, ring_mm=8.0, seed=1, tof_sigmas=TIMING_SIGMAS),
             sampling=ScatterSampling(),
             subsets=4,
