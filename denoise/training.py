@@ -93,9 +93,10 @@ class Training(pl.LightningModule):
             ]
 
     def result(self):
-        """Means over the validation's patches, of those with activity."""
+        """Means over the validation's patches, of those whose target has activity."""
         found = {name: torch.cat(values) for name, values in self.found.items()}
-        return {name: float(values[values.isfinite()].mean()) for name, values in found.items()}
+        active = found["nrmse_low"].isfinite()  # the network's own may be NaN, which must be seen
+        return {name: float(values[active].mean()) for name, values in found.items()}
 
     def configure_optimizers(self):
         weights = list(self.network.parameters())

@@ -1,6 +1,7 @@
 """Training: it learns, and stopped at any moment it ends with the same weights."""
 
 import csv
+import math
 import signal
 import sys
 
@@ -187,6 +188,15 @@ def test_training_that_diverges_is_refused(study_folder, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="lower learning_rate"):
         run(study_folder, tmp_path / "run")
     assert not checkpoint_path(tmp_path / "run").exists()
+
+
+def test_a_patch_without_activity_is_left_out_and_one_that_the_network_spoils_is_not():
+    made = training.Training(Recipe(**RECIPE), None, [], 0)
+    made.found = {"nrmse": [torch.tensor([0.2, float("inf")]), torch.tensor([0.4])],
+                  "nrmse_low": [torch.tensor([0.5, float("inf")]), torch.tensor([0.7])]}
+    assert made.result() == pytest.approx({"nrmse": 0.3, "nrmse_low": 0.6})
+    made.found["nrmse"][1][0] = float("nan")
+    assert not math.isfinite(made.result()["nrmse"])
 
 
 def test_tensorboard_that_is_not_installed_is_asked_for(study_folder, tmp_path, monkeypatch):
