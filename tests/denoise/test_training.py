@@ -177,7 +177,7 @@ def test_a_broken_checkpoint_is_refused(study_folder, tmp_path):
         run(study_folder, tmp_path / "run")
 
 
-def test_a_checkpoint_of_another_network_is_refused(study_folder, tmp_path, monkeypatch):
+def test_a_checkpoint_of_another_network_is_refused(study_folder, tmp_path):
     run(study_folder, tmp_path / "run", epochs=1)
     with pytest.raises(FileError, match="weights of another network"):
         run(study_folder, tmp_path / "run", width=8)
@@ -211,6 +211,26 @@ def test_a_network_of_the_users_own_is_trained_by_its_path(study_folder, tmp_pat
     with pytest.raises(FileError, match="none of Countless's own"):
         load_denoiser(path)
     assert load_denoiser(path, foreign="denoise.unet:UNet").settings["arguments"] == {}
+
+
+class Planes(torch.nn.Module):
+    """Slices by themselves, and a convolution along z."""
+
+    def __init__(self):
+        super().__init__()
+        self.within, self.along = torch.nn.Conv2d(1, 1, 3, padding=1), torch.nn.Conv1d(1, 1, 1)
+        self.volume = torch.nn.Conv3d(1, 1, 1)
+
+    def forward(self, x, noise):
+        planes = self.within(x.permute(0, 4, 1, 2, 3).flatten(0, 1))
+        planes = planes.unflatten(0, (len(x), -1)).permute(0, 2, 3, 4, 1)
+        return self.volume(self.along(planes.flatten(2)).reshape(planes.shape))
+
+
+def test_a_network_of_convolutions_of_all_kinds_is_trained(study_folder, tmp_path):
+    rows = run(study_folder, tmp_path / "run", network="tests.denoise.test_training:Planes",
+               epochs=1)
+    assert len(rows) == 1
 
 
 @pytest.mark.parametrize(("accelerator", "cuda", "amx", "wanted"), [
