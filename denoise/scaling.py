@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from recon.operators import gaussian_weights
+
 SMOOTH_MM = 20.0  # FWHM: little noise is left at 1/50 of the dose, and organs are
 EDGE = 0.25  # of the median inside: where the body ends
 ISLAND = 0.02  # of the largest part's volume: arms count as body, clots of noise do not
@@ -20,8 +22,6 @@ RULE = (
     f"it; noise between {FINE_MM:g} and {COARSE_MM:g} mm"
 )
 _DARK = 1e-4  # of the largest value: what is darker is air without a further look
-_SIGMAS = 4.0  # where Gaussians are cut
-_FWHM = np.sqrt(8 * np.log(2))  # of a Gaussian of sigma 1
 _MEDIAN = 0.6744897501960817  # of the absolute value of a normal variable of sigma 1
 
 
@@ -61,7 +61,7 @@ def measure(image, voxel_mm):
     detail, left = np.asarray(image, np.float32), 1.0
     for axis, side in enumerate(voxel_mm):
         if detail.shape[axis] > 1:
-            fine, coarse = (_gaussian(fwhm / side) for fwhm in (FINE_MM, COARSE_MM))
+            fine, coarse = (gaussian_weights(fwhm / side) for fwhm in (FINE_MM, COARSE_MM))
             band = np.pad(fine, (len(coarse) - len(fine)) // 2) - coarse
             detail = ndimage.correlate1d(detail, band, axis=axis, mode="reflect")
             left *= np.sqrt(np.sum(band**2) / np.sum(fine**2))
@@ -109,7 +109,7 @@ def _smooth_and_body(image, voxel_mm):
     check_finite(image)
     smooth = np.asarray(image, np.float32)
     for axis, side in enumerate(voxel_mm):
-        weights = _gaussian(SMOOTH_MM / side)
+        weights = gaussian_weights(SMOOTH_MM / side)
         smooth = ndimage.correlate1d(smooth, weights, axis=axis, mode="reflect")
     if not smooth.max() > 0:
         raise ValueError(
@@ -137,11 +137,3 @@ def _air(smooth):
     between = (below[-1] * sums - below * sums[-1]) ** 2
     between = np.divide(between, weight, out=np.zeros_like(between), where=weight > 0)
     return np.exp(edges[1 + np.argmax(between)])
-
-
-def _gaussian(fwhm_voxels):
-    """Weights of a Gaussian at whole voxels that sum to 1."""
-    sigma = fwhm_voxels / _FWHM
-    reach = int(np.ceil(_SIGMAS * sigma))
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    return weights / weights.sum()

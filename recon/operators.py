@@ -107,7 +107,8 @@ class GaussianBlur(LinearOperator):
         if not np.all(np.isfinite(widths)) or np.any(widths < 0):
             raise ValueError(f"fwhm_mm takes one or three widths of 0 mm or more, got {fwhm_mm}")
         self.fwhm_mm, self.threads = tuple(map(float, widths)), threads
-        self._weights = [_gaussian(w / v) for w, v in zip(widths, voxel_mm, strict=True)]
+        self._weights = [gaussian_weights(w / v).astype(np.float32)
+                         for w, v in zip(widths, voxel_mm, strict=True)]
 
     def _apply(self, x):
         xp = backend.array_module(x)
@@ -136,11 +137,17 @@ class GaussianBlur(LinearOperator):
     _apply_transposed = _apply
 
 
-def _gaussian(fwhm_voxels):
-    """Weights of a Gaussian sampled at whole voxels, cut at 4 sigmas, summing to one."""
+def gaussian_weights(fwhm_voxels):
+    """Weights of a Gaussian sampled at whole voxels, cut at 4 sigmas, summing to one.
+
+    Args:
+        fwhm_voxels: full width at half maximum; 0 for a single weight.
+    Returns:
+        (2 reach + 1,) float64.
+    """
     sigma = fwhm_voxels / np.sqrt(8 * np.log(2))
     radius = int(np.ceil(4 * sigma))
     if radius == 0:
-        return np.ones(1, np.float32)
+        return np.ones(1)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    return (weights / weights.sum()).astype(np.float32)
+    return weights / weights.sum()
