@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from recon.io.files import optional
 from recon.layout import FWHM_PER_SIGMA
 from recon.names import known_name
 
@@ -64,7 +65,8 @@ def non_local_means(image, voxel_mm, scaling, *, width):
 
     Source: Buades, Coll & Morel, "A non-local algorithm for image denoising", CVPR 2005.
     """
-    found = _restoration().denoise_nl_means(
+    restoration = optional("skimage", "baselines", "non-local means").restoration
+    found = restoration.denoise_nl_means(
         image / np.float32(scaling.level), patch_size=PATCH, patch_distance=SEARCH, h=width,
         fast_mode=True,
     )
@@ -76,7 +78,8 @@ def total_variation(image, voxel_mm, scaling, *, weight):
 
     Source: Rudin, Osher & Fatemi, Physica D 60, 1992; Chambolle, J. Math. Imaging Vis. 20, 2004.
     """
-    found = _restoration().denoise_tv_chambolle(image / np.float32(scaling.level), weight=weight)
+    restoration = optional("skimage", "baselines", "total variation").restoration
+    found = restoration.denoise_tv_chambolle(image / np.float32(scaling.level), weight=weight)
     return (found * scaling.level).astype(np.float32)
 
 
@@ -122,14 +125,3 @@ def _weighted(image, voxel_mm, fwhm_mm, guide, width):
         total += weight * padded[near]
         weights += weight
     return total / weights  # a voxel counts for itself
-
-
-def _restoration():
-    try:
-        from skimage import restoration
-    except ImportError as reason:
-        raise ValueError(
-            "non-local means and total variation take scikit-image, which is not installed; pip "
-            "install 'countless[baselines]'"
-        ) from reason
-    return restoration

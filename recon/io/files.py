@@ -33,7 +33,7 @@ def optional(package, extra, use):
     """An optional package, or a sentence that says how to get it.
 
     Args:
-        package: its name, as it is imported and installed.
+        package: its name, as it is imported.
         extra: of Countless, that brings it.
         use: what takes it, for the message.
     Raises:
