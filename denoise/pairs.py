@@ -154,16 +154,17 @@ def measured(study, pairs, path):
         FileError: an image without activity, or with NaN; a file that is another phantom's.
     """
     there = read_json(path)
-    known = there["scalings"] if there.get("rule") == RULE else {}
+    known, found = there["scalings"] if there.get("rule") == RULE else {}, {}
     try:
         for pair in tqdm(pairs, desc="scaling", unit=" images", delay=1, file=sys.stderr,
                          dynamic_ncols=True):
             name = _image_name(study, pair)
             if name not in known:
                 known[name] = asdict(_measured(study, pair))
+            found[pair] = Scaling(**known[name])
     finally:  # a run that is broken off keeps what it measured
         write_json(path, {"rule": RULE, "scalings": known})
-    return {pair: Scaling(**known[_image_name(study, pair)]) for pair in pairs}
+    return found
 
 
 def _image_name(study, pair):
