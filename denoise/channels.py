@@ -3,7 +3,6 @@
 import numpy as np
 
 CT_HU = 1000.0  # what 1 stands for in the CT's channel: air is -1, water 0
-INPUTS = ("low", "ct")
 
 
 def channels(low, level, ct=None):

@@ -30,8 +30,9 @@ class Denoiser:
             scaling: the rule that values are scaled by, as words and numbers.
             voxel_mm: list of three.
             domain: what it was trained on: noise (least and most relative noise), factors,
-                tracers, scanners.
-            training: provenance: study's hash, seed, command, version, numbers of the phantoms.
+                tracers, scanners, kind of the phantoms (None of a user's labels).
+            training: provenance: study's hash, seed, command, version, numbers of the phantoms,
+                recipe, and the epoch and its NRMSE.
     """
 
     network: object

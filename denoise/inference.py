@@ -2,7 +2,7 @@
 
 import itertools
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
@@ -37,8 +37,8 @@ class Denoised:
     scaling: Scaling
     network_grid: Grid
     uncertainty: np.ndarray | None
-    notes: list = field(default_factory=list)
-    warnings: list = field(default_factory=list)
+    notes: list
+    warnings: list
     device: str
 
 
