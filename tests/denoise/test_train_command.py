@@ -1,5 +1,6 @@
 """`countless train`: from a data set to a model, and what it refuses."""
 
+import inspect
 import json
 import signal
 
@@ -7,7 +8,9 @@ import pytest
 import yaml
 
 import countless
+from denoise import train_command
 from denoise.checkpoint import load_denoiser
+from denoise.recipe import Recipe
 from denoise.scaling import RULE
 from tests.denoise.runs import signalled_at
 from tests.denoise.studies import make_study
@@ -164,12 +167,7 @@ def test_a_folder_that_holds_no_study_is_refused(refused, tmp_path):
     assert "holds no study" in refused(study=tmp_path)
 
 
-def test_every_default_is_the_recipes(study):
-    import inspect
-
-    from denoise.recipe import Recipe
-    from denoise.train_command import train
-
+def test_every_default_is_the_recipes():
     defaults = {name: parameter.default
-                for name, parameter in inspect.signature(train).parameters.items()}
+                for name, parameter in inspect.signature(train_command.train).parameters.items()}
     assert {name: defaults[name] for name in Recipe.__dataclass_fields__} == vars(Recipe())

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from denoise.unet import REACHES, UNet
+from tests.denoise import made
 
 SMALL = {"width": 4, "levels": 2}
 KINDS = ({}, {"dimensions": 2}, {"dimensions": 2, "slices": 3}, {"keeps": "counts"},
@@ -12,10 +13,7 @@ KINDS = ({}, {"dimensions": 2}, {"dimensions": 2, "slices": 3}, {"keeps": "count
 
 def stirred(**settings):
     """A small network whose last layer is not zero, as after training."""
-    torch.manual_seed(1)
-    network = UNet(**SMALL, **settings)
-    torch.nn.init.normal_(network.head.weight, std=1.0)
-    return network
+    return made.stirred(**SMALL, **settings).network
 
 
 def images(*shape, inputs=1):
