@@ -16,7 +16,7 @@ class Recipe:
     Attributes:
         seed: of the weights before training and of all that is drawn.
         network: name or import path (`denoise.networks`).
-        width, levels, dimensions, slices, keeps: of the U-Net (`denoise.unet.UNet`).
+        width, levels, dimensions, slices, keeps: of the U-Net (`denoise.unet.UNet`) alone.
         ct: whether the network sees the CT beside the low-dose image.
         target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
             at the same low dose (Lehtinen et al., ICML 2018), which takes no better image.
@@ -83,6 +83,12 @@ class Recipe:
             )
         if len(self.patch) != 3 or min(self.patch) < 1:
             raise ValueError(f"patch takes three numbers of voxels from 1, got {self.patch}")
+        # A misspelt unet is answered by denoise.networks.
+        given = [name for name in _UNET if getattr(self, name) != getattr(Recipe, name)]
+        if ":" in self.network and given:
+            raise ValueError(
+                f"{given[0]} is a setting of unet, and {self.network} takes none; leave it out"
+            )
         if self.slices > self.patch[2]:
             raise ValueError(
                 f"patch takes at least the {self.slices} slices along z that the network sees, got "
@@ -103,8 +109,7 @@ class Recipe:
         """The network's settings, for `denoise.networks.network`."""
         if self.network != "unet":
             return {}
-        names = ("width", "levels", "dimensions", "slices", "keeps")
-        return {"inputs": 1 + self.ct} | {name: getattr(self, name) for name in names}
+        return {"inputs": 1 + self.ct} | {name: getattr(self, name) for name in _UNET}
 
     @property
     def inputs(self):
@@ -123,6 +128,7 @@ class Recipe:
         return asdict(self) | {"patch": list(self.patch)}
 
 
+_UNET = ("width", "levels", "dimensions", "slices", "keeps")
 _RANGES = (
     ("seed", 0, 2**63 - 1), ("rotate_degrees", 0, 45), ("rotated", 0, 1), ("intensity", 0, 0.9),
     ("learning_rate", 0, 1), ("warmup", 0, 0.5), ("weight_decay", 0, 1), ("average", 0, 0.99999),

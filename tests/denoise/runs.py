@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPE = {"width": 4, "levels": 1, "patch": (8, 8, 8), "patches": 8, "batch": 2, "epochs": 3,
           "validation_patches": 4, "rotated": 0.5, "learning_rate": 1e-2, "average": 0.9}
 
+OWN = {"width": Recipe.width, "levels": Recipe.levels}  # with a network that is no U-Net of ours
+
 
 def run(study_folder, folder, *, workers=0, examples_every=0, tensorboard=False, **changes):
     """Trains in a folder, or goes on; returns the rows of metrics.csv."""

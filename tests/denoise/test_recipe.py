@@ -30,6 +30,7 @@ def test_the_u_net_gets_a_channel_for_the_ct():
     ({"patches": 3, "batch": 4}, "at least a batch, 4, got 3"),
     ({"patch": (8, 0, 8)}, "three numbers of voxels"),
     ({"slices": 5, "patch": (8, 8, 3)}, "at least the 5 slices"),
+    ({"network": "my.own:Network", "keeps": "counts"}, "keeps is a setting of unet, and my.own"),
     ({"rotated": 1.5}, "rotated takes a number from 0 to 1"),
     ({"learning_rate": 0.0}, "above 0"),
     ({"warmup": float("nan")}, "warmup takes a number"),

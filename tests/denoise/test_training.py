@@ -16,7 +16,7 @@ from denoise.run_state import checkpoint_path, exhausted
 from denoise.training import Stopped, fitting_precision, nrmse
 from denoise.unet import UNet
 from recon.io import FileError
-from tests.denoise.runs import RECIPE, killed_run, run, signalled_at, state
+from tests.denoise.runs import OWN, RECIPE, killed_run, run, signalled_at, state
 
 STEPS = 12
 
@@ -206,7 +206,7 @@ def test_tensorboard_that_is_not_installed_is_asked_for(study_folder, tmp_path, 
 
 
 def test_a_network_of_the_users_own_is_trained_by_its_path(study_folder, tmp_path):
-    run(study_folder, tmp_path / "run", network="denoise.unet:UNet", epochs=1)
+    run(study_folder, tmp_path / "run", network="denoise.unet:UNet", epochs=1, **OWN)
     path = tmp_path / "run" / "model.pt"
     with pytest.raises(FileError, match="none of Countless's own"):
         load_denoiser(path)
@@ -229,7 +229,7 @@ class Planes(torch.nn.Module):
 
 def test_a_network_of_convolutions_of_all_kinds_is_trained(study_folder, tmp_path):
     rows = run(study_folder, tmp_path / "run", network="tests.denoise.test_training:Planes",
-               epochs=1)
+               epochs=1, **OWN)
     assert len(rows) == 1
 
 
