@@ -6,6 +6,7 @@ import numpy as np
 
 from denoise.channels import CT_HU, channels
 from denoise.scaling import RULE, Scaling, check_finite, measure
+from recon import text
 from recon.grid import Grid
 from recon.resampling import coverage, resample
 
@@ -45,8 +46,9 @@ class NetworkInput:
         if onto != grid:
             image = resample(image, grid, onto)
             warnings.append(
-                f"the network knows voxels of {_sides(denoiser.settings['voxel_mm'])}: the image, "
-                f"of {_sides(grid.voxel_mm)}, was resampled to them and back, which smooths it"
+                f"the network knows voxels of {text.sides(denoiser.settings['voxel_mm'])}: the "
+                f"image, of {text.sides(grid.voxel_mm)}, was resampled to them and back, which "
+                "smooths it"
             )
         takes = "ct" in denoiser.settings["inputs"]
         if takes and ct is None:
@@ -75,8 +77,8 @@ def network_grid(grid, voxel_mm):
     farthest = max(ratios.max(), 1 / ratios.min())
     if farthest > FARTHEST:
         raise ValueError(
-            f"a network trained on voxels of {_sides(voxel_mm)} takes sides up to {FARTHEST:g} "
-            f"times as long or short, got {_sides(grid.voxel_mm)}; reconstruct the image with "
+            f"a network trained on voxels of {text.sides(voxel_mm)} takes sides up to {FARTHEST:g} "
+            f"times as long or short, got {text.sides(grid.voxel_mm)}; reconstruct the image with "
             "voxels nearer to these, or train a network on such images"
         )
     if farthest <= SAME:
@@ -120,7 +122,3 @@ def _ct_on(ct, grid, onto):
                 "as air there"
             )
     return resample(ct - np.float32(AIR_HU), grid, onto) + np.float32(AIR_HU), notes
-
-
-def _sides(voxel_mm):
-    return " × ".join(f"{side:.4g}" for side in voxel_mm) + " mm"

@@ -72,9 +72,13 @@ def time_of_flight(layout):
 def grid(grid):
     """Voxels of a Grid and where they lie."""
     shape = " × ".join(map(str, grid.shape))
-    voxel = " × ".join(f"{v:.4g}" for v in grid.voxel_mm)
     centre = ", ".join(f"{c:.4g}" for c in np.round(grid.centre, 3) + 0.0)
-    return f"{shape} voxels of {voxel} mm, middle at ({centre}) mm"
+    return f"{shape} voxels of {sides(grid.voxel_mm)}, middle at ({centre}) mm"
+
+
+def sides(voxel_mm):
+    """Sides of a voxel."""
+    return " × ".join(f"{side:.4g}" for side in voxel_mm) + " mm"
 
 
 def position(patient_position):
