@@ -21,6 +21,7 @@ HALVES = "half-1", "half-2"
 LISTS = {"petsird": "list.petsird", "castor": "list.cdh"}
 WATER_PER_CM = 0.096
 _TRUTH = ("trues", "scatter", "randoms")
+_OF_HALVES = ("prompts", "delayeds", "efficiency")
 _EVENT_BYTES = 16  # at most, of either format
 _TOLD_MM = 0.0, 100.0  # distances from the axis at which resolution is told
 
@@ -143,7 +144,8 @@ def _write_sinograms(folder, arrays, layout, info, made):
 def _remove_old(folder):
     """Of an earlier scan, what says that it is complete, and what this one may not write."""
     (folder / "scan.json").unlink(missing_ok=True)
-    for pattern in (*(f"{name}.*" for name in _TRUTH), "list.*", *(f"{n}/*" for n in HALVES)):
+    halved = [f"{half}/{name}.*" for half in HALVES for name in _OF_HALVES]
+    for pattern in (*(f"{name}.*" for name in _TRUTH), "list.*", *halved):
         for path in folder.glob(pattern):
             path.unlink()
 
