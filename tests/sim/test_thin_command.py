@@ -8,10 +8,11 @@ import pytest
 import countless
 from recon import Scanner, SinogramLayout
 from recon.events import Events
-from recon.io import read_sinogram, write_sinogram
+from recon.io import read_layout, read_sinogram, write_sinogram
 from recon.io.castor_list_writing import write_castor_list
 from recon.io.lists import open_list
 from recon.io.petsird_writing import write_petsird
+from tests.recon.io.mmr import SINOGRAM_HEADER, written
 
 SCANNER = Scanner.preset("tiny")
 LAYOUT = SinogramLayout.of(SCANNER, max_ring_difference=1)
@@ -82,6 +83,22 @@ def test_prompts_and_delayeds_of_one_seed_are_drawn_apart(folder):
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 4 / np.sqrt(whole.size)
 
 
+def test_both_data_sets_of_a_scanners_own_sinogram_are_thinned_apart(folder, rng):
+    counts = np.tile(rng.poisson(3, 478_800 // 2), 2)  # the same twice
+    written(folder / "scan.s.hdr", SINOGRAM_HEADER, data=counts.astype("<i2").tobytes())
+    kept = []
+    for name, words in (("p.hs", ()), ("d.hs", ("--dataset", "delayeds"))):
+        assert run("scan.s.hdr", "-o", name, "--drf", 2, *words) == 0
+        kept.append(read_sinogram(name)[0])
+    whole, layout, _ = read_sinogram("scan.s.hdr")
+    assert read_layout("p.hs")[0] == layout
+    for part in kept:
+        assert (part <= whole).all()
+        assert abs(part.sum() - whole.sum() / 2) < 4 * np.sqrt(whole.sum() / 4)
+    first, second = ((part - whole / 2).ravel() for part in kept)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(whole.size)
+
+
 @pytest.mark.parametrize("name", ["list.cdh", "prompts.hs"])
 def test_the_draw_is_the_seeds(folder, name):
     suffix = name.split(".")[-1]
@@ -109,6 +126,7 @@ def test_the_sidecar_says_the_dose(folder):
         (("prompts.hs", "-o", "low.hs", "--drf", 1e12), "none is kept; give a smaller --drf"),
         (("prompts.hs", "-o", "prompts.hs", "--drf", 4), "prompts.hs"),
         (("prompts.hs", "-o", "low.hs", "--drf", 4, "--scanner", "a.geom"), "is of no use"),
+        (("prompts.hs", "-o", "low.hs", "--drf", 4, "--dataset", "delayeds"), "is of Siemens"),
         (("smooth.hs", "-o", "low.hs", "--drf", 4), "whole numbers of 0 or more"),
         (("none.hs", "-o", "low.hs", "--drf", 4), "none.hs"),
     ],
