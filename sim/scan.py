@@ -21,6 +21,13 @@ HALVES = "half-1", "half-2"
 LISTS = {"petsird": "list.petsird", "castor": "list.cdh"}
 WATER_PER_CM = 0.096
 _TRUTH = ("trues", "scatter", "randoms")
+# What the .json beside each sinogram says it is: `recon` refuses what is given as another.
+_QUANTITIES = {
+    "prompts": "prompts", "delayeds": "delayed coincidences",
+    "efficiency": "factors m that multiply expected counts, summed over each bin's crystal pairs",
+    "trues": "expected true coincidences", "scatter": "expected scattered coincidences",
+    "randoms": "expected random coincidences",
+}
 _OF_HALVES = ("prompts", "delayeds", "efficiency")
 _EVENT_BYTES = 16  # at most, of either format
 _TOLD_MM = 0.0, 100.0  # distances from the axis at which resolution is told
@@ -138,7 +145,8 @@ def _write_sinograms(folder, arrays, layout, info, made):
     for name, array in arrays.items():
         own = layout.without_tof() if name == "efficiency" else layout
         unit = UNIT if name == "efficiency" else "counts"
-        write_sinogram(folder / f"{name}.hs", array, own, info | {"unit": unit}, sidecar=made)
+        write_sinogram(folder / f"{name}.hs", array, own, info | {"unit": unit},
+                       sidecar=made | {"quantity": _QUANTITIES[name]})
 
 
 def _remove_old(folder):

@@ -6,6 +6,7 @@ import pytest
 
 from countless import main
 from recon import Grid, Scanner, presets
+from recon.agreement import role_misfits
 from recon.histogram import histogram
 from recon.io import read_image, read_layout, read_sinogram, write_image
 from recon.io.lists import open_list
@@ -80,6 +81,17 @@ def test_scan_json_says_what_the_sinograms_hold(output):
     assert numbers["drawn"]["prompts"] == read_sinogram(output / "prompts.hs")[0].sum(dtype=float)
     assert numbers["protocol"]["minutes"] == 2
     assert numbers["resolution_fwhm_mm"]["0 mm from the axis"]["radial"]["total"] > 4
+
+
+def test_sinograms_are_known_for_what_they_are(output):
+    for name, misused in (("prompts", "factors"), ("delayeds", "factors"),
+                          ("efficiency", "prompts"), ("scatter", "prompts"),
+                          ("randoms", "prompts")):
+        assert any(role_misfits(output / f"{name}.hs", misused))
+    for name, right in (("prompts", "prompts"), ("delayeds", "delayeds"),
+                        ("efficiency", "factors"), ("scatter", "background"),
+                        ("randoms", "randoms")):
+        assert not any(role_misfits(output / f"{name}.hs", right))
 
 
 def test_the_list_holds_the_sinograms_events(output):
