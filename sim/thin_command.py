@@ -11,10 +11,13 @@ from recon.command_line import command_line
 from recon.io import FileError, check_output, provenance, read_sinogram, write_sinogram
 from recon.io.lists import WRITTEN, open_list, write_list
 from recon.io.petsird import is_petsird
+from recon.io.provenance import read_sidecar
 from recon.io.sinogram import DATASETS, is_siemens, is_sinogram
 from sim import dose
 from sim.dose import Dose
 from sim.numbers import check_seed
+
+_KEPT = ("quantity", "inverse_crime")  # what thinning leaves true of what a .json says of a scan
 
 
 def thin(
@@ -56,13 +59,15 @@ def thin(
         )
     if sinogram and scanner:
         raise ValueError(f"--scanner is of no use where {scan} is a sinogram; leave it out")
-    if dataset and not (sinogram and is_siemens(scan)):
+    both = sinogram and is_siemens(scan)
+    if dataset and not both:
         raise ValueError(f"--dataset is of Siemens sinograms (.s.hdr), got {scan}; leave it out")
     dataset = dataset or DATASETS[0]
 
     def begin(inputs):
         check_output(output, inputs)
-        made = provenance(
+        said = {"quantity": dataset} if both else read_sidecar(scan)
+        made = {name: said[name] for name in _KEPT if name in said} | provenance(
             command=command_line(thin, settings), configuration=settings, seed=seed,
             inputs=[*inputs, *filter(None, [config])], dose_reduction_factor=drf, mode="time",
         )

@@ -7,11 +7,13 @@ import pytest
 
 import countless
 from recon import Scanner, SinogramLayout
+from recon.agreement import role_of
 from recon.events import Events
-from recon.io import read_layout, read_sinogram, write_sinogram
+from recon.io import read_layout, read_sinogram, sidecar_path, write_sinogram
 from recon.io.castor_list_writing import write_castor_list
 from recon.io.lists import open_list
 from recon.io.petsird_writing import write_petsird
+from recon.io.provenance import read_sidecar
 from tests.recon.io.mmr import SINOGRAM_HEADER, written
 
 SCANNER = Scanner.preset("tiny")
@@ -92,6 +94,7 @@ def test_both_data_sets_of_a_scanners_own_sinogram_are_thinned_apart(folder, rng
         kept.append(read_sinogram(name)[0])
     whole, layout, _ = read_sinogram("scan.s.hdr")
     assert read_layout("p.hs")[0] == layout
+    assert [role_of(read_sidecar(name)) for name in ("p.hs", "d.hs")] == ["prompts", "delayeds"]
     for part in kept:
         assert (part <= whole).all()
         assert abs(part.sum() - whole.sum() / 2) < 4 * np.sqrt(whole.sum() / 4)
@@ -115,6 +118,17 @@ def test_the_sidecar_says_the_dose(folder):
     said = json.loads((folder / "low.json").read_text())
     assert (said["dose_reduction_factor"], said["mode"], said["seed"]) == (4, "time", 7)
     assert said["command"].startswith("countless thin prompts.hs")
+
+
+@pytest.mark.parametrize("name, low", [("delayeds.hs", "low.hs"), ("list.cdh", "low.cdh")])
+def test_the_sidecar_says_what_was_thinned_and_keeps_the_mark_of_an_inverse_crime(
+    folder, name, low
+):
+    said = {"file": name, "quantity": "delayed coincidences", "inverse_crime": True}
+    sidecar_path(folder / name).write_text(json.dumps(said))
+    assert run(name, "-o", low, "--drf", 4) == 0
+    made = json.loads(sidecar_path(folder / low).read_text())
+    assert (made["quantity"], made["inverse_crime"]) == ("delayed coincidences", True)
 
 
 @pytest.mark.parametrize(
