@@ -44,6 +44,7 @@ def thin(
     keep = Dose(factor=drf).signal
     check_seed(seed)
     sinogram = scan.suffix == ".hs"
+    events = None if sinogram else open_list(scan, scanner)  # or says what it is not
     suffixes = (".hs",) if sinogram else WRITTEN
     if output.suffix not in suffixes:
         raise FileError(
@@ -65,7 +66,7 @@ def thin(
         return made, rng
 
     thinned = _sinogram if sinogram else _list
-    rows = thinned(scan, output, scanner, keep, begin)
+    rows = thinned(scan, output, events, keep, begin)
     print(text.table([
         ("scan", f"{scan}, of which each count is kept with a chance of 1 / {drf:g}"),
         *rows,
@@ -85,8 +86,7 @@ def _sinogram(scan, output, _, keep, begin):
     return [("written", f"{output}, {left:,.0f} of {total:,.0f} counts")]
 
 
-def _list(scan, output, scanner, keep, begin):
-    events = open_list(scan, scanner)
+def _list(scan, output, events, keep, begin):
     made, rng = begin(events.inputs)
     kept = dose.thin_events(progress.events(events.chunks(), events.end_ms), keep, rng)
     counts = write_list(output, kept, events, sidecar=made)

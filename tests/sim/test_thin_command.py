@@ -110,6 +110,7 @@ def test_the_sidecar_says_the_dose(folder):
         (("prompts.hs", "-o", "prompts.hs", "--drf", 4), "prompts.hs"),
         (("prompts.hs", "-o", "low.hs", "--drf", 4, "--scanner", "a.geom"), "is of no use"),
         (("smooth.hs", "-o", "low.hs", "--drf", 4), "whole numbers of 0 or more"),
+        (("prompts.s", "-o", "low.hs", "--drf", 4), "prompts.s is no list mode"),
         (("none.hs", "-o", "low.hs", "--drf", 4), "none.hs"),
     ],
 )
