@@ -5,6 +5,7 @@ network's weights.
 """
 
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +98,9 @@ def _content(path):
 
     with opened(path) as file:
         packed = io.BytesIO(file.read())
+    if not zipfile.is_zipfile(packed):  # of which the unpickler would say a letter's number
+        raise FileError(f"{path} is no checkpoint of a denoiser; `countless train` makes model.pt")
+    packed.seek(0)
     try:
         content = torch.load(packed, map_location="cpu", weights_only=True)
     except Exception as reason:  # pickle's, zipfile's and torch's own, of many classes

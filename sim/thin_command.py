@@ -51,6 +51,7 @@ def thin(
     keep = Dose(factor=drf).signal
     check_seed(seed)
     sinogram = is_sinogram(scan)
+    events = None if sinogram else open_list(scan, scanner)  # or says what it is not
     suffixes = (".hs",) if sinogram else WRITTEN
     if output.suffix not in suffixes:
         raise FileError(
@@ -78,7 +79,7 @@ def thin(
         return made, rng
 
     rows = (_sinogram(scan, dataset, output, keep, begin) if sinogram
-            else _list(scan, scanner, output, keep, begin))
+            else _list(scan, events, output, keep, begin))
     print(text.table([
         ("scan", f"{scan}, of which each count is kept with a chance of 1 / {drf:g}"),
         *rows,
@@ -98,8 +99,7 @@ def _sinogram(scan, dataset, output, keep, begin):
     return [("written", f"{output}, {left:,.0f} of {total:,.0f} counts")]
 
 
-def _list(scan, scanner, output, keep, begin):
-    events = open_list(scan, scanner)
+def _list(scan, events, output, keep, begin):
     made, rng = begin(events.inputs)
     kept = dose.thin_events(progress.events(events.chunks(), events.end_ms), keep, rng)
     counts = write_list(output, kept, events, sidecar=made)

@@ -142,6 +142,7 @@ def test_the_sidecar_says_what_was_thinned_and_keeps_the_mark_of_an_inverse_crim
         (("prompts.hs", "-o", "low.hs", "--drf", 4, "--scanner", "a.geom"), "is of no use"),
         (("prompts.hs", "-o", "low.hs", "--drf", 4, "--dataset", "delayeds"), "is of Siemens"),
         (("smooth.hs", "-o", "low.hs", "--drf", 4), "whole numbers of 0 or more"),
+        (("prompts.s", "-o", "low.hs", "--drf", 4), "prompts.s is no list mode"),
         (("none.hs", "-o", "low.hs", "--drf", 4), "none.hs"),
     ],
 )
