@@ -39,13 +39,9 @@ class Lesions:
     def __init__(self):
         self.places, self.seen, self.diameters_mm = {}, {}, []
 
-    def add(self, number, regions, grid):
+    def add(self, number, regions):
         """Notes where a phantom's lesions are."""
-        self.places[number] = {
-            lesion.name: tuple(int(np.argmin(np.abs(grid.centres(axis) - mm)))
-                               for axis, mm in enumerate(lesion.centre_mm))
-            for lesion in regions.lesions
-        }
+        self.places[number] = {lesion.name: lesion.at for lesion in regions.lesions}
         self.diameters_mm += [lesion.diameter_mm for lesion in regions.lesions]
 
     def keep(self, number, method, factor, realisation, image, voxel_mm):
@@ -129,7 +125,7 @@ def validated(data, without):
     lesions, standard = Lesions(), [Method(name="standard", source="standard")]
     there = {row["number"] for row in without.index["phantoms"]}
     for number in there & set(data.numbers["validation"]):
-        lesions.add(number, Regions.of(data, number), data.grid(number))
+        lesions.add(number, Regions.of(data, number))
     if not lesions.places:
         return None
     return detected(*(observe(study, lesions, standard, {}) for study in (data, without)))[0]

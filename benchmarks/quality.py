@@ -160,7 +160,7 @@ def _measured(data, methods, strengths):
         for number in data.numbers["test"]:
             regions, grid = Regions.of(data, number), data.grid(number)
             shown.add(number, regions, grid)
-            lesions.add(number, regions, grid)
+            lesions.add(number, regions)
 
             def keep(*image, number=number, grid=grid):
                 shown.keep(number, *image)

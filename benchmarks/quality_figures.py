@@ -20,7 +20,7 @@ class Shown:
 
     Attributes:
         regions, grid, number: of the phantom; regions is None until one was added.
-        at: voxel of the shown lesion's middle (x, y, z).
+        at: voxel (x, y, z) of the shown lesion's middle, or else of the image's.
         images: dict from (method's name, factor) to the first realisation's coronal slice (x, z),
             axial slice (x, y) and line along x.
         most: activity that is shown black, in Bq/mL.
@@ -38,9 +38,7 @@ class Shown:
         self.most = float(np.percentile(regions.truth[regions.body], BLACK))
         lesion = max(regions.lesions, default=None,
                      key=lambda one: regions.truth[one.mask].sum(dtype=float))
-        middle = lesion.centre_mm if lesion else grid.centre
-        self.at = tuple(int(np.argmin(np.abs(grid.centres(axis) - mm)))
-                        for axis, mm in enumerate(middle))
+        self.at = lesion.at if lesion else tuple(n // 2 for n in grid.shape)
         self.images = {("truth", 1.0): self._parts(regions.truth)}
 
     def keep(self, number, method, factor, realisation, image):
