@@ -75,6 +75,16 @@ class Method:
         return found
 
 
+def factor_of(source, factor):
+    """The dose reduction factor of a source's images that are compared at one: 1 of the standard.
+
+    Args:
+        source: out of SOURCES.
+        factor: dose reduction factor of the low-dose images.
+    """
+    return 1.0 if source == "standard" else factor
+
+
 def find_methods(names):
     """The Methods of names, a list.
 

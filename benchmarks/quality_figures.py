@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 
+from benchmarks.methods import factor_of
 from benchmarks.quality_measure import METRICS
 from benchmarks.quality_table import found
 
@@ -121,7 +122,7 @@ def slices(results, shown, factor):
     from matplotlib.figure import Figure
 
     names = [("truth", 1.0)] + [
-        (method["name"], 1.0 if method["source"] == "standard" else factor)
+        (method["name"], factor_of(method["source"], factor))
         for method in results["methods"]
     ]
     across, down, along = (_around(shown, axis) for axis in range(3))
@@ -197,7 +198,7 @@ def profiles(results, shown):
         ax.fill_between(x, shown.images["truth", 1.0][2] / 1000, step="mid", color="0.85",
                         label="truth")
         for method in results["methods"]:
-            key = method["name"], 1.0 if method["source"] == "standard" else factor
+            key = method["name"], factor_of(method["source"], factor)
             ax.plot(x, shown.images[key][2] / 1000, color=colours(results)[method["name"]],
                     lw=0.9 if method["name"] == "low" else 1.4, label=method["name"],
                     ls="--" if method["source"] == "standard" else "-")
