@@ -42,6 +42,11 @@ class Shown:
         self.at = lesion.at if lesion else tuple(n // 2 for n in grid.shape)
         self.images = {("truth", 1.0): self._parts(regions.truth)}
 
+    @property
+    def where(self):
+        """What `at` is the middle of, in words."""
+        return "its lesion of most activity" if self.regions.lesions else "its images"
+
     def keep(self, number, method, factor, realisation, image):
         """Notes the slices of an image."""
         if number == self.number and realisation == 0:
@@ -187,7 +192,7 @@ def _around(shown, axis):
 
 
 def profiles(results, shown):
-    """The line along x through the shown lesion, at each dose."""
+    """The line along x through the shown place, at each dose."""
     from matplotlib.figure import Figure
 
     factors = results["factors"]
@@ -208,7 +213,7 @@ def profiles(results, shown):
         ax.set_ylabel("kBq/mL", fontsize=9)
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xlabel("x (mm), through the lesion's middle", fontsize=9)
+    ax.set_xlabel(f"x (mm), through the middle of {shown.where}", fontsize=9)
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=6,
                   frameon=False, fontsize=9)
     return figure
