@@ -154,7 +154,7 @@ def _find(name):
         ) from reason
 
 
-def tune(method, data, factor, bodies, progress=lambda: None):
+def tune(method, data, factor, progress=lambda: None):
     """A baseline's strength with the least NRMSE to truth in the validation split's bodies.
 
     The mean over the first TUNING_PHANTOMS phantoms, one image of each, is searched by Brent's
@@ -165,7 +165,6 @@ def tune(method, data, factor, bodies, progress=lambda: None):
         method: Method with a Baseline.
         data: StoredStudy.
         factor: dose reduction factor of the images; 1 for the standard dose.
-        bodies: dict from a phantom's number to its body, bool (x, y, z).
         progress: called after each step.
     Returns:
         dict of parameter, strength, nrmse, at_end (whether the strength is an end of its range),
@@ -182,15 +181,14 @@ def tune(method, data, factor, bodies, progress=lambda: None):
     tried, read = [], []
     for number in numbers:
         pair = method.pair(data, number, factor, 0)
-        read.append((number, data.read(pair, (method.source, "truth", "ct"))))
+        images = data.read(pair, (method.source, "truth", "ct"))
+        read.append((images, data.grid(number), body_of(data, number)))
 
     def error(logarithm):
         strength = float(np.exp(logarithm))
         errors = []
-        for number, images in read:
-            body = bodies[number]
-            found = method.image(images[method.source], data.grid(number), body, strength,
-                                 images["ct"])
+        for images, grid, body in read:
+            found = method.image(images[method.source], grid, body, strength, images["ct"])
             errors.append(nrmse(found, images["truth"], body))
         tried.append((strength, float(np.mean(errors))))
         progress()
