@@ -193,8 +193,8 @@ def _table(head, lines):
 
 
 def _two(first, second, sign=""):
-    """A cell of the means of parts in per cent, the second below the first; a dash without any."""
-    if not first:
+    """A cell of two means in per cent, the second below the first; a dash where a part lacks."""
+    if not first or None in (*first, *second):
         return "<td>–</td>"
     return (f"<td>{100 * np.mean(first):.1f} %"
             f"<small>{100 * np.mean(second):{sign}.1f} %</small></td>")

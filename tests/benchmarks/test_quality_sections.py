@@ -29,6 +29,12 @@ def test_nemas_spheres_stand_in_columns_with_means_over_realisations():
     assert "<td>standard</td><td>60.0 %<small>8.0 %</small></td>" in text
 
 
+def test_a_sphere_without_a_recovery_has_a_dash():
+    rows = [row(name, factor, (10, None, None))
+            for name, factor in (("low", 4.0), ("net", 4.0), ("standard", 1.0))]
+    assert "".join(nema(results(rows=rows))).count("<td>–</td>") == 3
+
+
 def test_sections_without_numbers_are_left_out():
     assert nema(results()) == [] and detectability(results()) == []
 
