@@ -1,6 +1,6 @@
 """Detectability of a study's lesions: against the same people, scanned without them."""
 
-import json
+import copy
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def check_twin(data, without):
     Raises:
         FileError: with what differs.
     """
-    recipes = [json.loads(json.dumps(study.index["recipe"])) for study in (data, without)]
+    recipes = [copy.deepcopy(study.index["recipe"]) for study in (data, without)]
     lesions = [recipe["phantoms"]["options"].pop("lesions", None) for recipe in recipes]
     if recipes[0] != recipes[1] or lesions[1] != 0:
         differ = [name for name in recipes[0] if recipes[0][name] != recipes[1].get(name)]
@@ -112,8 +112,8 @@ def detected(present, absent):
         other = absent.seen[method, factor]
         keys = sorted(set(seen) & set(other))
         pairs = [np.array([outputs[key] for key in keys]) for outputs in (seen, other)]
-        rows.append({"method": method, "factor": factor}
-                    | detectability(*pairs, [number for number, *_ in keys]))
+        told = detectability(*pairs, [number for number, *_ in keys], OBSERVER["internal_noise"])
+        rows.append({"method": method, "factor": factor} | told)
     return rows
 
 
