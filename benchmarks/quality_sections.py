@@ -108,9 +108,11 @@ def detectability(results):
 
     def cell(method, factor):
         (row,) = rows_of(told["rows"], method, factor)
-        return "<td>–</td>" if row["auc"] is None else (
-            f"<td>{row['auc']:.3f}<small>[{row['low']:.3f}, {row['high']:.3f}]</small></td>"
-        )
+        if row["auc"] is None:
+            return "<td>–</td>"
+        ends = "" if row["low"] is None else (
+            f"<small>[{row['low']:.3f}, {row['high']:.3f}]</small>")
+        return f"<td>{row['auc']:.3f}{ends}</td>"
 
     one = told["rows"][0]
     low, high = told["diameters_mm"]
