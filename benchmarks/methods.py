@@ -112,18 +112,23 @@ def check_unseen(methods, data):
         methods: list of Method.
         data: StoredStudy.
     Raises:
-        ValueError: phantoms of the test split are among those that the checkpoint names.
+        ValueError: phantoms of the test split are among those that the checkpoint names, of this
+            study or of another that draws them from the same seed, at other doses for instance.
     """
+    recipe = data.index["recipe"]
+    kind = recipe["phantoms"].get("kind")  # none of images of labels, which no seed draws
     for method in methods:
         if method.sha256 is None:
             continue
-        training = method.denoiser.settings["training"]
-        same = training.get("study") == data.index["hash"]
+        training, domain = (method.denoiser.settings[name] for name in ("training", "domain"))
+        drawn = kind and (training.get("study_seed"), domain.get("kind")) == (recipe["seed"], kind)
+        same = training.get("study") == data.index["hash"] or drawn
         seen = set(training.get("phantoms", ())) & set(data.numbers["test"]) if same else ()
         if seen:
             raise ValueError(
                 f"{method.name} was trained on phantoms {', '.join(map(str, sorted(seen)))} of "
-                "this study, which are in its test split; test it on others"
+                "this study, or of one with its seed, which are in its test split; test it on "
+                "others"
             )
 
 

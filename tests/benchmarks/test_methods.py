@@ -1,4 +1,5 @@
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -90,6 +91,17 @@ def test_a_model_that_has_seen_test_phantoms_is_refused(data, checkpoint):
     check_unseen([method], data)
     method.denoiser.settings["training"]["phantoms"].append(2)
     with pytest.raises(ValueError, match="nothing was trained on phantoms 2 of this study"):
+        check_unseen([method], data)
+
+
+@pytest.mark.parametrize("seed, kind, seen", [(1, "ball", True), (2, "ball", False),
+                                              (1, "person", False)])
+def test_a_model_that_has_seen_them_at_other_doses_is_refused(data, checkpoint, seed, kind, seen):
+    method = find_methods([str(checkpoint)])[0]
+    method.denoiser.settings["training"] |= {"study": "of other doses", "phantoms": [1, 2],
+                                             "study_seed": seed}
+    method.denoiser.settings["domain"]["kind"] = kind
+    with pytest.raises(ValueError, match="or of one with its seed") if seen else nullcontext():
         check_unseen([method], data)
 
 
