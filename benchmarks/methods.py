@@ -116,7 +116,7 @@ def check_unseen(methods, data):
             study or of another that draws them from the same seed, at other doses for instance.
     """
     recipe = data.index["recipe"]
-    kind = recipe["phantoms"].get("kind")  # none of images of labels, which no seed draws
+    kind = recipe["phantoms"]["kind"]  # none of images of labels, which no seed draws
     for method in methods:
         if method.sha256 is None:
             continue
