@@ -32,7 +32,8 @@ class Denoiser:
             voxel_mm: list of three.
             domain: what it was trained on: noise (least and most relative noise), factors,
                 tracers, scanners.
-            training: provenance: study's hash, seed, command, version, numbers of the phantoms.
+            training: provenance: study's hash and seed, seed, command, version, numbers of the
+                phantoms.
     """
 
     network: object
