@@ -9,6 +9,8 @@ import numpy as np
 from scipy import ndimage, signal
 
 from benchmarks.image_metrics import around
+from recon.grid import Grid
+from sim import shapes
 
 PEAK_ML = 1.0
 SPOT_MM = 10.0  # a spot is where the mean over 1 mL is greatest as far as this
@@ -20,15 +22,10 @@ _ACROSS = 9  # points along each side of a voxel by which a ball's share of it i
 def ball(volume_ml, voxel_mm):
     """Weights of a ball of a volume about a voxel's middle, (x, y, z) with odd sides, sum 1."""
     radius = (3000 * volume_ml / (4 * np.pi)) ** (1 / 3)
-    fine = [
-        (np.arange((2 * int(np.ceil(radius / side)) + 1) * _ACROSS) + 0.5) * side / _ACROSS
-        for side in voxel_mm
-    ]
-    x, y, z = np.ix_(*((axis - axis.mean()) ** 2 for axis in fine))
-    inside = x + y + z <= radius**2
-    shape = [part for axis in fine for part in (len(axis) // _ACROSS, _ACROSS)]
-    weights = inside.reshape(shape).mean(axis=(1, 3, 5))
-    return weights / weights.sum()
+    shape = [2 * int(np.ceil(radius / side)) + 1 for side in voxel_mm]
+    grid = Grid.centred(shape=shape, voxel_mm=voxel_mm)
+    (inside,) = shapes.paint([shapes.ball((0, 0, 0), 2 * radius)], [[1.0]], grid, samples=_ACROSS)
+    return inside / inside.sum(dtype=float)
 
 
 def means_over(weights, image):

@@ -88,9 +88,9 @@ def detectability(present, absent, phantoms, internal=0.0, seed=0):
         internal: see `hotelling_template`.
         seed: of the internal noise, and of the bootstrap.
     Returns:
-        dict of auc, low, high (percentiles of `paired.LEVEL`), pairs and phantoms; auc, low and
-        high are None where half of the pairs are fewer than twice the channels and 1, or there is
-        one phantom.
+        dict of auc, low, high (percentiles of `paired.LEVEL`), pairs and phantoms; auc is None
+        where half of the pairs are fewer than twice the channels and 1, or there is one phantom,
+        low and high also where one phantom tests alone.
     """
     phantoms = np.asarray(phantoms)
     numbers = np.unique(phantoms)
@@ -106,10 +106,12 @@ def detectability(present, absent, phantoms, internal=0.0, seed=0):
         t = [outputs[~train] @ template + noise * rng.normal(size=(~train).sum())
              for outputs in (present, absent)]
         folds.append((*t, phantoms[~train]))
+    found["auc"] = float(np.mean([area_under_curve(*fold[:2]) for fold in folds]))
+    if len(numbers) < 4:
+        return found
     means = [np.mean([_resampled(*fold, rng) for fold in folds]) for _ in range(RESAMPLES)]
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    auc = np.mean([area_under_curve(*fold[:2]) for fold in folds])
-    return found | {"auc": float(auc), "low": float(low), "high": float(high)}
+    return found | {"low": float(low), "high": float(high)}
 
 
 def _resampled(present, absent, phantoms, rng):

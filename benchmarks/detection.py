@@ -1,6 +1,6 @@
 """Detectability of a study's lesions: against the same people, scanned without them."""
 
-import json
+import copy
 
 import numpy as np
 
@@ -39,13 +39,9 @@ class Lesions:
     def __init__(self):
         self.places, self.seen, self.diameters_mm = {}, {}, []
 
-    def add(self, number, regions, grid):
+    def add(self, number, regions):
         """Notes where a phantom's lesions are."""
-        self.places[number] = {
-            lesion.name: tuple(int(np.argmin(np.abs(grid.centres(axis) - mm)))
-                               for axis, mm in enumerate(lesion.centre_mm))
-            for lesion in regions.lesions
-        }
+        self.places[number] = {lesion.name: lesion.at for lesion in regions.lesions}
         self.diameters_mm += [lesion.diameter_mm for lesion in regions.lesions]
 
     def keep(self, number, method, factor, realisation, image, voxel_mm):
@@ -65,7 +61,7 @@ def check_twin(data, without):
     Raises:
         FileError: with what differs.
     """
-    recipes = [json.loads(json.dumps(study.index["recipe"])) for study in (data, without)]
+    recipes = [copy.deepcopy(study.index["recipe"]) for study in (data, without)]
     lesions = [recipe["phantoms"]["options"].pop("lesions", None) for recipe in recipes]
     if recipes[0] != recipes[1] or lesions[1] != 0:
         differ = [name for name in recipes[0] if recipes[0][name] != recipes[1].get(name)]
@@ -116,8 +112,8 @@ def detected(present, absent):
         other = absent.seen[method, factor]
         keys = sorted(set(seen) & set(other))
         pairs = [np.array([outputs[key] for key in keys]) for outputs in (seen, other)]
-        rows.append({"method": method, "factor": factor}
-                    | detectability(*pairs, [number for number, *_ in keys]))
+        told = detectability(*pairs, [number for number, *_ in keys], OBSERVER["internal_noise"])
+        rows.append({"method": method, "factor": factor} | told)
     return rows
 
 
@@ -129,7 +125,7 @@ def validated(data, without):
     lesions, standard = Lesions(), [Method(name="standard", source="standard")]
     there = {row["number"] for row in without.index["phantoms"]}
     for number in there & set(data.numbers["validation"]):
-        lesions.add(number, Regions.of(data, number), data.grid(number))
+        lesions.add(number, Regions.of(data, number))
     if not lesions.places:
         return None
     return detected(*(observe(study, lesions, standard, {}) for study in (data, without)))[0]

@@ -51,8 +51,8 @@ def evaluate(
             f"{reference_grid.origin_mm}; an image is compared on the reference's own voxels, "
             f"which `countless recon --grid-like {reference}` makes"
         )
-    _check_finite(image, array)
-    _check_finite(reference, wanted)
+    scaling.check_finite(array, image)
+    scaling.check_finite(wanted, reference)
     unit = reference_info.get("unit") or info.get("unit")
     array = array * np.float32(_scale(image, info.get("unit"), unit, reference))
     inside = _inside(mask, wanted, grid)
@@ -83,19 +83,6 @@ def _scale(path, unit, wanted, reference):
             f"{path} is in {unit} and {reference} in {wanted}, and the .json beside {path} does "
             "not turn one into the other; make both with `countless quantify`"
         ) from reason
-
-
-def _check_finite(path, array):
-    """Refuses values that no image has.
-
-    Raises:
-        FileError: with their number.
-    """
-    bad = np.count_nonzero(~np.isfinite(array))
-    if bad:
-        raise FileError(
-            f"{path} has {bad} voxels that are NaN or infinite; find out what made them"
-        )
 
 
 def _inside(path, reference, grid):

@@ -15,6 +15,8 @@ The range is never that of the image at hand: an image would then be judged by a
 import numpy as np
 from scipy import ndimage
 
+from denoise.scaling import check_finite
+
 RANGE_IN_MEANS = 10.0  # times the reference's mean in the mask: in a whole body an SUV of about 10
 SIGMA_VOXELS, REACH_VOXELS = 1.5, 5
 K1, K2 = 0.01, 0.03
@@ -62,12 +64,7 @@ def check(image, reference, mask, data_range):
     if mask.dtype != bool or not mask.any():
         raise ValueError("compare takes a bool mask with voxels in it, got none; give another mask")
     for name, array in (("image", image), ("reference", reference)):
-        bad = np.count_nonzero(~np.isfinite(array))
-        if bad:
-            raise ValueError(
-                f"compare takes finite values, got {bad} voxels of the {name} that are NaN or "
-                "infinite; find out what made them"
-            )
+        check_finite(array, f"compare's {name}")
     if not 0 < data_range < np.inf:
         raise ValueError(
             f"compare takes a positive data_range, got {data_range:g}; give the range of values "

@@ -75,6 +75,16 @@ class Method:
         return found
 
 
+def factor_of(source, factor):
+    """The dose reduction factor of a source's images that are compared at one: 1 of the standard.
+
+    Args:
+        source: out of SOURCES.
+        factor: dose reduction factor of the low-dose images.
+    """
+    return 1.0 if source == "standard" else factor
+
+
 def find_methods(names):
     """The Methods of names, a list.
 
@@ -102,18 +112,23 @@ def check_unseen(methods, data):
         methods: list of Method.
         data: StoredStudy.
     Raises:
-        ValueError: phantoms of the test split are among those that the checkpoint names.
+        ValueError: phantoms of the test split are among those that the checkpoint names, of this
+            study or of another that draws them from the same seed, at other doses for instance.
     """
+    recipe = data.index["recipe"]
+    kind = recipe["phantoms"]["kind"]  # none of images of labels, which no seed draws
     for method in methods:
         if method.sha256 is None:
             continue
-        training = method.denoiser.settings["training"]
-        same = training.get("study") == data.index["hash"]
+        training, domain = (method.denoiser.settings[name] for name in ("training", "domain"))
+        drawn = kind and (training.get("study_seed"), domain.get("kind")) == (recipe["seed"], kind)
+        same = training.get("study") == data.index["hash"] or drawn
         seen = set(training.get("phantoms", ())) & set(data.numbers["test"]) if same else ()
         if seen:
             raise ValueError(
                 f"{method.name} was trained on phantoms {', '.join(map(str, sorted(seen)))} of "
-                "this study, which are in its test split; test it on others"
+                "this study, or of one with its seed, which are in its test split; test it on "
+                "others"
             )
 
 
@@ -144,7 +159,7 @@ def _find(name):
         ) from reason
 
 
-def tune(method, data, factor, bodies, progress=lambda: None):
+def tune(method, data, factor, progress=lambda: None):
     """A baseline's strength with the least NRMSE to truth in the validation split's bodies.
 
     The mean over the first TUNING_PHANTOMS phantoms, one image of each, is searched by Brent's
@@ -155,7 +170,6 @@ def tune(method, data, factor, bodies, progress=lambda: None):
         method: Method with a Baseline.
         data: StoredStudy.
         factor: dose reduction factor of the images; 1 for the standard dose.
-        bodies: dict from a phantom's number to its body, bool (x, y, z).
         progress: called after each step.
     Returns:
         dict of parameter, strength, nrmse, at_end (whether the strength is an end of its range),
@@ -172,15 +186,14 @@ def tune(method, data, factor, bodies, progress=lambda: None):
     tried, read = [], []
     for number in numbers:
         pair = method.pair(data, number, factor, 0)
-        read.append((number, data.read(pair, (method.source, "truth", "ct"))))
+        images = data.read(pair, (method.source, "truth", "ct"))
+        read.append((images, data.grid(number), body_of(data, number)))
 
     def error(logarithm):
         strength = float(np.exp(logarithm))
         errors = []
-        for number, images in read:
-            body = bodies[number]
-            found = method.image(images[method.source], data.grid(number), body, strength,
-                                 images["ct"])
+        for images, grid, body in read:
+            found = method.image(images[method.source], grid, body, strength, images["ct"])
             errors.append(nrmse(found, images["truth"], body))
         tried.append((strength, float(np.mean(errors))))
         progress()

@@ -17,6 +17,8 @@ as far from each other as there is room, which lets the largest discs overlap a 
 import numpy as np
 from scipy import ndimage
 
+from benchmarks.clinical_metrics import contrast_recovery
+
 CLEAR_MM = 15.0
 PLACES = 12
 SLICES_MM = (-20.0, -10.0, 0.0, 10.0, 20.0)
@@ -32,7 +34,8 @@ def nema_quality(image, grid, phantom):
         grid: Grid, in the phantom's coordinates.
         phantom: the Phantom.
     Returns:
-        dict of spheres, a list of dict (diameter_mm, recovery, variability), and lung_residual.
+        dict of spheres, a list of dict (diameter_mm, recovery, variability), and lung_residual;
+        recovery is None where the image's background is not positive.
     Raises:
         ValueError: the images do not hold the five slices.
     """
@@ -53,11 +56,11 @@ def nema_quality(image, grid, phantom):
         values = [_mean(image[:, :, k], grid, place, diameter) for k in slices for place in places]
         background = np.mean(values)
         at = int(np.argmin(np.abs(grid.centres(2) - middle[2])))
-        ratio = _mean(image[:, :, at], grid, middle[:2], diameter) / background
-        true_ratio = region.activity_bq_ml / true_background
+        sphere = _mean(image[:, :, at], grid, middle[:2], diameter)
         found.append({
             "diameter_mm": round(diameter),
-            "recovery": float((ratio - 1) / (true_ratio - 1)),  # of a cold sphere, 1 - ratio
+            "recovery": contrast_recovery(
+                sphere, background, region.activity_bq_ml, true_background),
             "variability": float(np.std(values, ddof=1) / background),
         })
     lung = np.mean([_mean(image[:, :, k], grid, (0.0, 0.0), LUNG_DISC_MM) for k in slices])

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from benchmarks import machine
 from benchmarks.detection import OBSERVER, Lesions, check_twin, detected, observe, validated
 from benchmarks.image_metrics import RANGE_IN_MEANS
-from benchmarks.methods import TUNING_STEPS, body_of, check_unseen, find_methods, tune
+from benchmarks.methods import TUNING_STEPS, check_unseen, find_methods, tune
 from benchmarks.quality_figures import Shown
 from benchmarks.quality_measure import measure_phantom, oracle_psnr, summarise
 from benchmarks.quality_report import report
@@ -131,11 +131,10 @@ def _tuned(data, methods):
     tuned = [
         (method, factor) for method in methods if method.tuned for factor in method.factors(data)
     ]
-    bodies = {number: body_of(data, number) for number in data.numbers["validation"]}
     found = []
     with _bar(TUNING_STEPS * len(tuned), "tuning", "step") as bar:
         for method, factor in tuned:
-            row = tune(method, data, factor, bodies, bar.update)
+            row = tune(method, data, factor, bar.update)
             bar.update(TUNING_STEPS - len(row["tried"]))
             found.append({"method": method.name, "factor": factor} | row)
     return found
@@ -160,7 +159,7 @@ def _measured(data, methods, strengths):
         for number in data.numbers["test"]:
             regions, grid = Regions.of(data, number), data.grid(number)
             shown.add(number, regions, grid)
-            lesions.add(number, regions, grid)
+            lesions.add(number, regions)
 
             def keep(*image, number=number, grid=grid):
                 shown.keep(number, *image)
@@ -175,7 +174,7 @@ def _detected(data, twin, lesions, methods, strengths):
     """AUC of all methods, a dict; None without a twin study, or without lesions."""
     if twin is None or not lesions.diameters_mm:
         return None
-    with _bar(_images(twin, methods, lesions.places), "without lesions", "image") as bar:
+    with _bar(_images(data, methods), "without lesions", "image") as bar:
         absent = observe(twin, lesions, methods, strengths, bar.update)
     return OBSERVER | {
         "diameters_mm": [min(lesions.diameters_mm), max(lesions.diameters_mm)],
@@ -183,10 +182,10 @@ def _detected(data, twin, lesions, methods, strengths):
     }
 
 
-def _images(data, methods, numbers=None):
-    """How many images are made."""
-    numbers = data.numbers["test"] if numbers is None else numbers
-    return len(numbers) * data.realisations * sum(len(one.factors(data)) for one in methods)
+def _images(data, methods):
+    """How many images are made of the test split."""
+    factors = sum(len(one.factors(data)) for one in methods)
+    return len(data.numbers["test"]) * data.realisations * factors
 
 
 def _bar(total, what, unit):

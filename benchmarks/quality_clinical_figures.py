@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from benchmarks.methods import factor_of
 from benchmarks.quality_figures import colours
 from benchmarks.quality_measure import per_phantom
+from benchmarks.quality_table import rows_of
 
 
 def contrast_noise(results):
@@ -21,7 +23,7 @@ def contrast_noise(results):
         ax.plot([row[1] for row in sweep], [row[2] for row in sweep], ".-", color="0.7",
                 label="Gaussian, FWHM in mm")
         for method in results["methods"]:
-            own = 1.0 if method["source"] == "standard" else factor
+            own = factor_of(method["source"], factor)
             noise, recovery = (
                 np.nanmean(values) if np.isfinite(values).any() else np.nan for values in
                 (per_phantom(results["rows"], name, method["name"], own, numbers)
@@ -48,14 +50,12 @@ def recovery_by_size(results):
     figure, axes = _panels(results)
     for ax, factor in zip(axes, results["factors"], strict=True):
         for method in results["methods"]:
-            own = 1.0 if method["source"] == "standard" else factor
             lesions = {}
-            for row in results["rows"]:
-                if row["method"] == method["name"] and row["factor"] == own:
-                    for one in row["lesions"]:
-                        if one["recovery"] is not None:
-                            key = row["phantom"], one["name"], one["diameter_mm"]
-                            lesions.setdefault(key, []).append(one["recovery"])
+            for row in rows_of(results["rows"], method, factor):
+                for one in row["lesions"]:
+                    if one["recovery"] is not None:
+                        key = row["phantom"], one["name"], one["diameter_mm"]
+                        lesions.setdefault(key, []).append(one["recovery"])
             sizes = [diameter for _, _, diameter in lesions]
             ax.plot(sizes, [100 * np.mean(values) for values in lesions.values()],
                     "s" if method["source"] == "standard" else "o", ms=4, alpha=0.7,
@@ -71,9 +71,8 @@ def noise_power(results):
     figure, axes = _panels(results)
     for ax, factor in zip(axes, results["factors"], strict=True):
         for method in results["methods"]:
-            own = 1.0 if method["source"] == "standard" else factor
-            spectra = [row for row in results["ensembles"] if row["method"] == method["name"]
-                       and row["factor"] == own and "noise_power_mm3" in row]
+            spectra = [row for row in rows_of(results["ensembles"], method, factor)
+                       if "noise_power_mm3" in row]
             if not spectra:
                 continue
             # Cubes of phantoms differ in size, and so do their frequencies.

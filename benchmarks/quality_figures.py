@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 
+from benchmarks.methods import factor_of
 from benchmarks.quality_measure import METRICS
 from benchmarks.quality_table import found
 
@@ -20,7 +21,7 @@ class Shown:
 
     Attributes:
         regions, grid, number: of the phantom; regions is None until one was added.
-        at: voxel of the shown lesion's middle (x, y, z).
+        at: voxel (x, y, z) of the shown lesion's middle, or else of the image's.
         images: dict from (method's name, factor) to the first realisation's coronal slice (x, z),
             axial slice (x, y) and line along x.
         most: activity that is shown black, in Bq/mL.
@@ -38,10 +39,13 @@ class Shown:
         self.most = float(np.percentile(regions.truth[regions.body], BLACK))
         lesion = max(regions.lesions, default=None,
                      key=lambda one: regions.truth[one.mask].sum(dtype=float))
-        middle = lesion.centre_mm if lesion else grid.centre
-        self.at = tuple(int(np.argmin(np.abs(grid.centres(axis) - mm)))
-                        for axis, mm in enumerate(middle))
+        self.at = lesion.at if lesion else tuple(n // 2 for n in grid.shape)
         self.images = {("truth", 1.0): self._parts(regions.truth)}
+
+    @property
+    def where(self):
+        """What `at` is the middle of, in words."""
+        return "its lesion of most activity" if self.regions.lesions else "its images"
 
     def keep(self, number, method, factor, realisation, image):
         """Notes the slices of an image."""
@@ -123,7 +127,7 @@ def slices(results, shown, factor):
     from matplotlib.figure import Figure
 
     names = [("truth", 1.0)] + [
-        (method["name"], 1.0 if method["source"] == "standard" else factor)
+        (method["name"], factor_of(method["source"], factor))
         for method in results["methods"]
     ]
     across, down, along = (_around(shown, axis) for axis in range(3))
@@ -188,7 +192,7 @@ def _around(shown, axis):
 
 
 def profiles(results, shown):
-    """The line along x through the shown lesion, at each dose."""
+    """The line along x through the shown place, at each dose."""
     from matplotlib.figure import Figure
 
     factors = results["factors"]
@@ -199,7 +203,7 @@ def profiles(results, shown):
         ax.fill_between(x, shown.images["truth", 1.0][2] / 1000, step="mid", color="0.85",
                         label="truth")
         for method in results["methods"]:
-            key = method["name"], 1.0 if method["source"] == "standard" else factor
+            key = method["name"], factor_of(method["source"], factor)
             ax.plot(x, shown.images[key][2] / 1000, color=colours(results)[method["name"]],
                     lw=0.9 if method["name"] == "low" else 1.4, label=method["name"],
                     ls="--" if method["source"] == "standard" else "-")
@@ -209,7 +213,7 @@ def profiles(results, shown):
         ax.set_ylabel("kBq/mL", fontsize=9)
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xlabel("x (mm), through the lesion's middle", fontsize=9)
+    ax.set_xlabel(f"x (mm), through the middle of {shown.where}", fontsize=9)
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=6,
                   frameon=False, fontsize=9)
     return figure

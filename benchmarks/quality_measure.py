@@ -13,6 +13,7 @@ from benchmarks.clinical_metrics import (
 )
 from benchmarks.ensembles import largest_cube, noise_and_bias, noise_power
 from benchmarks.image_metrics import compare, default_range, psnr_of
+from benchmarks.methods import factor_of
 from benchmarks.nema_quality import nema_quality
 from benchmarks.paired import mean_with_interval, paired
 from benchmarks.udpet import udpet_score
@@ -222,7 +223,7 @@ def summarise(rows, methods, factors, numbers, best):
     found = []
     for method in methods:
         for factor in factors:
-            own = 1.0 if method.source == "standard" else factor
+            own = factor_of(method.source, factor)
             for metric in METRICS:
                 values = per_phantom(rows, metric, method.name, own, numbers)
                 row = {"method": method.name, "factor": factor, "metric": metric}

@@ -53,7 +53,7 @@ def report(results, shown):
     ]
     for factor in results["factors"]:
         parts += [f"<h2>1/{factor:g} of the dose</h2>", sections.metrics(results, factor)]
-        parts += [sections.note(f"Phantom {shown.number}, through its lesion of most activity. "
+        parts += [sections.note(f"Phantom {shown.number}, through the middle of {shown.where}. "
                                 "One scale for all images, one for all errors"),
                   _image(figures.slices(results, shown, factor), f"slices at 1/{factor:g}")]
     parts += ["<h2>Profiles</h2>", _image(figures.profiles(results, shown), "profiles"),
@@ -77,7 +77,7 @@ def report(results, shown):
 
 
 def _facts(results):
-    rules = results["rules"]
+    rules, organs = results["rules"], {row["uniform"] or "no organ" for row in results["rows"]}
     facts = [
         ("command", results["command"]), ("version", results["version"]),
         ("commit", results["commit"]), ("date", results["date"]),
@@ -87,7 +87,9 @@ def _facts(results):
           for method in results["methods"] if method["sha256"]),
         ("phantoms", "; ".join(f"{split}: {', '.join(map(str, numbers)) or 'none'}"
                                for split, numbers in results["phantoms"].items())),
-        ("mask", rules["mask"]), ("data range", rules["data_range"]), ("CT", rules["ct"]),
+        ("mask", rules["mask"]),
+        ("liver's figures", f"of {', '.join(sorted(organs))}"),
+        ("data range", rules["data_range"]), ("CT", rules["ct"]),
         ("tuning", rules["tuning"]),
         ("intervals", rules["interval"]), ("test", rules["test"]),
         ("UDPET score", "without " + "; ".join(rules["udpet_omitted"])),

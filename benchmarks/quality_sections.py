@@ -5,7 +5,7 @@ from html import escape
 import numpy as np
 
 from benchmarks.quality_measure import METRICS
-from benchmarks.quality_table import cell, found, number
+from benchmarks.quality_table import found, interval, number, rows_of, star
 
 
 def headlines(results):
@@ -35,26 +35,18 @@ def headlines(results):
 
 def against_standard(results):
     """Whether the low dose comes nearer to the truth than the standard-dose image as it is."""
-    rows = []
-    for method in results["methods"]:
-        cells = [_difference(found(results, method["name"], factor, "nrmse_truth"))
-                 for factor in results["factors"] if method["source"] == "low"]
-        if any(cells):
-            rows.append(f"<tr><td>{escape(method['name'])}</td>{''.join(cells)}</tr>")
-    if not rows:
+    if all(method["name"] != "standard" for method in results["methods"]):
         return []
-    head = "".join(f"<th>1/{factor:g}</th>" for factor in results["factors"])
+    low = [method for method in results["methods"] if method["source"] == "low"]
     return ["<h2>Nearer to the truth than the standard dose?</h2>",
             note("NRMSE to truth less that of the standard-dose image as it was reconstructed, in "
-                  "percentage points; green: surely nearer"),
-            f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"]
+                 "percentage points; green: surely nearer"),
+            _over_doses(results, low, lambda method, factor: _difference(
+                found(results, method["name"], factor, "nrmse_truth")["against_standard"]))]
 
 
-def _difference(row):
-    """A cell of a difference to the standard dose; "" without one."""
-    against = row["against_standard"]
-    if against["mean"] is None:
-        return ""
+def _difference(against):
+    """A cell of a difference to the standard dose."""
     ends, better = "", ""
     if against["low"] is not None:
         ends = (f"<small>[{100 * against['low']:+.1f}, {100 * against['high']:+.1f}], "
@@ -66,23 +58,20 @@ def _difference(row):
 def metrics(results, factor):
     """All metrics of all methods at a dose; the best mean of the low dose has a green field."""
     best = {metric: _best_of(results, factor, metric) for metric in METRICS}
-    head = "".join(f"<th>{escape(name)}</th>" for name in
-                   ["", *(method["name"] for method in results["methods"])])
     rows = []
     for metric, about in METRICS.items():
         cells = []
         for method in results["methods"]:
             row = found(results, method["name"], factor, metric)
-            mean, _, interval = cell(row, metric).partition(" [")
-            star = "*" if interval.endswith("*") else ""
-            small = f"<small>[{interval.rstrip('*')}</small>" if interval else ""
             chosen = " class=best" if method["name"] in best[metric] else ""
-            cells.append(f"<td{chosen}>{mean}{star}{small}</td>")
-        rows.append(f"<tr><td>{escape(about.title)}</td>{''.join(cells)}</tr>")
+            ends = interval(row, metric)
+            cells.append(f"<td{chosen}>{number(row['mean'], metric)}{star(row)}"
+                         + (f"<small>{ends}</small></td>" if ends else "</td>"))
+        rows.append((about.title, cells))
     baseline = results["best_baseline"].get(str(factor))
     test = (f"* p &lt; 0.05 against the best baseline in validation, {escape(baseline)}; "
             if baseline else "")
-    return (f"<div class=wide><table><tr>{head}</tr>{''.join(rows)}</table></div>"
+    return (_table([method["name"] for method in results["methods"]], rows)
             + note(test + "green: best mean of the low-dose methods"))
 
 
@@ -98,25 +87,17 @@ def _best_of(results, factor, metric):
 
 def ensembles(results):
     """Noise and bias over realisations in the liver, by method and dose."""
-    lines = []
-    for method in results["methods"]:
-        cells = []
-        for factor in results["factors"]:
-            own = 1.0 if method["source"] == "standard" else factor
-            rows = [row for row in results["ensembles"]
-                    if row["method"] == method["name"] and row["factor"] == own]
-            means = [100 * np.mean([row[name] for row in rows]) for name in ("noise", "bias")
-                     if rows]
-            cells.append("<td>{:.1f} %<small>{:+.1f} %</small></td>".format(*means) if means
-                         else "<td>–</td>")
-        lines.append(f"<tr><td>{escape(method['name'])}</td>{''.join(cells)}</tr>")
     if not results["ensembles"]:
         return []
-    head = "".join(f"<th>1/{factor:g}</th>" for factor in results["factors"])
+
+    def cell(method, factor):
+        rows = rows_of(results["ensembles"], method, factor)
+        return _two([row["noise"] for row in rows], [row["bias"] for row in rows], "+")
+
     return ["<h2>Noise and bias over realisations</h2>",
             note("In the liver, or in the largest organ, relative to its true mean: standard "
-                  "deviation between realisations, and below it the bias of their mean"),
-            f"<table><tr><th></th>{head}</tr>{''.join(lines)}</table>"]
+                 "deviation between realisations, and below it the bias of their mean"),
+            _over_doses(results, results["methods"], cell)]
 
 
 def detectability(results):
@@ -124,16 +105,15 @@ def detectability(results):
     told = results["detectability"]
     if told is None:
         return []
-    aucs = {(row["method"], row["factor"]): row for row in told["rows"]}
-    rows = []
-    for method in results["methods"]:
-        cells = []
-        for factor in results["factors"]:
-            row = aucs[method["name"], 1.0 if method["source"] == "standard" else factor]
-            cells.append("<td>–</td>" if row["auc"] is None else
-                         f"<td>{row['auc']:.3f}<small>[{row['low']:.3f}, {row['high']:.3f}]"
-                         "</small></td>")
-        rows.append(f"<tr><td>{escape(method['name'])}</td>{''.join(cells)}</tr>")
+
+    def cell(method, factor):
+        (row,) = rows_of(told["rows"], method, factor)
+        if row["auc"] is None:
+            return "<td>–</td>"
+        ends = "" if row["low"] is None else (
+            f"<small>[{row['low']:.3f}, {row['high']:.3f}]</small>")
+        return f"<td>{row['auc']:.3f}{ends}</td>"
+
     one = told["rows"][0]
     low, high = told["diameters_mm"]
     standard = told["validation_of_standard"] or {"auc": None}
@@ -142,30 +122,26 @@ def detectability(results):
              f"lesion of {low:.0f} to {high:.0f} mm, of {one['phantoms']} phantoms; "
              f"{escape(told['split'])}; standard dose in validation: "
              + ("too few pairs" if standard["auc"] is None else f"{standard['auc']:.3f}"))
-    head = "".join(f"<th>1/{factor:g}</th>" for factor in results["factors"])
     return ["<h2>Detectability of lesions</h2>", note(about),
-            f"<table><tr><th></th>{head}</tr>{''.join(rows)}</table>"]
+            _over_doses(results, results["methods"], cell)]
 
 
 def nema(results):
     """Contrast recovery and background variability of NEMA's spheres, by method and dose."""
     rows = [row for row in results["rows"] if "nema" in row]
-    parts = ["<h2>NEMA NU 2: contrast recovery, background variability</h2>"] if rows else []
-    for factor in results["factors"] if rows else ():
+    if not rows:
+        return []
+    parts = ["<h2>NEMA NU 2: contrast recovery, background variability</h2>"]
+    head = [f"{one['diameter_mm']} mm" for one in rows[0]["nema"]["spheres"]]
+    for factor in results["factors"]:
         lines = []
         for method in results["methods"]:
-            own = 1.0 if method["source"] == "standard" else factor
-            spheres = [row["nema"]["spheres"] for row in rows
-                       if row["method"] == method["name"] and row["factor"] == own]
-            cells = "".join(
-                "<td>{:.1f} %<small>{:.1f} %</small></td>".format(*(
-                    100 * np.mean([one[name] for one in same])
-                    for name in ("recovery", "variability"))) for same in zip(*spheres, strict=True)
-            )
-            lines.append(f"<tr><td>{escape(method['name'])}</td>{cells}</tr>")
-        head = "".join(f"<th>{one['diameter_mm']} mm</th>" for one in rows[0]["nema"]["spheres"])
-        parts.append(f"<h3>1/{factor:g} of the dose</h3><table><tr><th></th>{head}</tr>"
-                     f"{''.join(lines)}</table>")
+            images = [row["nema"]["spheres"] for row in rows_of(rows, method, factor)]
+            lines.append((method["name"], [
+                _two([one["recovery"] for one in same], [one["variability"] for one in same])
+                for same in zip(*images, strict=True)
+            ]))
+        parts += [f"<h3>1/{factor:g} of the dose</h3>", _table(head, lines)]
     return parts
 
 
@@ -173,34 +149,57 @@ def organs(results):
     """SUVmean bias of each organ by method, at each dose."""
     names = sorted({name for row in results["rows"] for name in row["organs"]})
     parts = ["<h2>SUVmean bias of organs</h2>"]
-    head = "".join(f"<th>{escape(name)}</th>" for name in
-                   ["", *(method["name"] for method in results["methods"])])
     for factor in results["factors"]:
-        rows = []
-        for organ in names:
-            cells = []
-            for method in results["methods"]:
-                own = 1.0 if method["source"] == "standard" else factor
-                values = [row["organs"][organ] for row in results["rows"] if organ in row["organs"]
-                          and row["method"] == method["name"] and row["factor"] == own]
-                cells.append(f"<td>{100 * np.mean(values):+.1f} %</td>")
-            rows.append(f"<tr><td>{escape(organ)}</td>{''.join(cells)}</tr>")
-        parts.append(f"<h3>1/{factor:g} of the dose</h3><div class=wide><table><tr>{head}</tr>"
-                     f"{''.join(rows)}</table></div>")
+        seen = [[row["organs"] for row in rows_of(results["rows"], method, factor)]
+                for method in results["methods"]]
+        lines = [(organ, [f"<td>{100 * np.mean([o[organ] for o in rows if organ in o]):+.1f} %</td>"
+                          for rows in seen]) for organ in names]
+        parts += [f"<h3>1/{factor:g} of the dose</h3>",
+                  _table([method["name"] for method in results["methods"]], lines)]
     return parts
 
 
 def tuning(results):
     if not results["tuned"]:
         return []
-    rows = "".join(
-        f"<tr><td>{escape(row['method'])}</td><td>{_dose(row['factor'])}</td><td>"
-        f"{escape(row['parameter'])} {row['strength']:.3g}</td><td>{100 * row['nrmse']:.1f} %</td>"
-        f"<td>{'at the end of its range' if row['at_end'] else ''}</td></tr>"
-        for row in results["tuned"]
-    )
-    return [f"<h2>Baselines' strengths, from validation</h2><table><tr><th></th><th>dose</th>"
-            f"<th>strength</th><th>NRMSE to truth</th><th></th></tr>{rows}</table>"]
+    lines = [(row["method"], [
+        f"<td>{_dose(row['factor'])}</td><td>{escape(row['parameter'])} {row['strength']:.3g}</td>"
+        f"<td>{100 * row['nrmse']:.1f} %</td>"
+        f"<td>{'at the end of its range' if row['at_end'] else ''}</td>"
+    ]) for row in results["tuned"]]
+    return ["<h2>Baselines' strengths, from validation</h2>",
+            _table(["dose", "strength", "NRMSE to truth", ""], lines)]
+
+
+def _over_doses(results, methods, cell):
+    """A table of methods by dose.
+
+    Args:
+        cell: function of a method and a factor that gives its cell.
+    """
+    return _table([_dose(factor) for factor in results["factors"]],
+                  [(method["name"], [cell(method, factor) for factor in results["factors"]])
+                   for method in methods])
+
+
+def _table(head, lines):
+    """A table.
+
+    Args:
+        head: titles of the columns but the first.
+        lines: of each its name, and its cells as HTML.
+    """
+    titles = "".join(f"<th>{escape(title)}</th>" for title in ["", *head])
+    rows = "".join(f"<tr><td>{escape(name)}</td>{''.join(cells)}</tr>" for name, cells in lines)
+    return f"<div class=wide><table><tr>{titles}</tr>{rows}</table></div>"
+
+
+def _two(first, second, sign=""):
+    """A cell of two means in per cent, the second below the first; a dash where a part lacks."""
+    if not first or None in (*first, *second):
+        return "<td>–</td>"
+    return (f"<td>{100 * np.mean(first):.1f} %"
+            f"<small>{100 * np.mean(second):{sign}.1f} %</small></td>")
 
 
 def _dose(factor):

@@ -1,5 +1,6 @@
 """The table of a comparison of denoisers, in Markdown."""
 
+from benchmarks.methods import factor_of
 from benchmarks.quality_measure import METRICS
 
 COLUMNS = ("nrmse_truth", "psnr_truth", "ssim_truth", "psnr_standard", "uniform_bias",
@@ -24,8 +25,12 @@ def table(results):
                   "", "| " + " | ".join(["method", *(METRICS[name].title for name in COLUMNS)])
                   + " |", "|---" * (len(COLUMNS) + 1) + "|"]
         for method in results["methods"]:
-            cells = [cell(found(results, method["name"], factor, name), name) for name in COLUMNS]
-            lines.append("| " + " | ".join([method["name"], *cells]) + " |")
+            cells = [method["name"]]
+            for name in COLUMNS:
+                row = found(results, method["name"], factor, name)
+                text = f"{number(row['mean'], name)} {interval(row, name)}".rstrip() + star(row)
+                cells.append(text)
+            lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -35,19 +40,32 @@ def found(results, method, factor, metric):
                 and row["factor"] == factor and row["metric"] == metric)
 
 
-def cell(row, metric):
-    """Mean, interval and the test's star of a row of the summary, as text."""
-    if row["mean"] is None:
-        return "–"
-    text = number(row["mean"], metric)
-    if row["low"] is not None:
-        text += f" [{number(row['low'], metric)}, {number(row['high'], metric)}]"
-    p = (row.get("against") or {}).get("p")
-    return text + "*" * (p is not None and p < 0.05)
+def rows_of(rows, method, factor):
+    """Rows of the images of a method, out of results["methods"], that are compared at a dose.
+
+    The images of a standard dose are the same at every low dose.
+    """
+    own = factor_of(method["source"], factor)
+    return [row for row in rows if row["method"] == method["name"] and row["factor"] == own]
+
+
+def interval(row, metric):
+    """The interval of a row of the summary, as text; "" where it has none."""
+    if row["low"] is None:
+        return ""
+    return f"[{number(row['low'], metric)}, {number(row['high'], metric)}]"
+
+
+def star(row):
+    """What marks a row of the summary that differs from the best baseline, else ""."""
+    p = row.get("against", {}).get("p")
+    return "*" if p is not None and p < 0.05 else ""
 
 
 def number(value, metric):
-    """A value of a metric with its unit."""
+    """A value of a metric with its unit; a dash for None."""
+    if value is None:
+        return "–"
     if METRICS[metric].percent:
         return f"{100 * value:{'+' if METRICS[metric].better == 0 else ''}.1f} %"
     return f"{value:.3f}" if metric.startswith("ssim") else f"{value:.2f}"

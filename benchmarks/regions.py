@@ -20,18 +20,17 @@ class Lesion:
 
     Attributes:
         name, diameter_mm: of the ball of its volume.
-        mask: bool (x, y, z), voxels whose middles it holds; of a lesion that holds none, the one
-            in which its own middle lies.
+        mask: bool (x, y, z), voxels whose middles it holds; of a lesion that holds none, `at`.
         background: bool (x, y, z), MARGIN_MM to BACKGROUND_MM away, of the tissue of which most is
             nearer than that; None where there is too little of any.
-        centre_mm: (x, y, z).
+        at: voxel (x, y, z) in which its middle lies.
     """
 
     name: str
     diameter_mm: float
     mask: np.ndarray
     background: np.ndarray | None
-    centre_mm: tuple[float, float, float]
+    at: tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,13 +85,14 @@ class Regions:
         organs = {name: mask for name, mask in organs.items() if truth[mask].mean() >= least}
         uniform, inside = _uniform(organs, grid.voxel_mm)
         rows = [row for row in lesions if row["inside"] > 0.99]
-        masks = [_mask(row, labels, grid) for row in rows]
+        places = [_voxel(row["centre_mm"], grid) for row in rows]
+        masks = [_mask(row["label"], at, labels) for row, at in zip(rows, places, strict=True)]
         any_lesion = np.isin(labels, lesions["label"]) | np.any([np.zeros_like(body), *masks], 0)
         return cls(
             truth=truth, voxel_mm=grid.voxel_mm, body=body, organs=organs, uniform=uniform,
             inside=inside, lesions=[
-                _lesion(row, mask, labels, any_lesion, grid.voxel_mm)
-                for row, mask in zip(rows, masks, strict=True)
+                _lesion(row, at, mask, labels, any_lesion, grid.voxel_mm)
+                for row, at, mask in zip(rows, places, masks, strict=True)
             ],
         )
 
@@ -113,15 +113,19 @@ def _uniform(organs, voxel_mm):
     return "", None
 
 
-def _mask(row, labels, grid):
-    mask = labels == row["label"]
+def _voxel(place_mm, grid):
+    return tuple(int(np.argmin(np.abs(grid.centres(axis) - mm)))
+                 for axis, mm in enumerate(place_mm))
+
+
+def _mask(label, at, labels):
+    mask = labels == label
     if not mask.any():
-        mask[tuple(int(np.argmin(np.abs(grid.centres(axis) - mm)))
-                   for axis, mm in enumerate(row["centre_mm"]))] = True
+        mask[at] = True
     return mask
 
 
-def _lesion(row, mask, labels, any_lesion, voxel_mm):
+def _lesion(row, at, mask, labels, any_lesion, voxel_mm):
     away = ndimage.distance_transform_edt(~mask, voxel_mm)
     shell = (away >= MARGIN_MM) & (away <= BACKGROUND_MM) & (labels > 0)
     shell &= ndimage.distance_transform_edt(~any_lesion, voxel_mm) >= MARGIN_MM
@@ -135,5 +139,5 @@ def _lesion(row, mask, labels, any_lesion, voxel_mm):
     diameter_mm = float(np.cbrt(6000 * row["volume_ml"] / np.pi))
     return Lesion(
         name=row["name"].decode(), diameter_mm=round(diameter_mm, 3), mask=mask,
-        background=background, centre_mm=tuple(row["centre_mm"].tolist()),
+        background=background, at=at,
     )

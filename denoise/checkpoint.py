@@ -5,6 +5,7 @@ network's weights.
 """
 
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,8 @@ class Denoiser:
             voxel_mm: list of three.
             domain: what it was trained on: noise (least and most relative noise), factors,
                 tracers, scanners, kind of the phantoms (None of a user's labels).
-            training: provenance: study's hash, seed, command, version, numbers of the phantoms,
-                recipe, and the epoch and its NRMSE.
+            training: provenance: study's hash and seed, seed, command, version, numbers of the
+                phantoms, recipe, and the epoch and its NRMSE.
     """
 
     network: object
@@ -98,6 +99,9 @@ def _content(path):
 
     with opened(path) as file:
         packed = io.BytesIO(file.read())
+    if not zipfile.is_zipfile(packed):  # of which the unpickler would say a letter's number
+        raise FileError(f"{path} is no checkpoint of a denoiser; `countless train` makes model.pt")
+    packed.seek(0)
     try:
         content = torch.load(packed, map_location="cpu", weights_only=True)
     except Exception as reason:  # pickle's, zipfile's and torch's own, of many classes

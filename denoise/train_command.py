@@ -194,7 +194,8 @@ def _denoiser_settings(recipe, study, scalings, command):
             "kind": index["recipe"]["phantoms"]["kind"],
         },
         "training": {
-            "study": index["hash"], "phantoms": list(numbers), "seed": recipe.seed,
+            "study": index["hash"], "study_seed": index["recipe"]["seed"],
+            "phantoms": list(numbers), "seed": recipe.seed,
             "command": command, "version": __version__, "recipe": recipe.settings(),
         },
     }

@@ -14,8 +14,8 @@ from recon import text
 from recon.command_line import command_line, flag_of
 from recon.io import read_layout
 from recon.io.files import FileError
-from recon.io.header import read_header
 from recon.io.provenance import HEADERS, files_read, plain, read_sidecar, sha256
+from recon.io.sinogram import is_siemens, is_sinogram
 from recon.version import __version__
 
 DELAYED, SINGLES, ON, OFF = "delayed", "singles", "on", "off"
@@ -126,18 +126,15 @@ class Raw:
                 "--scatter on takes --efficiency or --norm, got --correction; give its inverse"
             )
 
-    @cached_property
+    @property
     def _siemens(self):
         """Whether the scan is a Siemens sinogram, whose file may hold delayeds, too."""
-        if self.scan.suffix != ".hdr":
-            return False
-        header = read_header(self.scan, complete=False)
-        return header.text("data format", "").lower() == "sinogram"
+        return is_siemens(self.scan) and not self.is_list
 
-    @property
+    @cached_property
     def is_list(self):
         """Whether the scan is list mode."""
-        return self.scan.suffix != ".hs" and not self._siemens
+        return not is_sinogram(self.scan)
 
     @property
     def paths(self):

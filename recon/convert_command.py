@@ -14,6 +14,7 @@ from recon.io import FileError, check_output, provenance
 from recon.io.castor_data import data_mode
 from recon.io.castor_header import read_keys
 from recon.io.lists import WRITTEN, open_list, write_list
+from recon.io.sinogram import is_sinogram
 
 _OF_HISTOGRAM = ("scanner", "span", "max_ring_difference", "efficiency_out", "background_out")
 
@@ -39,8 +40,8 @@ def convert(
     given of its model. A CASToR histogram becomes a sinogram.
 
     Args:
-        scan: List (mMR's header .hdr, PETSIRD, CASToR's header .cdh), sinogram (.hs), or CASToR's
-            header of a histogram (.cdh).
+        scan: List (mMR's header .hdr, PETSIRD, CASToR's header .cdh), sinogram (.hs, .s.hdr), or
+            CASToR's header of a histogram (.cdh).
         output: .cdh, with data (.cdf) and CASToR's files of the scanner (.hscan, .lut) beside it;
             .petsird; or .hs. A .json beside it says how.
         efficiency: Sinogram of factors m without attenuation, for a histogram.
@@ -60,7 +61,7 @@ def convert(
     if castor and data_mode(read_keys(scan)) == "histogram":
         _only(settings, _OF_HISTOGRAM, "a CASToR histogram", output, (".hs",))
         from_histogram(settings, partial(_record, settings))
-    elif scan.suffix == ".hs":
+    elif is_sinogram(scan):
         _only(settings, PARTS, "a sinogram", output, (".cdh",))
         to_histogram(settings, partial(_record, settings))
     else:

@@ -131,7 +131,7 @@ def check_memory(protocol, remedy, *, arrays=0):
         )
 
 
-def check_place(protocol, activity, grid, setting="--bed-mm"):
+def check_place(protocol, activity, grid, setting="bed_mm"):
     """Refuses a phantom of which nothing lies in the scanner.
 
     Args:

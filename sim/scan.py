@@ -21,6 +21,14 @@ HALVES = "half-1", "half-2"
 LISTS = {"petsird": "list.petsird", "castor": "list.cdh"}
 WATER_PER_CM = 0.096
 _TRUTH = ("trues", "scatter", "randoms")
+# What the .json beside each sinogram says it is: `recon` refuses what is given as another.
+_QUANTITIES = {
+    "prompts": "prompts", "delayeds": "delayed coincidences",
+    "efficiency": "factors m that multiply expected counts, summed over each bin's crystal pairs",
+    "trues": "expected true coincidences", "scatter": "expected scattered coincidences",
+    "randoms": "expected random coincidences",
+}
+_OF_HALVES = ("prompts", "delayeds", "efficiency")
 _EVENT_BYTES = 16  # at most, of either format
 _TOLD_MM = 0.0, 100.0  # distances from the axis at which resolution is told
 
@@ -137,13 +145,15 @@ def _write_sinograms(folder, arrays, layout, info, made):
     for name, array in arrays.items():
         own = layout.without_tof() if name == "efficiency" else layout
         unit = UNIT if name == "efficiency" else "counts"
-        write_sinogram(folder / f"{name}.hs", array, own, info | {"unit": unit}, sidecar=made)
+        write_sinogram(folder / f"{name}.hs", array, own, info | {"unit": unit},
+                       sidecar=made | {"quantity": _QUANTITIES[name]})
 
 
 def _remove_old(folder):
     """Of an earlier scan, what says that it is complete, and what this one may not write."""
     (folder / "scan.json").unlink(missing_ok=True)
-    for pattern in (*(f"{name}.*" for name in _TRUTH), "list.*", *(f"{n}/*" for n in HALVES)):
+    halved = [f"{half}/{name}.*" for half in HALVES for name in _OF_HALVES]
+    for pattern in (*(f"{name}.*" for name in _TRUTH), "list.*", *halved):
         for path in folder.glob(pattern):
             path.unlink()
 

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from tqdm import tqdm
 
 from recon import Scanner, text
-from recon.command_line import command_line
+from recon.command_line import command_line, flag_of
 from recon.corrections.calibration import isotope as known_isotope
 from recon.field_of_view import same_place
 from recon.io import FileError, provenance, read_image
@@ -101,7 +101,7 @@ def scan(
     activity, mu, grid, isotope, inputs = _images(phantom, isotope)
     if mode == "activity":
         activity /= np.float32(drf)
-    check_place(protocol, activity, grid)
+    check_place(protocol, activity, grid, setting=flag_of("bed_mm"))
     if list_mode == "petsird":
         petsird()  # missing packages are said now
     folder = _folder(output)

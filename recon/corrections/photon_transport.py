@@ -99,7 +99,8 @@ class PhotonSource:
                 "check its place"
             )
         mu = backend.to_device(mu_per_cm, "cpu") * np.float32(PER_MM)
-        mu, self._mu_grid = np.ascontiguousarray(mu * mu_grid.cylinder(FACING * radius)), mu_grid
+        mu = np.ascontiguousarray(mu * mu_grid.cylinder(FACING * radius), np.float32)
+        self._mu_grid = mu_grid
         self._most = float(max(mu.max(), np.finfo(np.float32).tiny))
         ends = [self._filled(mu != 0, mu_grid), self._filled(emits > 0, grid)]
         self._low = np.minimum(ends[0][0], ends[1][0])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from recon.io import interfile, siemens
 from recon.io.files import FileError
+from recon.io.header import read_header
 
 DATASETS = ("prompts", "delayeds")
 
@@ -49,6 +50,18 @@ def read_sinogram(path, *, interleaved=True, dataset="prompts"):
 def is_siemens(path):
     """Whether a header's name is one of the scanner's own, .hdr, rather than STIR's."""
     return Path(path).suffix == ".hdr"
+
+
+def is_sinogram(path):
+    """Whether a scan's file is the header of a sinogram, STIR's or Siemens's, and no list.
+
+    Raises:
+        FileError: a Siemens header is missing or cannot be read.
+    """
+    if is_siemens(path):
+        header = read_header(path, complete=False)
+        return header.text("data format", "").lower() == "sinogram"
+    return Path(path).suffix == ".hs"
 
 
 def _format(path):

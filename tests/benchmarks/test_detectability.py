@@ -109,6 +109,14 @@ def test_the_same_phantom_never_trains_and_tests(rng, channels):
     assert detectability(present, absent, phantoms)["auc"] < 0.1
 
 
+def test_a_phantom_that_tests_alone_has_no_interval(rng, channels):
+    present, absent = seen(rng, channels, 80, 1.0)
+    few = detectability(present, absent, np.arange(80) % 3)
+    assert 0.5 < few["auc"] < 1 and few["low"] is None and few["high"] is None
+    more = detectability(present, absent, np.arange(80) % 4)
+    assert more["low"] < more["auc"] < more["high"]
+
+
 def test_too_few_pairs_or_one_phantom_tell_nothing(rng, channels):
     present, absent = seen(rng, channels, 16, 1.0)
     assert detectability(present, absent, np.arange(16))["auc"] is None

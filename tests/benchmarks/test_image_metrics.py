@@ -116,7 +116,7 @@ def test_a_data_range_that_is_not_positive_is_refused(pair, everywhere, data_ran
 @pytest.mark.parametrize("which, name", [(0, "image"), (1, "reference")])
 def test_values_that_are_not_finite_are_counted_and_refused(pair, everywhere, which, name):
     pair[which][2, 3, 4:6] = np.nan, np.inf
-    with pytest.raises(ValueError, match=f"got 2 voxels of the {name} that are NaN or infinite"):
+    with pytest.raises(ValueError, match=f"compare's {name} takes finite numbers, got 2 that are"):
         compare(*pair, everywhere, RANGE)
 
 

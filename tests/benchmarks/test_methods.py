@@ -1,18 +1,12 @@
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.image_metrics import nrmse
-from benchmarks.methods import (
-    TUNING_STEPS,
-    Method,
-    body_of,
-    check_unseen,
-    find_methods,
-    tune,
-)
+from benchmarks.methods import TUNING_STEPS, Method, check_unseen, find_methods, tune
 from denoise.baselines import BASELINES
 from denoise.channels import CT_HU
 from denoise.checkpoint import Denoiser, save_denoiser
@@ -29,10 +23,6 @@ def data(tmp_path_factory):
     folder = write_study(tmp_path_factory.mktemp("study"), splits=("validation", "test"))
     with open_study(folder) as found:
         yield found
-
-
-def bodies(data):
-    return {number: body_of(data, number) for number in (1, 2)}
 
 
 def test_names_say_the_source_and_the_denoiser():
@@ -104,6 +94,17 @@ def test_a_model_that_has_seen_test_phantoms_is_refused(data, checkpoint):
         check_unseen([method], data)
 
 
+@pytest.mark.parametrize("seed, kind, seen", [(1, "ball", True), (2, "ball", False),
+                                              (1, "person", False)])
+def test_a_model_that_has_seen_them_at_other_doses_is_refused(data, checkpoint, seed, kind, seen):
+    method = find_methods([str(checkpoint)])[0]
+    method.denoiser.settings["training"] |= {"study": "of other doses", "phantoms": [1, 2],
+                                             "study_seed": seed}
+    method.denoiser.settings["domain"]["kind"] = kind
+    with pytest.raises(ValueError, match="or of one with its seed") if seen else nullcontext():
+        check_unseen([method], data)
+
+
 def test_low_and_standard_are_the_images_as_they_are(data):
     pair = data.pairs("test", 4.0)[0]
     images = data.read(pair)
@@ -126,7 +127,7 @@ def test_a_baseline_leaves_what_is_far_from_the_body_as_it_is(data):
 
 def test_the_tuned_strength_is_the_best_of_a_fine_search(data):
     method = find_methods(["gaussian"])[0]
-    found = tune(method, data, 20.0, bodies(data))
+    found = tune(method, data, 20.0)
     images = data.read(data.pairs("validation", 20.0)[0])
     errors = {
         fwhm: nrmse(method.image(images["low"], data.grid(1), images["labels"] > 0, fwhm,
@@ -140,15 +141,15 @@ def test_the_tuned_strength_is_the_best_of_a_fine_search(data):
 
 def test_a_noisier_image_takes_a_wider_filter_and_the_standard_dose_a_narrower_one(data):
     low, standard = find_methods(["gaussian", "standard:gaussian"])
-    widths = [tune(low, data, 20.0, bodies(data)), tune(low, data, 4.0, bodies(data)),
-              tune(standard, data, 1.0, bodies(data))]
+    widths = [tune(low, data, 20.0), tune(low, data, 4.0),
+              tune(standard, data, 1.0)]
     widths = [found["strength"] for found in widths]
     assert widths[0] > widths[1] > widths[2]
 
 
 def test_a_strength_at_an_end_of_its_range_is_said(data):
     narrow = replace(BASELINES["gaussian"], range=(1.0, 2.0))
-    found = tune(Method(name="narrow", source="low", denoiser=narrow), data, 20.0, bodies(data))
+    found = tune(Method(name="narrow", source="low", denoiser=narrow), data, 20.0)
     assert found["at_end"]
 
 
@@ -156,4 +157,4 @@ def test_tuning_without_a_validation_split_is_refused(tmp_path):
     with open_study(write_study(tmp_path, splits=("test",))) as study, pytest.raises(
         ValueError, match="gaussian is tuned on the validation split, and the study has no phantom"
     ):
-        tune(find_methods(["gaussian"])[0], study, 4.0, {})
+        tune(find_methods(["gaussian"])[0], study, 4.0)

@@ -54,6 +54,12 @@ def test_variability_falls_with_the_discs_size_as_white_noise_has_it(phantom, rn
         assert row["variability"] == pytest.approx(0.5 / np.sqrt(pixels), rel=0.35)
 
 
+def test_an_image_of_nothing_has_no_recovery(phantom):
+    with np.errstate(invalid="ignore"):
+        found = nema_quality(np.zeros(GRID.shape, np.float32), GRID, phantom)
+    assert [row["recovery"] for row in found["spheres"]] == [None] * 6
+
+
 def test_places_keep_clear_of_edge_spheres_and_insert(phantom):
     places = background_places(phantom)
     assert places.shape == (PLACES, 2)

@@ -130,7 +130,7 @@ def test_the_detectability_of_the_twin_study_is_told_with_its_observer(results):
     assert {row["method"] for row in found["rows"]} == set(METHODS)
     assert found["diameters_mm"] == [10.0, 24.0] and found["internal_noise"] == 0
     standard = next(row for row in found["rows"] if row["method"] == "standard")
-    assert standard["pairs"] > 0 and standard["phantoms"] == 3
+    assert standard["pairs"] == 12 and standard["phantoms"] == 3
 
 
 def test_the_table_has_a_line_for_each_method_and_dose(place):
@@ -170,6 +170,20 @@ def test_one_realisation_leaves_out_oracle_and_noise_power(tmp_path):
     assert results["oracle_psnr_standard"] == {} and results["ensembles"] == []
     text = (tmp_path / "out" / "report.html").read_text()
     assert "takes two realisations or more" in text and "Noise power" not in text
+
+
+def test_a_report_of_people_without_lesions_speaks_of_none(tmp_path):
+    write_study(tmp_path / "study", factors=(4.0,), splits=("test",), realisations=1, lesions=0)
+    assert countless.main(["benchmark", "quality", str(tmp_path / "study"), "-o",
+                           str(tmp_path / "out"), "--methods", "low"]) == 0
+    text = (tmp_path / "out" / "report.html").read_text()
+    assert "Phantom 1, through the middle of its images" in text
+    assert "Lesion contrast by size" not in text and "lesion of most activity" not in text
+
+
+def test_the_report_says_of_which_organ_the_livers_figures_are(place):
+    text = (place / "out" / "report.html").read_text()
+    assert "<dt>liver&#x27;s figures</dt><dd>of liver</dd>" in text
 
 
 def test_a_study_without_test_phantoms_is_refused(tmp_path, capsys):

@@ -29,6 +29,25 @@ def test_nemas_spheres_stand_in_columns_with_means_over_realisations():
     assert "<td>standard</td><td>60.0 %<small>8.0 %</small></td>" in text
 
 
+def test_a_sphere_without_a_recovery_has_a_dash():
+    rows = [row(name, factor, (10, None, None))
+            for name, factor in (("low", 4.0), ("net", 4.0), ("standard", 1.0))]
+    assert "".join(nema(results(rows=rows))).count("<td>–</td>") == 3
+
+
+def test_an_auc_is_told_with_its_interval_where_it_has_one():
+    rows = [{"method": "low", "factor": 4.0, "auc": 0.8, "low": 0.7, "high": 0.9},
+            {"method": "net", "factor": 4.0, "auc": 0.85, "low": None, "high": None},
+            {"method": "standard", "factor": 1.0, "auc": None, "low": None, "high": None}]
+    told = {"rows": [row | {"pairs": 40, "phantoms": 3} for row in rows], "observer": "O",
+            "channels": "C", "internal_noise": 0.0, "split": "S", "diameters_mm": [8.0, 12.0],
+            "validation_of_standard": None}
+    text = "".join(detectability(results(detectability=told)))
+    for line in ("low</td><td>0.800<small>[0.700, 0.900]</small></td>",
+                 "net</td><td>0.850</td>", "standard</td><td>–</td>"):
+        assert line in text
+
+
 def test_sections_without_numbers_are_left_out():
     assert nema(results()) == [] and detectability(results()) == []
 

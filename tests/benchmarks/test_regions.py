@@ -101,7 +101,7 @@ def test_a_lesion_without_enough_tissue_around_has_no_background():
 
 def test_a_lesion_between_voxels_middles_is_the_voxel_it_lies_in(labels):
     found = regions(labels, [("lesion 1", 3, 0.01, (8.0, 0.5, -3.0), 1.0)]).lesions[0]
-    assert np.argwhere(found.mask).tolist() == [[12, 10, 9]]
+    assert np.argwhere(found.mask).tolist() == [[12, 10, 9]] and found.at == (12, 10, 9)
 
 
 def test_a_lesion_that_the_images_cut_off_is_left_out(labels):

@@ -66,6 +66,7 @@ def test_a_run_has_a_model_with_what_must_be_known_of_it(train, study, tmp_path,
     assert 0.05 < found["domain"]["noise"][0] < 0.07 < 0.12 < found["domain"]["noise"][1] < 0.15
     assert found["training"]["phantoms"] == [1, 4, 5]
     assert found["training"]["study"] == study.index["hash"]
+    assert found["training"]["study_seed"] == study.index["recipe"]["seed"]
     assert "countless train" in found["training"]["command"]
     said = capsys.readouterr().out
     assert "3 phantoms for training, 2 for validation" in said

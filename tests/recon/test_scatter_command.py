@@ -103,6 +103,7 @@ def test_scatter_is_what_was_put_in_within_the_stated_sd(folder, capsys, tof_mas
 
 
 def test_recon_with_it_is_as_good_as_with_the_true_scatter(folder):
+    # No line grazes its edge, where an image would be wrong (`benchmarks.corrections_truth`).
     true = simulate(folder, radius_mm=48.0, scale=1.0)
     write_sinogram("true.hs", true.scatter, TINY, STUDY)
 

@@ -158,7 +158,7 @@ def test_the_bed_brings_a_part_of_the_phantom_to_the_scanners_middle():
 
 def test_a_phantom_off_the_scanner_is_refused_with_the_bed_that_would_bring_it_in():
     far = replace(GRID, origin_mm=(*GRID.origin_mm[:2], 400.0))
-    with pytest.raises(ValueError, match=r"none of it in the scanner.*give --bed-mm 424"):
+    with pytest.raises(ValueError, match=r"none of it in the scanner.*give bed_mm 424"):
         acquire.expect(blob(), AIR, far, ALIKE, rng=np.random.default_rng(1))
 
 

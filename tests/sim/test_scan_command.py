@@ -6,6 +6,7 @@ import pytest
 
 from countless import main
 from recon import Grid, Scanner, presets
+from recon.agreement import role_misfits
 from recon.histogram import histogram
 from recon.io import read_image, read_layout, read_sinogram, write_image
 from recon.io.lists import open_list
@@ -80,6 +81,17 @@ def test_scan_json_says_what_the_sinograms_hold(output):
     assert numbers["drawn"]["prompts"] == read_sinogram(output / "prompts.hs")[0].sum(dtype=float)
     assert numbers["protocol"]["minutes"] == 2
     assert numbers["resolution_fwhm_mm"]["0 mm from the axis"]["radial"]["total"] > 4
+
+
+def test_sinograms_are_known_for_what_they_are(output):
+    for name, misused in (("prompts", "factors"), ("delayeds", "factors"),
+                          ("efficiency", "prompts"), ("scatter", "prompts"),
+                          ("randoms", "prompts")):
+        assert any(role_misfits(output / f"{name}.hs", misused))
+    for name, right in (("prompts", "prompts"), ("delayeds", "delayeds"),
+                        ("efficiency", "factors"), ("scatter", "background"),
+                        ("randoms", "randoms")):
+        assert not any(role_misfits(output / f"{name}.hs", right))
 
 
 def test_the_list_holds_the_sinograms_events(output):
@@ -185,10 +197,14 @@ def test_halves_are_two_independent_scans_that_sum_to_the_whole(phantom, tmp_pat
     assert np.sum((first - second) ** 2) == pytest.approx(whole.sum(), abs=4 * sd)
 
 
-def test_a_scan_without_halves_leaves_none_of_an_earlier_scan(phantom, tmp_path):
-    for halves in (True, False):
-        scan(phantom, output=tmp_path / "scan", scanner="small", minutes=2, halves=halves)
-    assert not list((tmp_path / "scan").glob("half-*/*"))
+def test_a_scan_without_halves_leaves_none_of_an_earlier_scan_but_what_was_made_of_them(
+    phantom, tmp_path
+):
+    output = tmp_path / "scan"
+    scan(phantom, output=output, scanner="small", minutes=2, halves=True)
+    (output / "half-1" / "image.work").mkdir()  # as `countless recon` leaves beside its image
+    scan(phantom, output=output, scanner="small", minutes=2)
+    assert list(output.glob("half-*/*")) == [output / "half-1" / "image.work"]
 
 
 def test_a_full_disk_is_said_before_anything_is_simulated(phantom, tmp_path, monkeypatch):

@@ -149,6 +149,8 @@ def test_a_dose_without_counts_is_refused_by_the_phantoms_number(tmp_path):
     "old, new, message",
     [("kind: uniform", "kind: unifrom", "the nearest is 'uniform'"),
      ("length_mm", "lenght_mm", "the nearest is --length-mm"),
+     ("minutes: 4", "minutes: 4\n  bed_mm: 400", "-30 to 30 mm along x, y and z, and none of it"),
+     ("minutes: 4", "minutes: 4\n  bed_mm: 400", "give scan.bed_mm 0"),
      ("subsets: 4", "subsets: 5", "divisor of the scan's 16 views, got 5; the nearest is 4")],
 )
 def test_what_cannot_be_simulated_is_refused_before_a_folder_is_made(

@@ -7,11 +7,14 @@ import pytest
 
 import countless
 from recon import Scanner, SinogramLayout
+from recon.agreement import role_of
 from recon.events import Events
-from recon.io import read_sinogram, write_sinogram
+from recon.io import read_layout, read_sinogram, sidecar_path, write_sinogram
 from recon.io.castor_list_writing import write_castor_list
 from recon.io.lists import open_list
 from recon.io.petsird_writing import write_petsird
+from recon.io.provenance import read_sidecar
+from tests.recon.io.mmr import SINOGRAM_HEADER, written
 
 SCANNER = Scanner.preset("tiny")
 LAYOUT = SinogramLayout.of(SCANNER, max_ring_difference=1)
@@ -82,6 +85,23 @@ def test_prompts_and_delayeds_of_one_seed_are_drawn_apart(folder):
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 4 / np.sqrt(whole.size)
 
 
+def test_both_data_sets_of_a_scanners_own_sinogram_are_thinned_apart(folder, rng):
+    counts = np.tile(rng.poisson(3, 478_800 // 2), 2)  # the same twice
+    written(folder / "scan.s.hdr", SINOGRAM_HEADER, data=counts.astype("<i2").tobytes())
+    kept = []
+    for name, words in (("p.hs", ()), ("d.hs", ("--dataset", "delayeds"))):
+        assert run("scan.s.hdr", "-o", name, "--drf", 2, *words) == 0
+        kept.append(read_sinogram(name)[0])
+    whole, layout, _ = read_sinogram("scan.s.hdr")
+    assert read_layout("p.hs")[0] == layout
+    assert [role_of(read_sidecar(name)) for name in ("p.hs", "d.hs")] == ["prompts", "delayeds"]
+    for part in kept:
+        assert (part <= whole).all()
+        assert abs(part.sum() - whole.sum() / 2) < 4 * np.sqrt(whole.sum() / 4)
+    first, second = ((part - whole / 2).ravel() for part in kept)
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(whole.size)
+
+
 @pytest.mark.parametrize("name", ["list.cdh", "prompts.hs"])
 def test_the_draw_is_the_seeds(folder, name):
     suffix = name.split(".")[-1]
@@ -100,6 +120,17 @@ def test_the_sidecar_says_the_dose(folder):
     assert said["command"].startswith("countless thin prompts.hs")
 
 
+@pytest.mark.parametrize("name, low", [("delayeds.hs", "low.hs"), ("list.cdh", "low.cdh")])
+def test_the_sidecar_says_what_was_thinned_and_keeps_the_mark_of_an_inverse_crime(
+    folder, name, low
+):
+    said = {"file": name, "quantity": "delayed coincidences", "inverse_crime": True}
+    sidecar_path(folder / name).write_text(json.dumps(said))
+    assert run(name, "-o", low, "--drf", 4) == 0
+    made = json.loads(sidecar_path(folder / low).read_text())
+    assert (made["quantity"], made["inverse_crime"]) == ("delayed coincidences", True)
+
+
 @pytest.mark.parametrize(
     "words, message",
     [
@@ -109,7 +140,9 @@ def test_the_sidecar_says_the_dose(folder):
         (("prompts.hs", "-o", "low.hs", "--drf", 1e12), "none is kept; give a smaller --drf"),
         (("prompts.hs", "-o", "prompts.hs", "--drf", 4), "prompts.hs"),
         (("prompts.hs", "-o", "low.hs", "--drf", 4, "--scanner", "a.geom"), "is of no use"),
+        (("prompts.hs", "-o", "low.hs", "--drf", 4, "--dataset", "delayeds"), "is of Siemens"),
         (("smooth.hs", "-o", "low.hs", "--drf", 4), "whole numbers of 0 or more"),
+        (("prompts.s", "-o", "low.hs", "--drf", 4), "prompts.s is no list mode"),
         (("none.hs", "-o", "low.hs", "--drf", 4), "none.hs"),
     ],
 )

@@ -55,3 +55,11 @@ def test_an_output_never_replaces_its_data(run, folder):
     assert result.code == 2
     assert "scan.hs would overwrite the input scan.s, which belongs to scan.s.hdr" in result.err
     assert (folder / "scan.s").read_bytes() == before
+
+
+def test_its_prompts_become_a_castor_histogram(run, folder):
+    result = run("convert", "scan.s.hdr", "-o", "scan.cdh")
+    assert result.code == 0, result.err
+    result = run("convert", "scan.cdh", "-o", "again.hs")
+    assert result.code == 0, result.err
+    np.testing.assert_array_equal(*(read_sinogram(name)[0] for name in ("again.hs", "scan.s.hdr")))

@@ -228,6 +228,17 @@ def test_the_kernel_follows_each_pair_as_a_reference_does(rng):
     assert (found.scatters == expected[:, :, 5].sum(axis=1)).all()
 
 
+def test_images_of_any_number_type_draw_the_same_pairs():
+    water, grid = cylinder(voxel_mm=5)
+    mu = np.float32(WATER) * water
+    single, double = (
+        draw(PhotonSource(water.astype(kind), grid, mu.astype(kind), grid, RING), 20_000)
+        for kind in (np.float32, np.float64)
+    )
+    np.testing.assert_array_equal(single.scatters, double.scatters)
+    np.testing.assert_allclose(single.kev, double.kev, rtol=1e-6)
+
+
 def test_any_number_of_threads_draws_the_same_pairs():
     water, grid = cylinder(voxel_mm=5)
     one, three = (
