@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recon import backend
+from recon import backend, memory
 from recon.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,11 +96,10 @@ import sys
 from pathlib import Path
 
 import countless
+from recon import memory
 
 code = countless.main(sys.argv[2:])
-status = Path("/proc/self/status").read_text().splitlines()
-peak = next(line for line in status if line.startswith("VmHWM"))
-Path(sys.argv[1]).write_text(peak.split()[1])
+Path(sys.argv[1]).write_text(str(memory.peak()))
 sys.exit(code)
 """
 
@@ -126,7 +125,7 @@ def measured(words, folder):
     seconds = time.perf_counter() - started
     if code:
         raise RuntimeError(f"countless {' '.join(words)} ended with exit code {code}; see above")
-    return seconds, 1024 * int(peak.read_text())
+    return seconds, int(peak.read_text())
 
 
 def import_seconds(repeats=3):
@@ -195,11 +194,4 @@ class PeakMemory:
     def bytes(self):
         if self.device == "cuda":
             return int(backend.cupy().get_default_memory_pool().total_bytes())
-        with contextlib.suppress(OSError):
-            for line in Path("/proc/self/status").read_text().splitlines():
-                if line.startswith("VmHWM"):
-                    return 1024 * int(line.split()[1])
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return 1024 * peak
+        return memory.peak()

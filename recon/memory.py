@@ -1,7 +1,9 @@
 """How much memory there is, and how much a reconstruction needs."""
 
+import contextlib
 import math
 import os
+import resource
 from pathlib import Path
 
 from recon import backend
@@ -42,6 +44,19 @@ def needed_by_host(*, arrays, voxels):
         voxels: of the image, which is copied to be written.
     """
     return 4 * (sum(arrays) + 2 * voxels) + _PROGRAM
+
+
+def peak():
+    """The most bytes of memory that this process has had.
+
+    Linux is asked for the program's own: `getrusage` begins with what the process had that
+    started it.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _machine():

@@ -1,7 +1,6 @@
 """The unit of a study's work: one phantom, its scans at all doses and their images, in one file."""
 
 import json
-import resource
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from recon import memory
 from recon.grid import Grid
 from recon.io import FileError
 from recon.io.files import replacing
@@ -65,7 +65,7 @@ def simulate_phantom(study, number, folder, *, threads=None, made=None):
     return {
         "number": number, "sha256": digest, "bytes": size,
         "cut_off": cut,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_bytes": memory.peak(),
     }
 
 

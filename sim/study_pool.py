@@ -5,6 +5,7 @@ as an argument, for Dask's workers see OMP_NUM_THREADS=1; results depend on neit
 """
 
 import contextlib
+import os
 import time
 
 from recon import backend, memory, text
@@ -56,12 +57,25 @@ def _client(scheduler):
             yield client
         return
     with (
+        _environment_kept(),
         config.set({"distributed.worker.multiprocessing-method": "spawn"}),
         LocalCluster(n_workers=1, threads_per_worker=1, processes=True, memory_limit=0,
                      dashboard_address=":0", silence_logs="ERROR") as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+@contextlib.contextmanager
+def _environment_kept():
+    """Dask sets its workers' OMP_NUM_THREADS and more in this process too, before it starts one."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _results(client, study, folder, numbers, made, workers, *, local):

@@ -59,8 +59,10 @@ def signalled_at(step, number, patch=setattr):
 
 def killed_run(study_folder, folder, *, step, workers):
     """Trains in a process of its own that saves each step and is killed in one."""
+    # Gradients are summed in parts, as many as there are threads: other bits with another number.
     code = (
-        "import sys; from tests.denoise import runs; from denoise import training;"
+        f"import sys, torch; torch.set_num_threads({torch.get_num_threads()});"
+        "from tests.denoise import runs; from denoise import training;"
         "training.SAVE_MINUTES = 0.0; runs.signalled_at(int(sys.argv[3]), 9);"
         "runs.run(sys.argv[1], sys.argv[2], workers=int(sys.argv[4]))"
     )

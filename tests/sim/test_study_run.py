@@ -1,6 +1,7 @@
 """A study from its settings to its files: the same however it runs, resumed, refused, checked."""
 
 import json
+import os
 import shutil
 
 import h5py
@@ -56,7 +57,9 @@ def run(study, folder, **options):
 
 
 def test_workers_of_a_local_cluster_make_the_same_arrays(place, tmp_path, study, capsys):
+    before = dict(os.environ)
     run(study, tmp_path / "dask", workers=2)
+    assert dict(os.environ) == before
     assert arrays(tmp_path / "dask") == arrays(place / "data")
     assert "the first phantom took" in capsys.readouterr().out
 
