@@ -29,7 +29,7 @@ def transfer(
 
     Each study is one that `countless simulate` made, with phantoms for validation, on which the
     Gaussian is tuned, and for testing; benchmarks/studies holds settings for the NEMA image quality
-    phantom, two other tracers, a brain and another scanner. Each is measured as `countless
+    phantom, another tracer, brains and another scanner. Each is measured as `countless
     benchmark quality` does, against the low dose, the tuned Gaussian and the standard dose, in a
     folder of its own with a report. Writes transfer.json and transfer.md, a table for a model card.
 
