@@ -11,7 +11,7 @@ LOSSES = ("l2", "l1")
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that a training is made by, beside the study.
+    """All that a training is made by, beside the studies.
 
     Attributes:
         seed: of the weights before training and of all that is drawn.
@@ -22,6 +22,8 @@ class Recipe:
             at the same low dose (Lehtinen et al., ICML 2018), which takes no better image.
         loss: "l2", whose best answer is the mean of what may be the truth, or "l1", whose is the
             median.
+        voxel_mm: sides of the network's voxels, to which images of others are resampled; None for
+            those of the first study.
         patch: voxels along x, y and z.
         flips: whether patches are turned over along each axis, by chance.
         rotate_degrees: most that a patch is rotated by, about z.
@@ -49,6 +51,7 @@ class Recipe:
     ct: bool = False
     target: str = "standard"
     loss: str = "l2"
+    voxel_mm: tuple[float, float, float] | None = None
     patch: tuple[int, int, int] = (48, 48, 48)
     flips: bool = True
     rotate_degrees: float = 10.0
@@ -83,6 +86,8 @@ class Recipe:
             )
         if len(self.patch) != 3 or min(self.patch) < 1:
             raise ValueError(f"patch takes three numbers of voxels from 1, got {self.patch}")
+        if self.voxel_mm and (len(self.voxel_mm) != 3 or min(self.voxel_mm) <= 0):
+            raise ValueError(f"voxel_mm takes three sides above 0, got {self.voxel_mm}")
         # A misspelt unet is answered by denoise.networks.
         given = [name for name in _UNET if getattr(self, name) != getattr(Recipe, name)]
         if ":" in self.network and given:
@@ -125,7 +130,8 @@ class Recipe:
 
     def settings(self):
         """All settings as a YAML file holds them."""
-        return asdict(self) | {"patch": list(self.patch)}
+        sides = self.voxel_mm and list(self.voxel_mm)
+        return asdict(self) | {"patch": list(self.patch), "voxel_mm": sides}
 
 
 _UNET = ("width", "levels", "dimensions", "slices", "keeps")

@@ -1,14 +1,13 @@
-"""`countless train`: a denoiser from a study's pairs."""
+"""`countless train`: a denoiser from studies' pairs."""
 
 import contextlib
-import hashlib
-import json
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from denoise.recipe import Recipe
+from denoise.studies import domain, fingerprint, phantoms_of, resolved, study_rows
 from recon import text
 from recon.command_line import command_line
 from recon.io import FileError
@@ -20,7 +19,7 @@ RUN, CONFIG, SCALINGS = "run.json", "config.yaml", "scalings.json"
 
 
 def train(
-    study: Path,
+    studies: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative_iterable=())],
     *,
     output: Annotated[Path, Parameter(alias="-o")],
     config: Path | None = None,
@@ -33,6 +32,7 @@ def train(
     ct: bool = Recipe.ct,
     target: str = Recipe.target,
     loss: str = Recipe.loss,
+    voxel_mm: tuple[float, float, float] | None = Recipe.voxel_mm,
     patch: tuple[int, int, int] = Recipe.patch,
     flips: bool = Recipe.flips,
     rotate_degrees: float = Recipe.rotate_degrees,
@@ -65,7 +65,7 @@ def train(
     command goes on when it was stopped, to the same weights as if it had not been.
 
     Args:
-        study: Folder that `countless simulate` made.
+        studies: Folders that `countless simulate` made; patches are drawn from each equally often.
         output: Folder of the run; made where there is none.
         config: YAML file of settings; flags win over it.
         network: unet, or the path `package.module:Class` of your own.
@@ -78,6 +78,8 @@ def train(
         target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
             at the same low dose.
         loss: "l2" for means, or "l1" for medians.
+        voxel_mm: Sides of the network's voxels, to which images of others are resampled; those of
+            the first study without it.
         patch: Voxels of a patch along x, y and z.
         flips: Turn patches over along each axis, by chance.
         rotate_degrees: Most that patches are rotated by, about z.
@@ -107,31 +109,33 @@ def train(
     settings = dict(locals())
     recipe = Recipe(**{name: settings[name] for name in Recipe.__dataclass_fields__})
     machine = {name: settings[name] for name in _MACHINE}
-    _train(study, output, recipe, machine, command_line(train, settings))
+    _train(studies, output, recipe, machine, command_line(train, settings))
 
 
 _MACHINE = ("workers", "examples_every", "tensorboard", "precision", "accelerator", "devices",
             "nodes", "strategy")
 
 
-def _train(path, folder, recipe, machine, command):
+def _train(paths, folder, recipe, machine, command):
     from denoise.networks import network
     from denoise.training import Stopped, fit, is_first_process
     from sim.dataset import open_study
     from sim.study_lock import locked
 
     network(recipe.network, recipe.arguments)  # refused before anything is written
-    with open_study(path) as study:
-        check_study(recipe, study)
-        check_same(recipe, study, folder)
+    with contextlib.ExitStack() as stack:
+        studies = [stack.enter_context(open_study(path)) for path in paths]
+        recipe = resolved(recipe, studies)
+        check_same(recipe, studies, folder)
         first = is_first_process()
         if first:
-            print(text.table(rows(recipe, study)), flush=True)
+            print(text.table(rows(recipe, studies)), flush=True)
         with locked(make_folder(folder)) if first else contextlib.nullcontext():
-            train_patches, validation, settings = prepare(recipe, study, folder, command)
+            train_patches, validation, settings = prepare(recipe, studies, folder, command)
             made = provenance(command=command, configuration=recipe.settings() | machine,
-                              inputs=[study.folder / "study.json"], seed=recipe.seed)
-            made["data"] = fingerprint(study)
+                              inputs=[study.folder / "study.json" for study in studies],
+                              seed=recipe.seed)
+            made["data"] = fingerprint(studies)
             if first:
                 _write_config(folder, recipe)
                 write_json(folder / RUN, made | {"complete": False})
@@ -157,85 +161,54 @@ def _result(recipe, found, folder):
     yield "next", f"`countless denoise low.nii.gz -o out.nii.gz --model {folder / 'model.pt'}`"
 
 
-def prepare(recipe, study, folder, command):
-    """What a training needs of a study.
+def prepare(recipe, studies, folder, command):
+    """What a training needs of studies.
 
+    Args:
+        recipe: Recipe, resolved (`denoise.studies`).
+        studies: list of StoredStudy.
+        folder: of the run.
+        command: the command line.
     Returns:
         Patches for training, Patches for validation, and the settings of the Denoiser.
     """
-    from denoise.pairs import Patches, measured
+    from denoise.pairs import Patches, Source, measured
+    from denoise.study_images import StudyImages
 
-    pairs = {split: study.pairs(split) for split in ("train", "validation")}
-    scalings = measured(study, pairs["train"] + pairs["validation"], folder / SCALINGS)
+    sources = {"train": [], "validation": []}
+    for study in studies:
+        images = StudyImages(study, recipe.voxel_mm)
+        pairs = {split: study.pairs(split) for split in sources}
+        scalings = measured(images, pairs["train"] + pairs["validation"], folder / SCALINGS)
+        for split in filter(pairs.get, sources):
+            sources[split].append(Source(images=images, pairs=pairs[split], scalings=scalings))
     made = [
-        Patches(study, pairs[split], scalings, recipe, count=count, augmented=augmented)
+        Patches(sources[split], recipe, count=count, augmented=augmented)
         for split, count, augmented in (("train", recipe.patches, True),
                                         ("validation", recipe.validation_patches, False))
     ]
-    return *made, _denoiser_settings(recipe, study, [scalings[p] for p in pairs["train"]], command)
+    trained = [source.scalings[pair] for source in sources["train"] for pair in source.pairs]
+    return *made, _denoiser_settings(recipe, studies, trained, command)
 
 
-def _denoiser_settings(recipe, study, scalings, command):
+def _denoiser_settings(recipe, studies, scalings, command):
     from denoise.channels import CT_HU
     from denoise.scaling import RULE
 
-    index, numbers = study.index, study.numbers["train"]
-    scan = index["recipe"]["scan"]["scanner"]
-    noise = [scaling.noise for scaling in scalings]
     return {
         "network": recipe.network, "arguments": recipe.arguments, "inputs": list(recipe.inputs),
         "target": recipe.target,
         "scaling": {"rule": RULE, "ct_hu": CT_HU},
-        "voxel_mm": list(study.grid(numbers[0]).voxel_mm),
-        "domain": {
-            "noise": [min(noise), max(noise)], "factors": list(study.factors),
-            "tracers": sorted({str(study.file(n).attrs["tracer"]) for n in numbers}),
-            "scanners": [scan["name"] if isinstance(scan, dict) else scan],
-            "kind": index["recipe"]["phantoms"]["kind"],
-        },
+        "voxel_mm": list(recipe.voxel_mm),
+        "domain": domain(studies, scalings),
         "training": {
-            "study": index["hash"], "study_seed": index["recipe"]["seed"],
-            "phantoms": list(numbers), "seed": recipe.seed,
+            "studies": [phantoms_of(study) for study in studies], "seed": recipe.seed,
             "command": command, "version": __version__, "recipe": recipe.settings(),
         },
     }
 
 
-def check_study(recipe, study):
-    """Refuses a study that lacks what a recipe asks for.
-
-    Raises:
-        ValueError: too few phantoms or realisations, or images smaller than a patch.
-    """
-    for split, use in (("train", "training"), ("validation", "validation")):
-        if not study.numbers[split]:
-            counts = ", ".join(f"{len(n)} for {name}" for name, n in study.numbers.items())
-            raise ValueError(
-                f"{study.folder} takes a phantom for {use} at least, got {counts}; simulate more "
-                "of them, or change the study's split"
-            )
-    if recipe.target == "noise2noise" and study.realisations < 2:
-        raise ValueError(
-            f"noise2noise takes two realisations of each low dose, and {study.folder} has "
-            f"{study.realisations}; simulate with `realisations: 2`, or give --target standard"
-        )
-    shape = study.file(study.numbers["train"][0])["truth"].shape
-    if any(wanted > there for wanted, there in zip(recipe.patch, shape, strict=True)):
-        fits = " ".join(str(min(pair)) for pair in zip(recipe.patch, shape, strict=True))
-        raise ValueError(
-            f"patch takes up to the voxels of the study's images, {shape}, got {recipe.patch}; "
-            f"give --patch {fits}"
-        )
-
-
-def fingerprint(study):
-    """SHA-256 of which phantoms are trained on and validated with, and of their arrays."""
-    used = [(r["number"], r["split"], r["sha256"]) for r in study.index["phantoms"]
-            if r["split"] != "test"]
-    return hashlib.sha256(json.dumps(used).encode()).hexdigest()
-
-
-def check_same(recipe, study, folder):
+def check_same(recipe, studies, folder):
     """Refuses a folder that holds the run of another recipe, or of other data.
 
     Raises:
@@ -252,26 +225,16 @@ def check_same(recipe, study, folder):
                 f"{folder} holds a run with {name} {before.get(name)}, and this one has {value}; "
                 "give another folder"
             )
-    if there["data"] != fingerprint(study):
+    if there["data"] != fingerprint(studies):
+        given = ", ".join(str(study.folder) for study in studies)
         raise FileError(
-            f"{folder} holds a run with other phantoms than those of {study.folder}; give another "
-            "folder"
+            f"{folder} holds a run with other phantoms than those of {given}; give another folder"
         )
 
 
-def rows(recipe, study):
+def rows(recipe, studies):
     """What a training will do, as rows for `recon.text.table`."""
-    images = study.realisations * len(study.factors)
-    yield "study", (
-        f"{text.plural(len(study.numbers['train']), 'phantom')} for training, "
-        f"{len(study.numbers['validation'])} for validation; {images} low-dose images of each"
-    )
-    if not study.index["complete"]:
-        yield "note", "the study is not complete; what is there is used"
-    if study.index["recipe"]["scan"]["inverse_crime"]:
-        yield "note", "inverse crime: simulated with the reconstruction's own model; no result"
-    if study.index["recipe"]["doses"]["pairs"] == "thinned" and recipe.target == "standard":
-        yield "note", "low doses share the standard dose's noise: the network learns to keep some"
+    yield from study_rows(recipe, studies)
     yield "network", f"{recipe.network}, " + ", ".join(
         f"{name} {value}" for name, value in recipe.arguments.items()
     )

@@ -1,5 +1,6 @@
 """Trainings of a moment, in this process or in one that is killed."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import torch
 
 from denoise.recipe import Recipe
 from denoise.run_state import checkpoint_path
+from denoise.studies import resolved
 from denoise.train_command import prepare
 from sim.dataset import open_study
 
@@ -20,15 +22,23 @@ RECIPE = {"width": 4, "levels": 1, "patch": (8, 8, 8), "patches": 8, "batch": 2,
 OWN = {"width": Recipe.width, "levels": Recipe.levels}  # with a network that is no U-Net of ours
 
 
-def run(study_folder, folder, *, workers=0, examples_every=0, tensorboard=False, **changes):
-    """Trains in a folder, or goes on; returns the rows of metrics.csv."""
+def run(study_folders, folder, *, workers=0, examples_every=0, tensorboard=False, **changes):
+    """Trains in a folder, or goes on; returns the rows of metrics.csv.
+
+    Args:
+        study_folders: of one study or of several.
+    """
     from denoise.training import fit
 
     recipe = Recipe(**(RECIPE | changes))
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
-    with open_study(study_folder) as study:
-        train, validation, settings = prepare(recipe, study, folder, "countless train")
+    if isinstance(study_folders, str | Path):
+        study_folders = [study_folders]
+    with contextlib.ExitStack() as stack:
+        studies = [stack.enter_context(open_study(each)) for each in study_folders]
+        recipe = resolved(recipe, studies)
+        train, validation, settings = prepare(recipe, studies, folder, "countless train")
         return fit(recipe, train, validation, folder, settings, workers=workers,
                    examples_every=examples_every, tensorboard=tensorboard, accelerator="cpu",
                    devices=1)
@@ -57,16 +67,16 @@ def signalled_at(step, number, patch=setattr):
     patch(Training, "training_step", signalled)
 
 
-def killed_run(study_folder, folder, *, step, workers):
+def killed_run(study_folders, folder, *, step, workers):
     """Trains in a process of its own that saves each step and is killed in one."""
     # Gradients are summed in parts, as many as there are threads: other bits with another number.
     code = (
         f"import sys, torch; torch.set_num_threads({torch.get_num_threads()});"
         "from tests.denoise import runs; from denoise import training;"
-        "training.SAVE_MINUTES = 0.0; runs.signalled_at(int(sys.argv[3]), 9);"
-        "runs.run(sys.argv[1], sys.argv[2], workers=int(sys.argv[4]))"
+        "training.SAVE_MINUTES = 0.0; runs.signalled_at(int(sys.argv[2]), 9);"
+        "runs.run(sys.argv[4:], sys.argv[1], workers=int(sys.argv[3]))"
     )
-    words = [sys.executable, "-W", "error", "-c", code, *map(str, (study_folder, folder, step)),
-             str(workers)]
+    words = [sys.executable, "-W", "error", "-c", code,
+             *map(str, (folder, step, workers, *study_folders))]
     ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert ended.returncode == -signal.SIGKILL, ended.stderr

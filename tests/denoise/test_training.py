@@ -17,6 +17,7 @@ from denoise.training import Stopped, fitting_precision, nrmse
 from denoise.unet import UNet
 from recon.io import FileError
 from tests.denoise.runs import OWN, RECIPE, killed_run, run, signalled_at, state
+from tests.denoise.studies import make_study
 
 STEPS = 12
 
@@ -62,13 +63,30 @@ def test_training_that_is_stopped_and_goes_on_ends_with_the_same_weights(
 def test_training_that_is_killed_and_goes_on_ends_with_the_same_weights(
     workers, study_folder, whole, tmp_path
 ):
-    killed_run(study_folder, tmp_path / "run", step=6, workers=workers)
+    killed_run([study_folder], tmp_path / "run", step=6, workers=workers)
     assert len(metrics(tmp_path / "run")) == 1
     half = checkpoint_path(tmp_path / "run").with_name(".x1y2.last.ckpt")
     half.write_bytes(b"half")  # as if killed while it saved
     run(study_folder, tmp_path / "run", workers=workers)
     assert not half.exists()
     assert_same(tmp_path / "run", whole)
+
+
+@pytest.fixture(scope="module")
+def two(study_folder, tmp_path_factory):
+    """Folders of two studies of different voxels."""
+    folder = tmp_path_factory.mktemp("fine")
+    return [study_folder, make_study(folder, count=2, split=(0.5, 0.5, 0.0), voxel_mm=5.0, seed=4)]
+
+
+def test_training_on_two_studies_goes_on_to_the_same_weights_with_other_workers(two, tmp_path):
+    run(two, tmp_path / "whole")
+    killed_run(two, tmp_path / "run", step=6, workers=2)
+    run(two, tmp_path / "run")
+    assert_same(tmp_path / "run", tmp_path / "whole")
+    trained = load_denoiser(tmp_path / "run" / "model.pt").settings
+    assert trained["voxel_mm"] == [8, 8, 8]
+    assert trained["domain"]["voxels_mm"] == [[5, 5, 5], [8, 8, 8]]
 
 
 def test_another_seed_ends_with_other_weights(study_folder, whole, tmp_path):
