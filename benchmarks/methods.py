@@ -43,6 +43,11 @@ class Method:
         """Whether it has a strength, which validation images say."""
         return isinstance(self.denoiser, Baseline)
 
+    @property
+    def domain(self):
+        """What a network was trained on (`denoise.checkpoint`), None of all else."""
+        return self.denoiser.settings["domain"] if self.sha256 else None
+
     def factors(self, data):
         """Dose reduction factors of the images of a StoredStudy that it begins with."""
         return (1.0,) if self.source == "standard" else data.factors
