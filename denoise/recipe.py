@@ -3,6 +3,7 @@
 import math
 from dataclasses import asdict, dataclass
 
+from denoise.networks import NETWORKS
 from recon.config import nearest
 
 TARGETS = ("standard", "truth", "noise2noise")
@@ -16,7 +17,9 @@ class Recipe:
     Attributes:
         seed: of the weights before training and of all that is drawn.
         network: name or import path (`denoise.networks`).
-        width, levels, dimensions, slices, keeps: of the U-Net (`denoise.unet.UNet`) alone.
+        width, levels, dimensions, slices, keeps, fusion: of the networks that take them
+            (`denoise.networks.NETWORKS`), as `denoise.unet.UNet` says.
+        network_settings: keyword arguments of a network given by its import path.
         ct: whether the network sees the CT beside the low-dose image.
         target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
             at the same low dose (Lehtinen et al., ICML 2018), which takes no better image.
@@ -48,6 +51,8 @@ class Recipe:
     dimensions: int = 3
     slices: int = 1
     keeps: str = "nothing"
+    fusion: str = "early"
+    network_settings: dict | None = None
     ct: bool = False
     target: str = "standard"
     loss: str = "l2"
@@ -88,12 +93,7 @@ class Recipe:
             raise ValueError(f"patch takes three numbers of voxels from 1, got {self.patch}")
         if self.voxel_mm and (len(self.voxel_mm) != 3 or min(self.voxel_mm) <= 0):
             raise ValueError(f"voxel_mm takes three sides above 0, got {self.voxel_mm}")
-        # A misspelt unet is answered by denoise.networks.
-        given = [name for name in _UNET if getattr(self, name) != getattr(Recipe, name)]
-        if ":" in self.network and given:
-            raise ValueError(
-                f"{given[0]} is a setting of unet, and {self.network} takes none; leave it out"
-            )
+        self._check_network()
         if self.slices > self.patch[2]:
             raise ValueError(
                 f"patch takes at least the {self.slices} slices along z that the network sees, got "
@@ -109,12 +109,27 @@ class Recipe:
                 f"{self.clip:g}"
             )
 
+    def _check_network(self):
+        takes = _settings_of(self.network)
+        for name in sorted(_OF_NETWORKS - set(takes)) if takes else ():
+            if getattr(self, name) != getattr(Recipe, name):
+                others = [each for each in (*NETWORKS, _PATH) if name in _settings_of(each)]
+                raise ValueError(
+                    f"{name} is a setting of {', '.join(others)}, and {self.network} takes "
+                    f"{', '.join(takes)}; leave it out"
+                )
+        if self.fusion != "early" and not self.ct:
+            raise ValueError(
+                f"fusion {self.fusion} takes a CT beside the image, got ct false; give ct as well"
+            )
+
     @property
     def arguments(self):
         """The network's settings, for `denoise.networks.network`."""
-        if self.network != "unet":
-            return {}
-        return {"inputs": 1 + self.ct} | {name: getattr(self, name) for name in _UNET}
+        if self.network not in NETWORKS:
+            return dict(self.network_settings or {})
+        takes = _settings_of(self.network)
+        return {"inputs": 1 + self.ct} | {name: getattr(self, name) for name in takes}
 
     @property
     def inputs(self):
@@ -134,7 +149,17 @@ class Recipe:
         return asdict(self) | {"patch": list(self.patch), "voxel_mm": sides}
 
 
-_UNET = ("width", "levels", "dimensions", "slices", "keeps")
+_PATH = "package.module:Class"  # of a network of the user's own
+
+
+def _settings_of(network):
+    """Names of the settings that a network takes; none of a name that is not known."""
+    if ":" in network:
+        return ("network_settings",)
+    return NETWORKS[network][1] if network in NETWORKS else ()
+
+
+_OF_NETWORKS = {name for each in (*NETWORKS, _PATH) for name in _settings_of(each)}
 _RANGES = (
     ("seed", 0, 2**63 - 1), ("rotate_degrees", 0, 45), ("rotated", 0, 1), ("intensity", 0, 0.9),
     ("learning_rate", 0, 1), ("warmup", 0, 0.5), ("weight_decay", 0, 1), ("average", 0, 0.99999),

@@ -18,6 +18,24 @@ from recon.version import __version__
 RUN, CONFIG, SCALINGS = "run.json", "config.yaml", "scalings.json"
 
 
+def _mapping(_, tokens):
+    """A dict from YAML, as cyclopts asks for it."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(tokens[0].value)
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("takes settings as `{name: value, other: value}`")
+    return found
+
+
+# One word, and not a flag for each key, whose value would be taken for a string.
+Settings = Annotated[dict | None,
+                     Parameter(accepts_keys=False, n_tokens=1, converter=_mapping)]
+
+
 def train(
     studies: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative_iterable=())],
     *,
@@ -29,6 +47,8 @@ def train(
     dimensions: int = Recipe.dimensions,
     slices: int = Recipe.slices,
     keeps: str = Recipe.keeps,
+    fusion: str = Recipe.fusion,
+    network_settings: Settings = Recipe.network_settings,
     ct: bool = Recipe.ct,
     target: str = Recipe.target,
     loss: str = Recipe.loss,
@@ -68,12 +88,17 @@ def train(
         studies: Folders that `countless simulate` made; patches are drawn from each equally often.
         output: Folder of the run; made where there is none.
         config: YAML file of settings; flags win over it.
-        network: unet, or the path `package.module:Class` of your own.
-        width: Channels of the U-Net at full resolution.
-        levels: How often the U-Net halves the resolution.
+        network: unet, redcnn, nafnet, or the path `package.module:Class` of your own or MONAI's.
+        width: Channels at full resolution.
+        levels: How often a unet or nafnet halves the resolution.
         dimensions: 3, or 2 for slices across z.
         slices: Neighbouring slices that a 2D network sees of each, an odd number.
-        keeps: "nothing", or "counts" for a network that only moves counts to neighbours.
+        keeps: "nothing", or "counts" for a unet that only moves counts to neighbours.
+        fusion: How a unet sees the CT: "early" as a channel, "intermediate" by an encoder of its
+            own, "late" by a network beside one that sees no CT, their answers averaged.
+        network_settings: Of a network given by its path, as YAML: "{in_channels: 2}". One whose
+            forward takes images alone gets the logarithm of the noise as a last channel more, and
+            its answer is added to the image.
         ct: Show the network the CT as well.
         target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
             at the same low dose.
@@ -117,16 +142,17 @@ _MACHINE = ("workers", "examples_every", "tensorboard", "precision", "accelerato
 
 
 def _train(paths, folder, recipe, machine, command):
-    from denoise.networks import network
+    from denoise.networks import check_takes, network
     from denoise.training import Stopped, fit, is_first_process
     from sim.dataset import open_study
     from sim.study_lock import locked
 
-    network(recipe.network, recipe.arguments)  # refused before anything is written
+    made = network(recipe.network, recipe.arguments)  # refused before anything is written
     with contextlib.ExitStack() as stack:
         studies = [stack.enter_context(open_study(path)) for path in paths]
         recipe = resolved(recipe, studies)
         check_same(recipe, studies, folder)
+        check_takes(made, len(recipe.inputs), recipe.patch)
         first = is_first_process()
         if first:
             print(text.table(rows(recipe, studies)), flush=True)

@@ -75,6 +75,8 @@ class Training(pl.LightningModule):
         with torch.no_grad():
             for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 kept.lerp_(now, 1 - decay)
+            for kept, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
+                kept.copy_(now)
 
     def on_validation_epoch_start(self):
         self.found, self.shown = {"nrmse": [], "nrmse_low": []}, []

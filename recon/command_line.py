@@ -1,6 +1,7 @@
 """The command line that says what was asked for, written from a command's own function."""
 
 import inspect
+import json
 import shlex
 
 
@@ -19,8 +20,12 @@ def command_line(function, settings):
             words += map(str, values)
         elif value != parameter.default:
             flag = _flag(name, parameter.annotation)
-            words += [f"--no-{flag[2:]}"] if value is False else [flag, *map(str, values)]
+            words += [f"--no-{flag[2:]}"] if value is False else [flag, *map(_word, values)]
     return shlex.join(words)
+
+
+def _word(value):
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def _flag(name, annotation):
