@@ -33,6 +33,8 @@ def train(
     ct: bool = Recipe.ct,
     target: str = Recipe.target,
     loss: str = Recipe.loss,
+    structural: float = Recipe.structural,
+    adversarial: float = Recipe.adversarial,
     patch: tuple[int, int, int] = Recipe.patch,
     flips: bool = Recipe.flips,
     rotate_degrees: float = Recipe.rotate_degrees,
@@ -60,9 +62,9 @@ def train(
 ):
     """Train a network to make low-dose images look like better ones.
 
-    The run's folder gets model.pt, the best average of weights so far, which `countless denoise`
-    takes; metrics.csv; a picture of examples; and checkpoints/last.ckpt, from which the same
-    command goes on when it was stopped, to the same weights as if it had not been.
+    The run's folder gets model.pt, the best average of weights so far (of a GAN the last), which
+    `countless denoise` takes; metrics.csv; a picture of examples; and checkpoints/last.ckpt, from
+    which the same command goes on when it was stopped, to the same weights as if it had not been.
 
     Args:
         study: Folder that `countless simulate` made.
@@ -78,6 +80,9 @@ def train(
         target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
             at the same low dose.
         loss: "l2" for means, or "l1" for medians.
+        structural: Weight of 1 - SSIM beside it.
+        adversarial: Weight of a discriminator's judgement (a GAN), about 0.001 to 0.01: noise then
+            looks more like the target's, for a larger error. Kept is the last average of weights.
         patch: Voxels of a patch along x, y and z.
         flips: Turn patches over along each axis, by chance.
         rotate_degrees: Most that patches are rotated by, about z.
@@ -116,7 +121,8 @@ _MACHINE = ("workers", "examples_every", "tensorboard", "precision", "accelerato
 
 def _train(path, folder, recipe, machine, command):
     from denoise.networks import network
-    from denoise.training import Stopped, fit, is_first_process
+    from denoise.training import fit, is_first_process
+    from denoise.training_keeper import Stopped
     from sim.dataset import open_study
     from sim.study_lock import locked
 

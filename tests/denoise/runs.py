@@ -1,5 +1,6 @@
 """Trainings of a moment, in this process or in one that is killed."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -43,6 +44,22 @@ def state(folder):
     return found | {"rate": torch.tensor(saved["lr_schedulers"][0]["_last_lr"])}
 
 
+def metrics(folder):
+    """Rows of metrics.csv, as text."""
+    with open(folder / "metrics.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same(folder, whole):
+    """Checks that a run ended as another one that was left alone."""
+    found, wanted = state(folder), state(whole)
+    assert {name for name in wanted if not torch.equal(found[name], wanted[name])} == set()
+    assert found.keys() == wanted.keys()
+    assert (folder / "model.pt").read_bytes() == (whole / "model.pt").read_bytes()
+    for found, wanted in zip(metrics(folder), metrics(whole), strict=True):
+        assert found | {"seconds": ""} == wanted | {"seconds": ""}
+
+
 def signalled_at(step, number, patch=setattr):
     """Has this process send itself a signal in a step, counted from 0."""
     from denoise.training import Training
@@ -57,14 +74,15 @@ def signalled_at(step, number, patch=setattr):
     patch(Training, "training_step", signalled)
 
 
-def killed_run(study_folder, folder, *, step, workers):
+def killed_run(study_folder, folder, *, step, workers, **changes):
     """Trains in a process of its own that saves each step and is killed in one."""
     # Gradients are summed in parts, as many as there are threads: other bits with another number.
     code = (
         f"import sys, torch; torch.set_num_threads({torch.get_num_threads()});"
-        "from tests.denoise import runs; from denoise import training;"
-        "training.SAVE_MINUTES = 0.0; runs.signalled_at(int(sys.argv[3]), 9);"
-        "runs.run(sys.argv[1], sys.argv[2], workers=int(sys.argv[4]))"
+        "from tests.denoise import runs; from denoise import training_keeper;"
+        "training_keeper.SAVE_MINUTES = 0.0; runs.signalled_at(int(sys.argv[3]), 9);"
+        "runs.run(sys.argv[1], sys.argv[2], workers=int(sys.argv[4]),"
+        f"**{changes!r})"
     )
     words = [sys.executable, "-W", "error", "-c", code, *map(str, (study_folder, folder, step)),
              str(workers)]
