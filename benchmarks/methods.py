@@ -120,10 +120,14 @@ def check_unseen(methods, data):
     for method in methods:
         if method.sha256 is None:
             continue
-        training, domain = (method.denoiser.settings[name] for name in ("training", "domain"))
-        drawn = kind and (training.get("study_seed"), domain.get("kind")) == (recipe["seed"], kind)
-        same = training.get("study") == data.index["hash"] or drawn
-        seen = set(training.get("phantoms", ())) & set(data.numbers["test"]) if same else ()
+        seen, learned = set(), method.denoiser.settings
+        while learned:  # a network may have started from another one's weights
+            training, domain = learned["training"], learned["domain"]
+            drawn = kind and (training.get("study_seed"), domain.get("kind")) == (
+                recipe["seed"], kind)
+            if training.get("study") == data.index["hash"] or drawn:
+                seen |= set(training.get("phantoms", ())) & set(data.numbers["test"])
+            learned = training.get("start")
         if seen:
             raise ValueError(
                 f"{method.name} was trained on phantoms {', '.join(map(str, sorted(seen)))} of "

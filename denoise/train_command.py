@@ -12,7 +12,7 @@ from denoise.recipe import Recipe
 from recon import text
 from recon.command_line import command_line
 from recon.io import FileError
-from recon.io.outputs import make_folder
+from recon.io.outputs import check_output, make_folder
 from recon.io.provenance import provenance, read_json, write_json
 from recon.version import __version__
 
@@ -24,6 +24,7 @@ def train(
     *,
     output: Annotated[Path, Parameter(alias="-o")],
     config: Path | None = None,
+    start: Path | None = None,
     network: str = Recipe.network,
     width: int = Recipe.width,
     levels: int = Recipe.levels,
@@ -70,6 +71,7 @@ def train(
         study: Folder that `countless simulate` made.
         output: Folder of the run; made where there is none.
         config: YAML file of settings; flags win over it.
+        start: Trained network (.pt) whose weights to begin with, of the same settings.
         network: unet, or the path `package.module:Class` of your own.
         width: Channels of the U-Net at full resolution.
         levels: How often the U-Net halves the resolution.
@@ -112,37 +114,42 @@ def train(
     settings = dict(locals())
     recipe = Recipe(**{name: settings[name] for name in Recipe.__dataclass_fields__})
     machine = {name: settings[name] for name in _MACHINE}
-    _train(study, output, recipe, machine, command_line(train, settings))
+    _train(study, output, recipe, start, machine, command_line(train, settings))
 
 
 _MACHINE = ("workers", "examples_every", "tensorboard", "precision", "accelerator", "devices",
             "nodes", "strategy")
 
 
-def _train(path, folder, recipe, machine, command):
+def _train(path, folder, recipe, start, machine, command):
     from denoise.networks import network
+    from denoise.start import read_start
     from denoise.training import fit, is_first_process
     from denoise.training_keeper import Stopped
     from sim.dataset import open_study
     from sim.study_lock import locked
 
     network(recipe.network, recipe.arguments)  # refused before anything is written
+    begun = read_start(start, recipe) if start else None
     with open_study(path) as study:
         check_study(recipe, study)
-        check_same(recipe, study, folder)
+        check_same(recipe, study, folder, begun)
         first = is_first_process()
         if first:
             print(text.table(rows(recipe, study)), flush=True)
         with locked(make_folder(folder)) if first else contextlib.nullcontext():
-            train_patches, validation, settings = prepare(recipe, study, folder, command)
-            made = provenance(command=command, configuration=recipe.settings() | machine,
-                              inputs=[study.folder / "study.json"], seed=recipe.seed)
-            made["data"] = fingerprint(study)
+            check_output(folder / "model.pt", [start] if start else [])
+            train_patches, validation, settings = prepare(recipe, study, folder, command, begun)
+            chosen = recipe.settings() | ({"start": str(start)} if start else {})
+            made = provenance(command=command, configuration=chosen | machine, seed=recipe.seed,
+                              inputs=[study.folder / "study.json", *([start] if start else [])])
+            made |= {"data": fingerprint(study), "start": begun and begun.sha256}
             if first:
-                _write_config(folder, recipe)
+                _write_config(folder, chosen)
                 write_json(folder / RUN, made | {"complete": False})
             try:
-                found = fit(recipe, train_patches, validation, folder, settings, **machine)
+                found = fit(recipe, train_patches, validation, folder, settings, start=begun,
+                            **machine)
             except Stopped as reason:
                 print(text.table([("stopped", f"{reason}, and saved; to go on: `{command}`")]))
                 raise KeyboardInterrupt from reason
@@ -152,19 +159,19 @@ def _train(path, folder, recipe, machine, command):
 
 
 def _result(recipe, found, folder):
-    best = min(found, key=lambda row: row["nrmse"])
+    kept = found[-1] if recipe.kept == "last" else min(found, key=lambda row: row["nrmse"])
     yield "trained", (
         f"{text.plural(len(found), 'epoch')} in {found[-1]['seconds'] / 60:.3g} min"
     )
-    yield "best", (
-        f"epoch {best['epoch']}: NRMSE {best['nrmse']:.4f} of the {recipe.target} target in the "
-        f"body in validation's patches; the low dose's is {best['nrmse_low']:.4f}"
+    yield recipe.kept, (
+        f"epoch {kept['epoch']}: NRMSE {kept['nrmse']:.4f} of the {recipe.target} target in the "
+        f"body in validation's patches; the low dose's is {kept['nrmse_low']:.4f}"
     )
     yield "next", f"`countless denoise low.nii.gz -o out.nii.gz --model {folder / 'model.pt'}`"
 
 
-def prepare(recipe, study, folder, command):
-    """What a training needs of a study.
+def prepare(recipe, study, folder, command, start=None):
+    """What a training needs of a study; `start` is its Start, if it has one.
 
     Returns:
         Patches for training, Patches for validation, and the settings of the Denoiser.
@@ -178,7 +185,10 @@ def prepare(recipe, study, folder, command):
         for split, count, augmented in (("train", recipe.patches, True),
                                         ("validation", recipe.validation_patches, False))
     ]
-    return *made, _denoiser_settings(recipe, study, [scalings[p] for p in pairs["train"]], command)
+    settings = _denoiser_settings(recipe, study, [scalings[p] for p in pairs["train"]], command)
+    if start:
+        settings["training"]["start"] = start.told()
+    return *made, settings
 
 
 def _denoiser_settings(recipe, study, scalings, command):
@@ -241,8 +251,8 @@ def fingerprint(study):
     return hashlib.sha256(json.dumps(used).encode()).hexdigest()
 
 
-def check_same(recipe, study, folder):
-    """Refuses a folder that holds the run of another recipe, or of other data.
+def check_same(recipe, study, folder, start=None):
+    """Refuses a folder that holds the run of another recipe, of other data, or from another start.
 
     Raises:
         FileError: with the first setting that differs.
@@ -250,7 +260,8 @@ def check_same(recipe, study, folder):
     there = read_json(folder / RUN)
     if not there:
         return
-    before = there["configuration"] | {"version": there["version"]}
+    # A setting that a run does not name is younger than it, and by default changes nothing.
+    before = Recipe().settings() | there["configuration"] | {"version": there["version"]}
     ours = recipe.settings() | {"version": __version__}
     for name, value in ours.items():
         if before.get(name) != value:
@@ -262,6 +273,14 @@ def check_same(recipe, study, folder):
         raise FileError(
             f"{folder} holds a run with other phantoms than those of {study.folder}; give another "
             "folder"
+        )
+    begun, ours = there.get("start"), start and start.sha256
+    if begun != ours:
+        names = [f"weights of hash {digest[:12]}" if digest else "random weights"
+                 for digest in (begun, ours)]
+        raise FileError(
+            f"{folder} holds a run that started from {names[0]}, and this one starts from "
+            f"{names[1]}; give another folder"
         )
 
 
@@ -292,11 +311,11 @@ def rows(recipe, study):
     )
 
 
-def _write_config(folder, recipe):
+def _write_config(folder, settings):
     import yaml
 
     from recon.io.files import replacing
 
     with replacing(folder / CONFIG) as name:
-        name.write_text(yaml.safe_dump(recipe.settings(), sort_keys=False,
-                                       default_flow_style=None), encoding="utf-8")
+        name.write_text(yaml.safe_dump(settings, sort_keys=False, default_flow_style=None),
+                        encoding="utf-8")

@@ -150,7 +150,7 @@ def fit(recipe, train, validation, folder, settings, *, start=None, workers=0, e
         train, validation: Patches.
         folder: of the run; gets checkpoints/last.ckpt, metrics.csv, model.pt and examples/.
         settings: dict of the Denoiser that is written.
-        start: Denoiser whose weights a new training starts from; None for random ones.
+        start: `denoise.start.Start` of a new training; None for random weights.
         workers: processes that read patches, spawned; 0 for none but this one.
         examples_every: epochs between pictures; 0 for none.
         tensorboard: whether to write TensorBoard's logs as well.
@@ -174,8 +174,7 @@ def fit(recipe, train, validation, folder, settings, *, start=None, workers=0, e
     rows = rows_of(last) if last.is_file() else []
     if len(rows) == recipe.epochs or exhausted(rows, recipe):
         return rows
-    weights = start.network.state_dict() if start and not last.is_file() else None
-    module = Training(recipe, train, validation, workers, weights)
+    module = Training(recipe, train, validation, workers, start and start.weights)
     if last.is_file():
         check_fits(module, last)
     keeper = Keeper(folder, recipe, settings, examples_every)

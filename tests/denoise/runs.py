@@ -21,7 +21,8 @@ RECIPE = {"width": 4, "levels": 1, "patch": (8, 8, 8), "patches": 8, "batch": 2,
 OWN = {"width": Recipe.width, "levels": Recipe.levels}  # with a network that is no U-Net of ours
 
 
-def run(study_folder, folder, *, workers=0, examples_every=0, tensorboard=False, **changes):
+def run(study_folder, folder, *, workers=0, examples_every=0, tensorboard=False, start=None,
+        **changes):
     """Trains in a folder, or goes on; returns the rows of metrics.csv."""
     from denoise.training import fit
 
@@ -29,8 +30,8 @@ def run(study_folder, folder, *, workers=0, examples_every=0, tensorboard=False,
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     with open_study(study_folder) as study:
-        train, validation, settings = prepare(recipe, study, folder, "countless train")
-        return fit(recipe, train, validation, folder, settings, workers=workers,
+        train, validation, settings = prepare(recipe, study, folder, "countless train", start)
+        return fit(recipe, train, validation, folder, settings, start=start, workers=workers,
                    examples_every=examples_every, tensorboard=tensorboard, accelerator="cpu",
                    devices=1)
 
