@@ -25,6 +25,7 @@ from sim.region_table import region_table
 from sim.study_ct import scan_ct
 
 ARRAYS = 14  # of a scan's bins, at most: expected at two doses, counted, and estimated for an image
+TRIED = 3  # phantoms; where none of them can be drawn, it is the settings' fault
 FINER = 2  # voxels of the phantom that is scanned, across one of the reconstruction
 
 
@@ -80,16 +81,16 @@ def draw_phantom(study, number):
 
 
 def check_phantoms(study):
-    """Refuses what cannot be drawn: the first phantom of a name, any image of labels.
+    """Refuses what cannot be drawn: all of the first phantoms of a name, any image of labels.
 
     Raises:
         FileError: a label lacks its row in the table, an image none of whose activity lies in the
             scanner, values of one label that no CT could show; see `sim.labelled`.
-        ValueError: see `sim.catalogue.phantom`; or the first of a name is far from the scanner.
+        ValueError: see `sim.catalogue.phantom`; or those of a name are far from the scanner.
     """
     asked = study.phantoms
     if not asked.labels:
-        fine_grid(study, draw_phantom(study, 1))
+        _check_first(study)
     for path in tqdm(asked.labels or (), desc="labels", unit=" images", delay=1, file=sys.stderr,
                      dynamic_ncols=True):
         made, grid = labelled(path, asked.values)
@@ -101,6 +102,18 @@ def check_phantoms(study):
                 basis(region.material.mu_per_cm, region.material.hu)
         except ValueError as reason:
             raise FileError(f"{wrong}: {reason}") from reason
+
+
+def _check_first(study):
+    """Refuses a name and options of which none of the first TRIED phantoms can be drawn."""
+    reasons = []
+    for number in range(1, min(study.phantoms.count, TRIED) + 1):
+        try:
+            fine_grid(study, draw_phantom(study, number))
+            return
+        except ValueError as reason:
+            reasons.append(reason)
+    raise reasons[0]
 
 
 def image_grid(study):
