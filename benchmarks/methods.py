@@ -126,11 +126,13 @@ def check_unseen(methods, data):
     for method in methods:
         if method.sha256 is None:
             continue
-        seen = set(data.numbers["test"]) & {
-            number for study in method.denoiser.settings["training"]["studies"]
-            if same_phantoms(study, tested)
-            for number in (*study["phantoms"], *study["validation"])
-        }
+        seen, training = set(), method.denoiser.settings["training"]
+        while training:  # a network may have started from another one's weights
+            seen |= set(data.numbers["test"]) & {
+                number for study in training["studies"] if same_phantoms(study, tested)
+                for number in (*study["phantoms"], *study["validation"])
+            }
+            training = (training.get("start") or {}).get("training")
         if seen:
             raise ValueError(
                 f"{method.name} was trained on phantoms {', '.join(map(str, sorted(seen)))} of "

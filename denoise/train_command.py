@@ -11,7 +11,7 @@ from denoise.studies import domain, fingerprint, phantoms_of, resolved, study_ro
 from recon import text
 from recon.command_line import command_line
 from recon.io import FileError
-from recon.io.outputs import make_folder
+from recon.io.outputs import check_output, make_folder
 from recon.io.provenance import provenance, read_json, write_json
 from recon.version import __version__
 
@@ -41,6 +41,7 @@ def train(
     *,
     output: Annotated[Path, Parameter(alias="-o")],
     config: Path | None = None,
+    start: Path | None = None,
     network: str = Recipe.network,
     width: int = Recipe.width,
     levels: int = Recipe.levels,
@@ -53,6 +54,8 @@ def train(
     target: str = Recipe.target,
     loss: str = Recipe.loss,
     voxel_mm: tuple[float, float, float] | None = Recipe.voxel_mm,
+    structural: float = Recipe.structural,
+    adversarial: float = Recipe.adversarial,
     patch: tuple[int, int, int] = Recipe.patch,
     flips: bool = Recipe.flips,
     rotate_degrees: float = Recipe.rotate_degrees,
@@ -80,14 +83,15 @@ def train(
 ):
     """Train a network to make low-dose images look like better ones.
 
-    The run's folder gets model.pt, the best average of weights so far, which `countless denoise`
-    takes; metrics.csv; a picture of examples; and checkpoints/last.ckpt, from which the same
-    command goes on when it was stopped, to the same weights as if it had not been.
+    The run's folder gets model.pt, the best average of weights so far (of a GAN the last), which
+    `countless denoise` takes; metrics.csv; a picture of examples; and checkpoints/last.ckpt, from
+    which the same command goes on when it was stopped, to the same weights as if it had not been.
 
     Args:
         studies: Folders that `countless simulate` made; patches are drawn from each equally often.
         output: Folder of the run; made where there is none.
         config: YAML file of settings; flags win over it.
+        start: Trained network (.pt) whose weights to begin with, of the same settings.
         network: unet, redcnn, nafnet, or the path `package.module:Class` of your own or MONAI's.
         width: Channels at full resolution.
         levels: How often a unet or nafnet halves the resolution.
@@ -105,6 +109,9 @@ def train(
         loss: "l2" for means, or "l1" for medians.
         voxel_mm: Sides of the network's voxels, to which images of others are resampled; those of
             the first study without it.
+        structural: Weight of 1 - SSIM beside it.
+        adversarial: Weight of a discriminator's judgement (a GAN), about 0.001 to 0.01: noise then
+            looks more like the target's, for a larger error. Kept is the last average of weights.
         patch: Voxels of a patch along x, y and z.
         flips: Turn patches over along each axis, by chance.
         rotate_degrees: Most that patches are rotated by, about z.
@@ -134,39 +141,45 @@ def train(
     settings = dict(locals())
     recipe = Recipe(**{name: settings[name] for name in Recipe.__dataclass_fields__})
     machine = {name: settings[name] for name in _MACHINE}
-    _train(studies, output, recipe, machine, command_line(train, settings))
+    _train(studies, output, recipe, start, machine, command_line(train, settings))
 
 
 _MACHINE = ("workers", "examples_every", "tensorboard", "precision", "accelerator", "devices",
             "nodes", "strategy")
 
 
-def _train(paths, folder, recipe, machine, command):
+def _train(paths, folder, recipe, start, machine, command):
     from denoise.networks import check_takes, network
-    from denoise.training import Stopped, fit, is_first_process
+    from denoise.start import read_start
+    from denoise.training import fit, is_first_process
+    from denoise.training_keeper import Stopped
     from sim.dataset import open_study
     from sim.study_lock import locked
 
     made = network(recipe.network, recipe.arguments)  # refused before anything is written
+    begun = read_start(start, recipe) if start else None
     with contextlib.ExitStack() as stack:
         studies = [stack.enter_context(open_study(path)) for path in paths]
         recipe = resolved(recipe, studies)
-        check_same(recipe, studies, folder)
+        check_same(recipe, studies, folder, begun)
         check_takes(made, len(recipe.inputs), recipe.patch)
         first = is_first_process()
         if first:
             print(text.table(rows(recipe, studies)), flush=True)
         with locked(make_folder(folder)) if first else contextlib.nullcontext():
-            train_patches, validation, settings = prepare(recipe, studies, folder, command)
-            made = provenance(command=command, configuration=recipe.settings() | machine,
-                              inputs=[study.folder / "study.json" for study in studies],
-                              seed=recipe.seed)
-            made["data"] = fingerprint(studies)
+            check_output(folder / "model.pt", [start] if start else [])
+            train_patches, validation, settings = prepare(recipe, studies, folder, command, begun)
+            chosen = recipe.settings() | ({"start": str(start)} if start else {})
+            read = [study.folder / "study.json" for study in studies]
+            made = provenance(command=command, configuration=chosen | machine, seed=recipe.seed,
+                              inputs=[*read, *([start] if start else [])])
+            made |= {"data": fingerprint(studies), "start": begun and begun.sha256}
             if first:
-                _write_config(folder, recipe)
+                _write_config(folder, chosen)
                 write_json(folder / RUN, made | {"complete": False})
             try:
-                found = fit(recipe, train_patches, validation, folder, settings, **machine)
+                found = fit(recipe, train_patches, validation, folder, settings, start=begun,
+                            **machine)
             except Stopped as reason:
                 print(text.table([("stopped", f"{reason}, and saved; to go on: `{command}`")]))
                 raise KeyboardInterrupt from reason
@@ -176,18 +189,18 @@ def _train(paths, folder, recipe, machine, command):
 
 
 def _result(recipe, found, folder):
-    best = min(found, key=lambda row: row["nrmse"])
+    kept = found[-1] if recipe.kept == "last" else min(found, key=lambda row: row["nrmse"])
     yield "trained", (
         f"{text.plural(len(found), 'epoch')} in {found[-1]['seconds'] / 60:.3g} min"
     )
-    yield "best", (
-        f"epoch {best['epoch']}: NRMSE {best['nrmse']:.4f} of the {recipe.target} target in the "
-        f"body in validation's patches; the low dose's is {best['nrmse_low']:.4f}"
+    yield recipe.kept, (
+        f"epoch {kept['epoch']}: NRMSE {kept['nrmse']:.4f} of the {recipe.target} target in the "
+        f"body in validation's patches; the low dose's is {kept['nrmse_low']:.4f}"
     )
     yield "next", f"`countless denoise low.nii.gz -o out.nii.gz --model {folder / 'model.pt'}`"
 
 
-def prepare(recipe, studies, folder, command):
+def prepare(recipe, studies, folder, command, start=None):
     """What a training needs of studies.
 
     Args:
@@ -214,7 +227,10 @@ def prepare(recipe, studies, folder, command):
                                         ("validation", recipe.validation_patches, False))
     ]
     trained = [source.scalings[pair] for source in sources["train"] for pair in source.pairs]
-    return *made, _denoiser_settings(recipe, studies, trained, command)
+    settings = _denoiser_settings(recipe, studies, trained, command)
+    if start:
+        settings["training"]["start"] = start.told()
+    return *made, settings
 
 
 def _denoiser_settings(recipe, studies, scalings, command):
@@ -234,8 +250,8 @@ def _denoiser_settings(recipe, studies, scalings, command):
     }
 
 
-def check_same(recipe, studies, folder):
-    """Refuses a folder that holds the run of another recipe, or of other data.
+def check_same(recipe, studies, folder, start=None):
+    """Refuses a folder that holds the run of another recipe, of other data, or from another start.
 
     Raises:
         FileError: with the first setting that differs.
@@ -243,7 +259,8 @@ def check_same(recipe, studies, folder):
     there = read_json(folder / RUN)
     if not there:
         return
-    before = there["configuration"] | {"version": there["version"]}
+    # A setting that a run does not name is younger than it, and by default changes nothing.
+    before = Recipe().settings() | there["configuration"] | {"version": there["version"]}
     ours = recipe.settings() | {"version": __version__}
     for name, value in ours.items():
         if before.get(name) != value:
@@ -255,6 +272,14 @@ def check_same(recipe, studies, folder):
         given = ", ".join(str(study.folder) for study in studies)
         raise FileError(
             f"{folder} holds a run with other phantoms than those of {given}; give another folder"
+        )
+    begun, ours = there.get("start"), start and start.sha256
+    if begun != ours:
+        names = [f"weights of hash {digest[:12]}" if digest else "random weights"
+                 for digest in (begun, ours)]
+        raise FileError(
+            f"{folder} holds a run that started from {names[0]}, and this one starts from "
+            f"{names[1]}; give another folder"
         )
 
 
@@ -275,11 +300,11 @@ def rows(recipe, studies):
     )
 
 
-def _write_config(folder, recipe):
+def _write_config(folder, settings):
     import yaml
 
     from recon.io.files import replacing
 
     with replacing(folder / CONFIG) as name:
-        name.write_text(yaml.safe_dump(recipe.settings(), sort_keys=False,
-                                       default_flow_style=None), encoding="utf-8")
+        name.write_text(yaml.safe_dump(settings, sort_keys=False, default_flow_style=None),
+                        encoding="utf-8")

@@ -118,6 +118,15 @@ def test_a_model_that_has_seen_them_at_other_doses_is_refused(data, checkpoint, 
         check_unseen([method], data)
 
 
+def test_a_model_whose_start_has_seen_test_phantoms_is_refused(data, checkpoint):
+    method = find_methods([str(checkpoint)])[0]
+    settings = method.denoiser.settings
+    start = {"domain": settings["domain"], "training": settings["training"] | {"phantoms": [2]}}
+    settings["training"]["start"] = {"sha256": "0", "domain": {}, "training": {"start": start}}
+    with pytest.raises(ValueError, match="nothing was trained on phantoms 2 of this study"):
+        check_unseen([method], data)
+
+
 def test_low_and_standard_are_the_images_as_they_are(data):
     pair = data.pairs("test", 4.0)[0]
     images = data.read(pair)

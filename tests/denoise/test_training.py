@@ -1,6 +1,5 @@
 """Training: it learns, and stopped at any moment it ends with the same weights."""
 
-import csv
 import math
 import signal
 import sys
@@ -13,10 +12,20 @@ from denoise.checkpoint import load_denoiser
 from denoise.networks import network
 from denoise.recipe import Recipe
 from denoise.run_state import checkpoint_path, exhausted
-from denoise.training import Stopped, fitting_precision, nrmse
+from denoise.training import fitting_precision, nrmse
+from denoise.training_keeper import Stopped
 from denoise.unet import UNet
 from recon.io import FileError
-from tests.denoise.runs import OWN, RECIPE, killed_run, run, signalled_at, state
+from tests.denoise.runs import (
+    OWN,
+    RECIPE,
+    assert_same,
+    killed_run,
+    metrics,
+    run,
+    signalled_at,
+    state,
+)
 from tests.denoise.studies import make_study
 
 STEPS = 12
@@ -28,20 +37,6 @@ def whole(study_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
     run(study_folder, folder)
     return folder
-
-
-def assert_same(folder, whole):
-    found, wanted = state(folder), state(whole)
-    assert {name for name in wanted if not torch.equal(found[name], wanted[name])} == set()
-    assert found.keys() == wanted.keys()
-    assert (folder / "model.pt").read_bytes() == (whole / "model.pt").read_bytes()
-    for found, wanted in zip(metrics(folder), metrics(whole), strict=True):
-        assert found | {"seconds": ""} == wanted | {"seconds": ""}
-
-
-def metrics(folder):
-    with open(folder / "metrics.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize("step", [0, 3, 6])
