@@ -3,8 +3,8 @@
 Randoms come from the scan's own delayeds, scatter from its own image by turns: two passes of OSEM
 without scatter, an estimate, two passes with it, a second estimate, and the image is made with
 that. One pass of 8 subsets leaves an image that is too flat: its scatter was 5 % too little.
-Scatter is smooth, so the images that it is estimated from have voxels of 8 mm (SCATTER_MM), and
-what is multiple of it is found once.
+Scatter is smooth, so the images that it is estimated from have voxels of 8 mm across (SCATTER_MM),
+and what is multiple of it is found once.
 """
 
 import math
@@ -36,13 +36,16 @@ class Reconstruction:
     """How an image is made.
 
     Attributes:
-        voxel_mm: side of a voxel; they cover what the scanner sees.
+        voxel_mm: side of a voxel across the axis; they cover what the scanner sees.
+        plane_mm: its side along the axis; None for half a ring spacing, as `countless recon` takes
+            it, whose projections are three to four times as fast as others.
         iterations, subsets: passes of OSEM, and subsets of the views, which divide their number.
         psf_mm: FWHM of the image-space point spread function in the model; 0 for none.
         post_filter_mm: FWHM of a Gaussian over the image; 0 for none.
     """
 
     voxel_mm: float = 4.0
+    plane_mm: float | None = None
     iterations: int = 3
     subsets: int = 8
     psf_mm: float = 6.0
@@ -54,8 +57,10 @@ class Reconstruction:
             value = getattr(self, name)
             if not least <= value < math.inf:
                 raise ValueError(f"reconstruction.{name} takes {least} or more, got {value:g}")
-        if not 0 < self.voxel_mm < math.inf:
-            raise ValueError(f"reconstruction.voxel_mm takes mm above 0, got {self.voxel_mm:g}")
+        for name in ("voxel_mm", "plane_mm"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"reconstruction.{name} takes mm above 0, got {value:g}")
 
     def grid(self, layout):
         """The Grid of images of a layout.
@@ -69,7 +74,8 @@ class Reconstruction:
                 f"reconstruction.subsets takes a divisor of the scan's {layout.views} views, got "
                 f"{self.subsets}; the nearest is {divisor_nearest(layout.views, self.subsets)}"
             )
-        return image_grid(layout, voxel_mm=(self.voxel_mm,) * 3)[0]
+        plane_mm = self.plane_mm or layout.scanner.ring_spacing_mm / 2
+        return image_grid(layout, voxel_mm=(self.voxel_mm, self.voxel_mm, plane_mm))[0]
 
     def with_(self, **changes):
         """A Reconstruction that differs in the attributes given."""
@@ -150,7 +156,7 @@ def estimated(
     at_random = estimate_randoms(delayeds, delayed_layout or layout, layout)
     factors = efficiency.copy()
     attenuate(factors, mu_per_cm, mu_grid, layout, threads=threads)
-    coarse = settings.with_(voxel_mm=max(settings.voxel_mm, SCATTER_MM)).grid(layout)
+    coarse = settings.with_(voxel_mm=max(settings.voxel_mm, SCATTER_MM), plane_mm=None).grid(layout)
     mu_map = resample(mu_per_cm, mu_grid, coarse), coarse
     background, multiple = at_random, True
     for _ in range(ROUNDS):
