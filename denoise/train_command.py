@@ -32,7 +32,9 @@ def train(
     ct: bool = Recipe.ct,
     target: str = Recipe.target,
     loss: str = Recipe.loss,
-    voxel_mm: tuple[float, float, float] | None = Recipe.voxel_mm,
+    voxel_mm: Annotated[
+        tuple[float, float, float] | None, Parameter(negative_iterable=())
+    ] = Recipe.voxel_mm,
     patch: tuple[int, int, int] = Recipe.patch,
     flips: bool = Recipe.flips,
     rotate_degrees: float = Recipe.rotate_degrees,
