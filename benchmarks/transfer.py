@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from benchmarks import machine
-from benchmarks.methods import find_methods
+from benchmarks.methods import check_unseen, find_methods
 from benchmarks.quality import quality
 from benchmarks.quality_measure import METRICS
 from benchmarks.quality_table import COLUMNS, few, found, interval, number, star
@@ -29,7 +29,7 @@ def transfer(
 
     Each study is one that `countless simulate` made, with phantoms for validation, on which the
     Gaussian is tuned, and for testing; benchmarks/studies holds settings for the NEMA image quality
-    phantom, two other tracers, a brain and another scanner. Each is measured as `countless
+    phantom, another tracer, brains and another scanner. Each is measured as `countless
     benchmark quality` does, against the low dose, the tuned Gaussian and the standard dose, in a
     folder of its own with a report. Writes transfer.json and transfer.md, a table for a model card.
 
@@ -49,6 +49,7 @@ def transfer(
     (method,) = find_methods([model])
     if method.sha256 is None:
         raise ValueError(f"--model takes a shipped model or a checkpoint's file, got {model!r}")
+    _check(studies, method)
     folder = make_folder(output)
     results = machine.origin() | {
         "model": {"name": method.name, "sha256": method.sha256} | {
@@ -69,6 +70,24 @@ def transfer(
         path.write_text(card(results), encoding="utf-8")
     print(f"\n{card(results)}\n{folder / 'transfer.md'} is for a model card")
     return results
+
+
+def _check(studies, method):
+    """Refuses studies that cannot be measured, before any is.
+
+    Raises:
+        ValueError: there is no phantom to tune the baseline on or to test with, or the model was
+            trained on it.
+    """
+    for study in studies:
+        with open_study(study) as data:
+            check_unseen([method], data)
+            for split in ("validation", "test"):
+                if not data.numbers[split]:
+                    raise ValueError(
+                        f"transfer takes studies with phantoms for validation and testing, got "
+                        f"{study} with none for {split}; simulate more, or set split.{split}"
+                    )
 
 
 def kind_of(study, method):

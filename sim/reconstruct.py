@@ -90,6 +90,8 @@ class Reconstructed:
         image: (x, y, z) float32, in Bq/mL where the efficiency makes it so.
         randoms, scatter: estimated counts.
         scatter_scale, scatter_scale_sd: that the tails gave, see `ScatterScale`.
+        multiple_sd: standard error of the simulation of multiple scatter, as a fraction of all
+            scatter.
     """
 
     image: np.ndarray
@@ -97,6 +99,7 @@ class Reconstructed:
     scatter: float
     scatter_scale: float
     scatter_scale_sd: float
+    multiple_sd: float
 
 
 def reconstruct(
@@ -134,6 +137,7 @@ def reconstruct(
         image=smooth(image), randoms=float(at_random.sum(dtype=np.float64)),
         scatter=float(estimate.scatter.sum(dtype=np.float64)),
         scatter_scale=estimate.scale.scan, scatter_scale_sd=estimate.scale.scan_sd,
+        multiple_sd=estimate.multiple.relative_sd,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from recon import text
+from recon.corrections.multiple_scatter import PRECISION
 from recon.io import FileError
 from recon.io.outputs import make_folder
 from recon.io.provenance import plain, read_json, write_json
@@ -90,6 +91,10 @@ def _make(study, folder, missing, records, *, made, workers, scheduler):
             if record["cut_off"] > LEAST_CUT:
                 bar.write(f"note        the images' sides cut off {record['cut_off']:.1%} of the "
                           f"activity of phantom {record['number']}")
+            if record["multiple_sd"] > PRECISION:
+                bar.write(f"note        the scatter estimates of phantom {record['number']} have a "
+                          f"noise of {record['multiple_sd']:.2%} of the scatter rather than "
+                          f"{PRECISION:.2%}: multiple scatter's simulation ended at its most pairs")
             left = study.phantoms.count - len(records)
             _check_disk(folder, left * max(r["bytes"] for r in records.values()))
     if failed:

@@ -71,6 +71,14 @@ def test_what_is_no_transfer_is_refused(place, monkeypatch, capsys, words, messa
     assert message in capsys.readouterr().err and not (place / "none").exists()
 
 
+def test_a_study_that_cannot_be_measured_is_refused_before_the_others_are(place, capsys):
+    write_study(place / "bare", factors=(4.0,), splits=("test",), realisations=1)
+    assert countless.main(["benchmark", "transfer", str(place / "fdg"), str(place / "bare"),
+                           "--model", str(place / "net.pt"), "-o", str(place / "late")]) == 2
+    assert "bare with none for validation" in capsys.readouterr().err
+    assert not (place / "late").exists()
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_the_settings_that_come_with_it_can_be_simulated(path):
     study = read_study(path)

@@ -1,8 +1,10 @@
 """A study from its settings to its files: the same however it runs, resumed, refused, checked."""
 
+import functools
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure
 
 import countless
 from recon import memory
+from recon.corrections import scatter_estimate
 from recon.io import FileError
 from sim import dataset_file, study_phantom, study_pool, study_run
 from sim.contact_sheet import draw_sheet
@@ -175,6 +178,15 @@ def test_a_phantom_that_cannot_be_drawn_keeps_no_other_from_being_made(
     hard_to_draw.clear()
     assert countless.main(command) == 0
     assert arrays(tmp_path / "data") == arrays(place / "data")
+
+
+def test_scatter_estimates_that_miss_their_precision_are_said(study, tmp_path, monkeypatch, capsys):
+    few = functools.partial(scatter_estimate.multiple_scatter, most=20_000)
+    monkeypatch.setattr(scatter_estimate, "multiple_scatter", few)
+    run(replace(study, phantoms=replace(study.phantoms, count=1)), tmp_path / "data", workers=0)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the scatter estimates of phantom 1 have a noise of" in said
+    assert "of the scatter rather than 0.20%" in said
 
 
 def test_settings_of_which_no_phantom_can_be_drawn_are_refused_at_once(
