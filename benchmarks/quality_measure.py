@@ -12,7 +12,7 @@ from benchmarks.clinical_metrics import (
     lost_lesions,
     organ_biases,
 )
-from benchmarks.ensembles import largest_cube, noise_and_bias, noise_power
+from benchmarks.ensembles import against_spectrum, largest_cube, noise_and_bias, noise_power
 from benchmarks.image_metrics import compare, default_range, psnr_of
 from benchmarks.methods import factor_of
 from benchmarks.nema_quality import nema_quality
@@ -95,6 +95,8 @@ METRICS = {
                              of=_lesions("recovery", SMALL_MM), percent=True),
     "variation": Metric(title="liver variation", of=lambda row: row["variation"], target=_LESS,
                         percent=True),
+    "noise_texture": Metric(title="noise texture from the standard dose's (dB)", target=_LESS,
+                            of=lambda row: row.get("noise_texture")),
     "false": Metric(title="false spots a volume", of=lambda row: row["false"], target=_LESS),
     "lost": Metric(title="lost lesions a volume", of=lambda row: row["lost"], target=_LESS),
     "udpet": Metric(title="UDPET score, in part",
@@ -139,7 +141,10 @@ def measure_phantom(data, number, regions, methods, strengths, keep):
             many.append(image)
             keep(method, factor, realisation, image)
         if data.realisations > 1 and regions.inside is not None:
-            found["ensembles"].append(which | _ensemble(many, regions))
+            ensemble = _ensemble(many, regions, data.file(number)["standard"])
+            found["ensembles"].append(which | ensemble)
+            for row in found["rows"][-len(many):]:
+                row["noise_texture"] = ensemble.get("texture_db")
     return found | {"oracle": _oracle(data, number, regions, data_range)}
 
 
@@ -177,14 +182,18 @@ def _row(image, standard, regions, data_range):
     }
 
 
-def _ensemble(images, regions):
-    """Noise, bias and noise power of several realisations in the uniform organ."""
+def _ensemble(images, regions, standard):
+    """Noise, bias and noise power of several realisations in the uniform organ.
+
+    The power's level and texture are told against that of the standard dose, (realisation, ...).
+    """
     inside, cube = regions.inside, largest_cube(regions.inside)
     found = noise_and_bias([image[inside] for image in images], regions.truth[inside])
     if cube:
         frequency, power = noise_power([image[cube] for image in images], regions.voxel_mm)
         mean = float(regions.truth[inside].mean(dtype=float))
         found |= {"frequency_per_mm": frequency, "noise_power_mm3": power / mean**2}
+        found |= against_spectrum(power, noise_power(standard[(..., *cube)], regions.voxel_mm)[1])
     return found
 
 

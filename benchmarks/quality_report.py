@@ -66,7 +66,9 @@ def report(results, shown):
     if any("noise_power_mm3" in row for row in results["ensembles"]):
         parts += ["<h2>Noise power</h2>",
                   sections.note("Of differences between realisations, in a cube inside the liver, "
-                                "or in the largest organ"),
+                                "or in the largest organ. Texture's distance from the standard "
+                                "dose's, in the tables, is the standard deviation over frequency "
+                                "of the spectra's ratio in dB: 0 where they are of one shape"),
                   _image(clinical.noise_power(results), "noise power spectra")]
     for section in (sections.ensembles, sections.detectability, sections.nema, sections.organs,
                     sections.tuning):

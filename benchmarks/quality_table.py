@@ -6,7 +6,8 @@ from benchmarks.quality_measure import METRICS
 from recon import text
 
 COLUMNS = ("nrmse_truth", "psnr_truth", "ssim_truth", "psnr_standard", "uniform_bias",
-           "lesion_suvmean", "recovery", "recovery_small", "variation", "false", "lost")
+           "lesion_suvmean", "recovery", "recovery_small", "variation", "noise_texture", "false",
+           "lost")
 
 
 def table(results):

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from denoise.unet import LEAST_NOISE
+from denoise.layers import log_noise
 
 DETAIL = 30.0  # gain: noise of a few per cent is as loud as an image, and is else not learned from
 _WIDTH = 16
@@ -61,6 +61,6 @@ class Discriminator(nn.Module):
         )
         # In hot organs noise is stronger, about as they are.
         detail = DETAIL * (candidate - mean) / mean.clamp(min=1.0)
-        level = noise.clamp(min=LEAST_NOISE).log()[(..., *[None] * (low.dim() - 1))]
+        level = log_noise(noise)[(..., *[None] * (low.dim() - 1))]
         level = level.expand(-1, 1, *low.shape[2:]).to(low.dtype)
         return self.layers(torch.cat((low, candidate, detail, level), 1))

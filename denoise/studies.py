@@ -98,7 +98,8 @@ def study_rows(recipe, studies):
         again = "" if seen == grid else f", resampled to {text.sides(seen.voxel_mm)}"
         yield "study", (
             f"{study.folder}: {text.plural(len(study.numbers['train']), 'phantom')} for training, "
-            f"{len(study.numbers['validation'])} for validation; {images} low-dose images of each; "
+            f"{len(study.numbers['validation'])} for validation; "
+            f"{text.plural(images, 'low-dose image')} of each; "
             f"voxels of {text.sides(grid.voxel_mm)}{again}"
         )
         if not study.index["complete"]:

@@ -53,7 +53,9 @@ def train(
     ct: bool = Recipe.ct,
     target: str = Recipe.target,
     loss: str = Recipe.loss,
-    voxel_mm: tuple[float, float, float] | None = Recipe.voxel_mm,
+    voxel_mm: Annotated[
+        tuple[float, float, float] | None, Parameter(negative_iterable=())
+    ] = Recipe.voxel_mm,
     structural: float = Recipe.structural,
     adversarial: float = Recipe.adversarial,
     patch: tuple[int, int, int] = Recipe.patch,

@@ -77,6 +77,16 @@ def test_noise_over_realisations_is_that_of_the_images(nema):
     assert noise["standard"] == pytest.approx(50 / 5300, rel=0.05)
 
 
+def test_noise_of_the_standard_doses_texture_is_near_it_and_its_level_is_told(nema):
+    found = {row["method"]: row for row in nema[1]["ensembles"]}
+    assert (found["standard"]["level_db"], found["standard"]["texture_db"]) == (0, 0)
+    assert found["low"]["level_db"] == pytest.approx(20 * np.log10(4), abs=1.0)  # both are white
+    assert 0 < found["low"]["texture_db"] < 1.5
+    assert [METRICS["noise_texture"].of(row) for row in nema[1]["rows"]] == [
+        found[row["method"]]["texture_db"] for row in nema[1]["rows"]
+    ]
+
+
 def test_a_phantom_without_a_value_is_nan(nema):
     rows = [{**row, "lost": None} for row in nema[1]["rows"]]
     found = per_phantom(rows, "lost", "low", 4.0, (1, 2))

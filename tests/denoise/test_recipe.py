@@ -28,6 +28,20 @@ def test_a_gan_of_slices_takes_a_patch_of_one_slice():
     assert Recipe(structural=0.1).kept == "best"
 
 
+@pytest.mark.parametrize(("network", "names"), [
+    ("unet", {"inputs", "width", "levels", "dimensions", "slices", "keeps", "fusion"}),
+    ("redcnn", {"inputs", "width", "dimensions", "slices"}),
+    ("nafnet", {"inputs", "width", "levels", "dimensions", "slices"}),
+])
+def test_a_network_gets_the_settings_it_takes(network, names):
+    assert set(Recipe(network=network).arguments) == names
+
+
+def test_a_network_of_ones_own_gets_its_settings_alone():
+    assert Recipe(network="my.own:Network").arguments == {}
+    assert Recipe(network="my.own:Network", network_settings={"a": 1}).arguments == {"a": 1}
+
+
 @pytest.mark.parametrize(("settings", "said"), [
     ({"target": "standrad"}, "nearest known one is `standard`"),
     ({"loss": "l3"}, "loss takes l2, l1"),
@@ -36,6 +50,10 @@ def test_a_gan_of_slices_takes_a_patch_of_one_slice():
     ({"patch": (8, 0, 8)}, "three numbers of voxels"),
     ({"slices": 5, "patch": (8, 8, 3)}, "at least the 5 slices"),
     ({"network": "my.own:Network", "keeps": "counts"}, "keeps is a setting of unet, and my.own"),
+    ({"network": "redcnn", "levels": 2},
+     "levels is a setting of unet, nafnet, and redcnn takes width, dimensions, slices; leave"),
+    ({"network_settings": {"depth": 2}}, "network_settings is a setting of package.module:Class"),
+    ({"fusion": "late"}, "fusion late takes a CT beside the image, got ct false"),
     ({"rotated": 1.5}, "rotated takes a number from 0 to 1"),
     ({"learning_rate": 0.0}, "above 0"),
     ({"warmup": float("nan")}, "warmup takes a number"),
