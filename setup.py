@@ -37,7 +37,7 @@ setup(
     py_modules=["countless"],
     package_data={
         "recon": ["kernels/*.cu", "kernels/*.cuh", "kernels/*.h"],
-        "benchmarks": ["results/*.json"],
+        "benchmarks": ["results/*.json", "studies/*.yaml"],
         "denoise": ["models/*.pt"],
     },
     include_package_data=False,

@@ -99,8 +99,7 @@ def denoise(image, grid, denoisers, *, ct=None, ct_grid=None, tracer=None, scann
         notes=_once(note for each in inputs for note in each.notes),
         warnings=_once(
             warning for denoiser, each in zip(denoisers, inputs, strict=True)
-            for warning in (*each.warnings,
-                            *outside(denoiser.settings, each.scaling, tracer, scanner))
+            for warning in outside(denoiser.settings, each.scaling, grid.voxel_mm, tracer, scanner)
         ),
         device=words,
     )

@@ -8,11 +8,12 @@ from recon.config import nearest
 
 TARGETS = ("standard", "truth", "noise2noise")
 LOSSES = ("l2", "l1")
+LEAST_SIDE = 4  # voxels of a patch along an axis that a discriminator sees
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that a training is made by, beside the study.
+    """All that a training is made by, beside the studies.
 
     Attributes:
         seed: of the weights before training and of all that is drawn.
@@ -25,6 +26,12 @@ class Recipe:
             at the same low dose (Lehtinen et al., ICML 2018), which takes no better image.
         loss: "l2", whose best answer is the mean of what may be the truth, or "l1", whose is the
             median.
+        voxel_mm: sides of the network's voxels, to which images of others are resampled; None for
+            those of the first study.
+        structural: weight of 1 - SSIM (`denoise.losses.ssim`) beside it; 0 for none.
+        adversarial: weight of what a discriminator's judgement adds (`denoise.discriminator`);
+            0 for none. At balance the judgement is 1 / 8: 0.01 adds about 0.001 to an l2 loss of
+            some 0.01 to 0.05.
         patch: voxels along x, y and z.
         flips: whether patches are turned over along each axis, by chance.
         rotate_degrees: most that a patch is rotated by, about z.
@@ -54,6 +61,9 @@ class Recipe:
     ct: bool = False
     target: str = "standard"
     loss: str = "l2"
+    voxel_mm: tuple[float, float, float] | None = None
+    structural: float = 0.0
+    adversarial: float = 0.0
     patch: tuple[int, int, int] = (48, 48, 48)
     flips: bool = True
     rotate_degrees: float = 10.0
@@ -88,12 +98,16 @@ class Recipe:
             )
         if len(self.patch) != 3 or min(self.patch) < 1:
             raise ValueError(f"patch takes three numbers of voxels from 1, got {self.patch}")
+        if self.voxel_mm and (len(self.voxel_mm) != 3 or min(self.voxel_mm) <= 0):
+            raise ValueError(f"voxel_mm takes three sides above 0, got {self.voxel_mm}")
         self._check_network()
         if self.slices > self.patch[2]:
             raise ValueError(
                 f"patch takes at least the {self.slices} slices along z that the network sees, got "
                 f"{self.patch}"
             )
+        if self.adversarial:
+            self._check_adversarial()
         for name, least, most in _RANGES:
             value = getattr(self, name)
             if not least <= value <= most:
@@ -118,6 +132,41 @@ class Recipe:
                 f"fusion {self.fusion} takes a CT beside the image, got ct false; give ct as well"
             )
 
+    def _check_adversarial(self):
+        if self.target == "noise2noise":
+            raise ValueError(
+                "adversarial takes better images to judge by, got target noise2noise; give target "
+                "standard or truth"
+            )
+        if self.patience:
+            raise ValueError(
+                f"adversarial takes patience 0, got {self.patience}: validation's error is least "
+                "where the discriminator is heard least; leave patience out"
+            )
+        if min(self.patch[:self.dimensions]) < LEAST_SIDE:
+            raise ValueError(
+                f"adversarial takes a patch of {LEAST_SIDE} voxels along each axis or more, got "
+                f"{self.patch}"
+            )
+
+    @property
+    def terms(self):
+        """The loss's terms, and the discriminator's own, with their weights."""
+        found = {"loss": 1.0}
+        if self.structural:
+            found["structural"] = self.structural
+        if self.adversarial:
+            found |= {"adversarial": self.adversarial, "discriminator": 1.0}
+        return found
+
+    @property
+    def kept(self):
+        """Which average of weights is kept: "best" by validation's error, or the "last".
+
+        A discriminator makes that error larger, so the best would be the one that heeds it least.
+        """
+        return "last" if self.adversarial else "best"
+
     @property
     def arguments(self):
         """The network's settings, for `denoise.networks.network`."""
@@ -140,7 +189,8 @@ class Recipe:
 
     def settings(self):
         """All settings as a YAML file holds them."""
-        return asdict(self) | {"patch": list(self.patch)}
+        sides = self.voxel_mm and list(self.voxel_mm)
+        return asdict(self) | {"patch": list(self.patch), "voxel_mm": sides}
 
 
 _PATH = "package.module:Class"  # of a network of the user's own
@@ -157,5 +207,5 @@ _OF_NETWORKS = {name for each in (*NETWORKS, _PATH) for name in _settings_of(eac
 _RANGES = (
     ("seed", 0, 2**63 - 1), ("rotate_degrees", 0, 45), ("rotated", 0, 1), ("intensity", 0, 0.9),
     ("learning_rate", 0, 1), ("warmup", 0, 0.5), ("weight_decay", 0, 1), ("average", 0, 0.99999),
-    ("patience", 0, 10**9),
+    ("patience", 0, 10**9), ("structural", 0, 1000), ("adversarial", 0, 1000),
 )

@@ -137,7 +137,7 @@ def draw(path, panels, at_mm, *, unit, scale, maximum, window_mm=(560, 264)):
         zip(panels, images, strict=True)
     ):
         x = left + column * (4.2 + gap)
-        y, z = (_nearest(grid, axis, mm) for axis, mm in zip((1, 2), at_mm, strict=True))
+        y, z = map(grid.nearest, (1, 2), at_mm)
         across, down, along = grid.extent
         options = {"cmap": "gray_r", "vmin": 0, "vmax": maximum * scale,
                    "interpolation": "bilinear"}
@@ -158,10 +158,6 @@ def draw(path, panels, at_mm, *, unit, scale, maximum, window_mm=(560, 264)):
     figure.colorbar(picture, cax=bar, extend="max").set_label(unit, fontsize=12)
     with replacing(path) as name:
         figure.savefig(name, dpi=130)
-
-
-def _nearest(grid, axis, mm):
-    return int(np.argmin(np.abs(grid.centres(axis) - mm)))
 
 
 def _mark(ax, name):

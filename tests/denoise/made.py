@@ -17,8 +17,8 @@ def denoiser(module, *, inputs=("low",), voxel_mm=VOXEL_MM, noise=(0.0, 1.0), **
         "network": "unet", "arguments": {}, "inputs": list(inputs), "target": "standard",
         "scaling": {"rule": RULE, "ct_hu": CT_HU}, "voxel_mm": list(voxel_mm),
         "domain": {"noise": list(noise), "factors": [4.0, 20.0], "tracers": ["FDG"],
-                   "scanners": ["demo"], "kind": "person"},
-        "training": {"phantoms": [1, 2], "seed": 1},
+                   "scanners": ["demo"], "kinds": ["person"], "voxels_mm": [list(voxel_mm)]},
+        "training": {"studies": [{"phantoms": [1, 2], "validation": [3]}], "seed": 1},
     } | more)
 
 
