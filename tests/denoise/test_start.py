@@ -33,7 +33,7 @@ def test_a_training_begins_with_the_weights_of_its_start(path, study_folder, tmp
         torch.testing.assert_close(found[f"average.{name}"], value)
     told = kept.settings["training"]["start"]
     assert told["sha256"] == sha256(path)
-    assert told["training"]["phantoms"] == [1, 2]
+    assert [study["phantoms"] for study in told["training"]["studies"]] == [[1, 2]]
 
 
 @pytest.mark.parametrize(("changes", "said"), [

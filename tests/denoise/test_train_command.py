@@ -70,7 +70,7 @@ def test_a_run_has_a_model_with_what_must_be_known_of_it(train, study, tmp_path,
         "validation": [2, 6],
     }]
     assert "countless train" in found["training"]["command"]
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert "3 phantoms for training, 2 for validation" in said
     assert "NRMSE" in said
     assert len(list((tmp_path / "run" / "examples").iterdir())) == 2

@@ -87,7 +87,8 @@ def made(tmp_path, monkeypatch):
     def blank(prompts, delayeds, efficiency, mu_per_cm, mu_grid, layout, grid, *_, **__):
         used.append(mu_per_cm)
         image = np.zeros(grid.shape, np.float32)
-        return Reconstructed(image=image, randoms=0, scatter=0, scatter_scale=1, scatter_scale_sd=0)
+        return Reconstructed(image=image, randoms=0, scatter=0, scatter_scale=1,
+                             scatter_scale_sd=0, multiple_sd=0)
 
     monkeypatch.setattr(study_phantom, "reconstruct", blank)
 
