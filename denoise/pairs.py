@@ -1,6 +1,7 @@
 """Patches of studies' pairs for training: an item depends on seed, epoch and index alone."""
 
 import math
+import signal
 import sys
 from dataclasses import asdict, dataclass
 
@@ -236,3 +237,11 @@ class Batches:
         for step in range(done, self.steps):
             first = (step * self._devices + self._rank) * self._batch
             yield [(epoch, first + k) for k in range(self._batch)]
+
+
+def deaf(_):
+    """Has a worker pass over Ctrl-C, which reaches all processes: it ends when the training does.
+
+    It is here so that a worker need not import Lightning.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -7,7 +7,6 @@ schedule and all that is told are part of the checkpoint.
 import contextlib
 import copy
 import logging
-import signal
 import warnings
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from torch.utils.data import DataLoader
 from denoise.discriminator import Discriminator
 from denoise.losses import terms
 from denoise.networks import network
-from denoise.pairs import Batches
+from denoise.pairs import Batches, deaf
 from denoise.run_state import check_fits, checkpoint_path, exhausted, rows_of
 from denoise.training_keeper import Keeper
 from recon.io.files import optional
@@ -129,7 +128,7 @@ class Training(pl.LightningModule):
 
     def train_dataloader(self):
         several = {"multiprocessing_context": "spawn", "persistent_workers": True,
-                   "worker_init_fn": _deaf} if self.workers else {}
+                   "worker_init_fn": deaf} if self.workers else {}
         return DataLoader(self.train_patches, batch_sampler=self._batches(),
                           num_workers=self.workers, **several)
 
@@ -219,11 +218,6 @@ def fitting_precision(accelerator):
 def is_first_process():
     """Whether this process writes; Lightning starts one for each device."""
     return rank_zero_only.rank == 0
-
-
-def _deaf(_):
-    """Ctrl-C reaches the whole group of processes; workers end when the training does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,17 @@ from sim.dataset import open_study
 from tests.denoise.studies import make_study
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Networks of a few features take longer with the threads of as many tests as run at a time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def study_folder(tmp_path_factory):
     """A data set of six phantoms, two doses and two realisations; not to be changed."""

@@ -74,9 +74,14 @@ def two(study_folder, tmp_path_factory):
     return [study_folder, make_study(folder, count=2, split=(0.5, 0.5, 0.0), voxel_mm=5.0, seed=4)]
 
 
-def test_training_on_two_studies_goes_on_to_the_same_weights_with_other_workers(two, tmp_path):
+def test_training_on_two_studies_that_is_stopped_goes_on_to_the_same_weights(
+    two, tmp_path, monkeypatch
+):
     run(two, tmp_path / "whole")
-    killed_run(two, tmp_path / "run", step=6, workers=2)
+    with monkeypatch.context() as patch:
+        signalled_at(6, signal.SIGINT, patch.setattr)
+        with pytest.raises(Stopped):
+            run(two, tmp_path / "run")
     run(two, tmp_path / "run")
     assert_same(tmp_path / "run", tmp_path / "whole")
     trained = load_denoiser(tmp_path / "run" / "model.pt").settings
