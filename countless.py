@@ -59,7 +59,9 @@ benchmark.command("benchmarks.people:people", help="Draw random people on one pi
 benchmark.command("benchmarks.study:study", help="Time people of a data set; measure memory.")
 benchmark.command("benchmarks.lists:histogram", help="Time counting list mode; measure memory.")
 benchmark.command("benchmarks.petsird:petsird", help="Time reading PETSIRD list mode.")
+benchmark.command("benchmarks.contrast_noise:contrast_noise", help="Draw contrast against noise.")
 benchmark.command("benchmarks.quality:quality", help="Compare denoisers on held-out phantoms.")
+benchmark.command("benchmarks.transfer:transfer", help="Test a denoiser on other kinds of images.")
 app.command(benchmark)
 
 

@@ -37,7 +37,7 @@ setup(
     py_modules=["countless"],
     package_data={
         "recon": ["kernels/*.cu", "kernels/*.cuh", "kernels/*.h"],
-        "benchmarks": ["results/*.json"],
+        "benchmarks": ["results/*.json", "studies/*.yaml"],
         "denoise": ["models/*.pt"],
     },
     include_package_data=False,
@@ -62,6 +62,8 @@ setup(
         "cuda12": ["cupy-cuda12x>=13.6"],
         "cuda13": ["cupy-cuda13x[ctk]>=14"],
         "dicom": ["pydicom>=3"],
+        # Its networks, to be trained by their import path.
+        "monai": ["monai>=1.5"],
         # Its files say the exact version of its model, and another is refused.
         "petsird": ["petsird>=0.12,<0.13"],
         "tensorboard": ["tensorboard>=2.16"],
@@ -69,6 +71,7 @@ setup(
         "dev": [
             "build>=1.2",
             "cupy-cuda13x>=14",
+            "monai>=1.5",
             "nvidia-cuda-nvrtc>=13,<14",
             "petsird>=0.12,<0.13",
             "pydicom>=3",

@@ -148,7 +148,7 @@ def drawn(panels, at_mm, *, unit, scale, maximum, signed=False, window_mm=(560, 
         zip(panels, images, strict=True)
     ):
         x = left + column * (4.2 + gap)
-        y, z = (_nearest(grid, axis, mm) for axis, mm in zip((1, 2), at_mm, strict=True))
+        y, z = map(grid.nearest, (1, 2), at_mm)
         across, down, along = grid.extent
         options = {"cmap": "RdBu_r" if signed else "gray_r", "interpolation": "bilinear",
                    "vmin": -maximum * scale if signed else 0, "vmax": maximum * scale}
@@ -199,10 +199,6 @@ def save(path, figure):
     """Writes a picture, whole or not at all."""
     with replacing(path) as name:
         figure.savefig(name, dpi=130)
-
-
-def _nearest(grid, axis, mm):
-    return int(np.argmin(np.abs(grid.centres(axis) - mm)))
 
 
 def _mark(ax, name):

@@ -20,7 +20,7 @@ round; the AUC is the mean of both. Its interval is a bootstrap over the phantom
 import numpy as np
 from scipy import stats
 
-from benchmarks.paired import LEVEL
+from benchmarks.paired import LEAST, LEVEL
 
 CHANNELS, LOWEST_PER_MM, WIDER = 4, 0.01, 2.0
 CUBE_MM = 60.0
@@ -90,7 +90,7 @@ def detectability(present, absent, phantoms, internal=0.0, seed=0):
     Returns:
         dict of auc, low, high (percentiles of `paired.LEVEL`), pairs and phantoms; auc is None
         where half of the pairs are fewer than twice the channels and 1, or there is one phantom,
-        low and high also where one phantom tests alone.
+        low and high also for fewer than `paired.LEAST` phantoms.
     """
     phantoms = np.asarray(phantoms)
     numbers = np.unique(phantoms)
@@ -107,7 +107,7 @@ def detectability(present, absent, phantoms, internal=0.0, seed=0):
              for outputs in (present, absent)]
         folds.append((*t, phantoms[~train]))
     found["auc"] = float(np.mean([area_under_curve(*fold[:2]) for fold in folds]))
-    if len(numbers) < 4:
+    if len(numbers) < LEAST:
         return found
     means = [np.mean([_resampled(*fold, rng) for fold in folds]) for _ in range(RESAMPLES)]
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

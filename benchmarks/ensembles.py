@@ -71,3 +71,26 @@ def noise_power(images, voxel_mm, bins=None):
     sums = np.bincount(index[used], spectrum.ravel()[used], minlength=bins)
     where = counts > 0
     return (0.5 * (edges[:-1] + edges[1:]))[where], sums[where] / counts[where]
+
+
+def against_spectrum(power, reference):
+    """How a noise power spectrum differs from another one at the same frequencies.
+
+    Of the ratio's decibels, 10 log10(power / reference), the mean over frequencies says how much
+    more noise there is, and the standard deviation how far its texture is another one, whatever its
+    strength: 0 where the spectra are of one shape. The sum of their squares is that of the
+    log-spectral distance. Spectra of few realisations scatter, so that those of equal noise differ
+    a little too.
+
+    Args:
+        power, reference: (frequencies,); those where either has no power are left out.
+    Returns:
+        dict of level_db and texture_db; None of both below two frequencies.
+    Source: log-spectral distance: Gray & Markel, IEEE Trans. ASSP 24(5), 1976.
+    """
+    power, reference = np.asarray(power, dtype=float), np.asarray(reference, dtype=float)
+    both = (power > 0) & (reference > 0)
+    if both.sum() < 2:
+        return {"level_db": None, "texture_db": None}
+    ratio_db = 10 * np.log10(power[both] / reference[both])
+    return {"level_db": float(ratio_db.mean()), "texture_db": float(ratio_db.std())}

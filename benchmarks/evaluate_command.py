@@ -29,7 +29,8 @@ def evaluate(
     Args:
         image: Image (.nii.gz, .nii or .hv).
         reference: What it shall be like, on the same voxels; where the two have different units,
-            the .json beside the image turns one into the other.
+            the .json beside the image turns one into the other. An image that does not say its
+            unit is taken to be in the other's, which is said.
         mask: Image that is above 0 in the voxels that count; without it, those of the reference's
             body are found.
         data_range: Of PSNR and SSIM, in the reference's unit; without it 10 times the reference's
@@ -53,17 +54,22 @@ def evaluate(
         )
     scaling.check_finite(array, image)
     scaling.check_finite(wanted, reference)
-    unit = reference_info.get("unit") or info.get("unit")
-    array = array * np.float32(_scale(image, info.get("unit"), unit, reference))
+    own, unit = info.get("unit"), reference_info.get("unit")
+    notes = [f"{path} does not say its unit, and is taken to be in {other or 'the same'}"
+             for path, said, other in ((image, own, unit), (reference, unit, own)) if not said]
+    unit = unit or own
+    array = array * np.float32(_scale(image, own, unit, reference))
     inside = _inside(mask, wanted, grid)
     found = {"data_range": default_range(wanted, inside) if data_range is None else data_range}
     found |= compare(array, wanted, inside, found["data_range"])
     found |= {"unit": unit, "voxels": int(np.count_nonzero(inside))}
     print(f"NRMSE  {100 * found['nrmse']:.2f} %\nPSNR   {found['psnr']:.2f} dB\n"
           f"SSIM   {found['ssim']:.4f}\nin {found['voxels']} voxels of the "
-          f"{'mask' if mask else 'body'}; data range {found['data_range']:.5g} {unit or ''}")
+          f"{'mask' if mask else 'body'}; data range {found['data_range']:.5g} {unit or ''}",
+          *(f"\nnote   {note}" for note in notes))
     results = found | provenance(
-        command=command_line(evaluate, settings), configuration=settings, inputs=inputs, unit=unit
+        command=command_line(evaluate, settings), configuration=settings, inputs=inputs, unit=unit,
+        notes=notes,
     )
     if output is not None:
         write_json(output, results)

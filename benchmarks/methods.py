@@ -10,6 +10,7 @@ from benchmarks.image_metrics import around, nrmse
 from denoise import scaling
 from denoise.baselines import BASELINES, Baseline, find_baseline
 from denoise.shipped import find_model, shipped
+from denoise.studies import phantoms_of, same_phantoms
 from recon.io import FileError
 from recon.io.provenance import sha256
 from sim.dataset import Pair
@@ -41,6 +42,11 @@ class Method:
     def tuned(self):
         """Whether it has a strength, which validation images say."""
         return isinstance(self.denoiser, Baseline)
+
+    @property
+    def domain(self):
+        """What a network was trained on (`denoise.checkpoint`), None of all else."""
+        return self.denoiser.settings["domain"] if self.sha256 else None
 
     def factors(self, data):
         """Dose reduction factors of the images of a StoredStudy that it begins with."""
@@ -112,23 +118,26 @@ def check_unseen(methods, data):
         methods: list of Method.
         data: StoredStudy.
     Raises:
-        ValueError: phantoms of the test split are among those that the checkpoint names, of this
-            study or of another that draws them from the same seed, at other doses for instance.
+        ValueError: phantoms of the test split are among those that the checkpoint was trained on or
+            validated with, of this study or of another that draws them from the same seed, at other
+            doses or in another scanner for instance.
     """
-    recipe = data.index["recipe"]
-    kind = recipe["phantoms"]["kind"]  # none of images of labels, which no seed draws
+    tested = phantoms_of(data)
     for method in methods:
         if method.sha256 is None:
             continue
-        training, domain = (method.denoiser.settings[name] for name in ("training", "domain"))
-        drawn = kind and (training.get("study_seed"), domain.get("kind")) == (recipe["seed"], kind)
-        same = training.get("study") == data.index["hash"] or drawn
-        seen = set(training.get("phantoms", ())) & set(data.numbers["test"]) if same else ()
+        seen, training = set(), method.denoiser.settings["training"]
+        while training:  # a network may have started from another one's weights
+            seen |= set(data.numbers["test"]) & {
+                number for study in training["studies"] if same_phantoms(study, tested)
+                for number in (*study["phantoms"], *study["validation"])
+            }
+            training = (training.get("start") or {}).get("training")
         if seen:
             raise ValueError(
                 f"{method.name} was trained on phantoms {', '.join(map(str, sorted(seen)))} of "
-                "this study, or of one with its seed, which are in its test split; test it on "
-                "others"
+                "this study, or of one with its seed, or validated with them, and they are in its "
+                "test split; test it on others"
             )
 
 

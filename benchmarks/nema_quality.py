@@ -39,7 +39,7 @@ def nema_quality(image, grid, phantom):
     Raises:
         ValueError: the images do not hold the five slices.
     """
-    slices = [int(np.argmin(np.abs(grid.centres(2) - mm))) for mm in SLICES_MM]
+    slices = [grid.nearest(2, mm) for mm in SLICES_MM]
     if len(set(slices)) < len(slices):
         raise ValueError(
             f"nema_quality takes an image with slices at {SLICES_MM} mm, got voxels of "
@@ -55,7 +55,7 @@ def nema_quality(image, grid, phantom):
         diameter, middle = float(high[0] - low[0]), (low + high) / 2
         values = [_mean(image[:, :, k], grid, place, diameter) for k in slices for place in places]
         background = np.mean(values)
-        at = int(np.argmin(np.abs(grid.centres(2) - middle[2])))
+        at = grid.nearest(2, middle[2])
         sphere = _mean(image[:, :, at], grid, middle[:2], diameter)
         found.append({
             "diameter_mm": round(diameter),

@@ -5,6 +5,7 @@ from scipy import stats
 
 RESAMPLES = 5000
 LEVEL = 0.95
+LEAST = 6  # phantoms of an interval: of fewer Wilcoxon's p is never below 1 - LEVEL, 2 / 2^n
 
 
 def mean_with_interval(values, seed=0):
@@ -15,14 +16,14 @@ def mean_with_interval(values, seed=0):
         seed: of the phantoms that are drawn, with replacement.
     Returns:
         dict of mean, low and high (percentiles of LEVEL), and phantoms; low and high are NaN for
-        fewer than two phantoms.
+        fewer than LEAST phantoms.
     """
     values = np.asarray(values, dtype=float)
     values = values[~np.isnan(values)]
     if not len(values):
         return {"mean": np.nan, "low": np.nan, "high": np.nan, "phantoms": 0}
     low = high = np.nan
-    if len(values) > 1:
+    if len(values) >= LEAST:
         rng = np.random.default_rng(seed)
         means = values[rng.integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
         low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -1,6 +1,7 @@
 """Measures all methods on the test split of a study: a row for each image, means by phantom."""
 
 from dataclasses import dataclass
+from math import inf, isfinite
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from benchmarks.clinical_metrics import (
     lost_lesions,
     organ_biases,
 )
-from benchmarks.ensembles import largest_cube, noise_and_bias, noise_power
+from benchmarks.ensembles import against_spectrum, largest_cube, noise_and_bias, noise_power
 from benchmarks.image_metrics import compare, default_range, psnr_of
 from benchmarks.methods import factor_of
 from benchmarks.nema_quality import nema_quality
@@ -31,14 +32,27 @@ class Metric:
     Attributes:
         title: with its unit.
         of: function of an image's row that gives it, or None where it has none.
-        better: 1 where more is better, -1 where less is, 0 where nearer to none is.
+        target: what is best, as infinity where more is better, minus infinity where less is.
         percent: whether it is shown in per cent.
     """
 
     title: str
     of: object
-    better: int
+    target: float
     percent: bool = False
+
+    @property
+    def aimed(self):
+        """Whether what is best is a number."""
+        return isfinite(self.target)
+
+    def compared(self, values):
+        """What two methods are compared by: the distance to a target that is a number."""
+        return np.abs(np.subtract(values, self.target)) if self.aimed else values
+
+    def loss(self, compared):
+        """How bad `compared` values, or their differences, are: the more, the worse."""
+        return -compared if self.target == inf else compared
 
 
 def _mean(values):
@@ -50,38 +64,43 @@ def _lesions(name, most_mm=np.inf):
     return lambda row: _mean(one[name] for one in row["lesions"] if one["diameter_mm"] <= most_mm)
 
 
+_MORE, _LESS = inf, -inf  # is better
+
+
 METRICS = {
     "nrmse_truth": Metric(title="NRMSE to truth", of=lambda row: row["truth"]["nrmse"],
-                          better=-1, percent=True),
+                          target=_LESS, percent=True),
     "psnr_truth": Metric(title="PSNR to truth (dB)", of=lambda row: row["truth"]["psnr"],
-                         better=1),
-    "ssim_truth": Metric(title="SSIM to truth", of=lambda row: row["truth"]["ssim"], better=1),
-    "nrmse_standard": Metric(title="NRMSE to standard dose", better=-1, percent=True,
+                         target=_MORE),
+    "ssim_truth": Metric(title="SSIM to truth", of=lambda row: row["truth"]["ssim"], target=_MORE),
+    "nrmse_standard": Metric(title="NRMSE to standard dose", target=_LESS, percent=True,
                              of=lambda row: (row["standard"] or {}).get("nrmse")),
-    "psnr_standard": Metric(title="PSNR to standard dose (dB)", better=1,
+    "psnr_standard": Metric(title="PSNR to standard dose (dB)", target=_MORE,
                             of=lambda row: (row["standard"] or {}).get("psnr")),
-    "ssim_standard": Metric(title="SSIM to standard dose", better=1,
+    "ssim_standard": Metric(title="SSIM to standard dose", target=_MORE,
                             of=lambda row: (row["standard"] or {}).get("ssim")),
     "uniform_bias": Metric(title="liver SUVmean bias", of=lambda row: row["organs"].get(
-        row["uniform"]), better=0, percent=True),
-    "organ_bias": Metric(title="organs' mean |SUVmean bias|", better=-1, percent=True,
+        row["uniform"]), target=0.0, percent=True),
+    "organ_bias": Metric(title="organs' mean |SUVmean bias|", target=_LESS, percent=True,
                          of=lambda row: _mean(abs(one) for one in row["organs"].values())),
-    "lesion_suvmean": Metric(title="lesion SUVmean bias", of=_lesions("suvmean"), better=0,
+    "lesion_suvmean": Metric(title="lesion SUVmean bias", of=_lesions("suvmean"), target=0.0,
                              percent=True),
-    "lesion_suvmax": Metric(title="lesion SUVmax bias", of=_lesions("suvmax"), better=0,
+    "lesion_suvmax": Metric(title="lesion SUVmax bias", of=_lesions("suvmax"), target=0.0,
                             percent=True),
-    "lesion_suvpeak": Metric(title="lesion SUVpeak bias", of=_lesions("suvpeak"), better=0,
+    "lesion_suvpeak": Metric(title="lesion SUVpeak bias", of=_lesions("suvpeak"), target=0.0,
                              percent=True),
-    "recovery": Metric(title="lesion contrast recovery", of=_lesions("recovery"), better=1,
+    "recovery": Metric(title="lesion contrast recovery", of=_lesions("recovery"), target=1.0,
                        percent=True),
-    "recovery_small": Metric(title=f"the same of lesions up to {SMALL_MM:g} mm", better=1,
+    "recovery_small": Metric(title=f"the same of lesions up to {SMALL_MM:g} mm", target=1.0,
                              of=_lesions("recovery", SMALL_MM), percent=True),
-    "variation": Metric(title="liver variation", of=lambda row: row["variation"], better=-1,
+    "variation": Metric(title="liver variation", of=lambda row: row["variation"], target=_LESS,
                         percent=True),
-    "false": Metric(title="false spots a volume", of=lambda row: row["false"], better=-1),
-    "lost": Metric(title="lost lesions a volume", of=lambda row: row["lost"], better=-1),
+    "noise_texture": Metric(title="noise texture from the standard dose's (dB)", target=_LESS,
+                            of=lambda row: row.get("noise_texture")),
+    "false": Metric(title="false spots a volume", of=lambda row: row["false"], target=_LESS),
+    "lost": Metric(title="lost lesions a volume", of=lambda row: row["lost"], target=_LESS),
     "udpet": Metric(title="UDPET score, in part",
-                    of=lambda row: (row["udpet"] or {}).get("score"), better=1),
+                    of=lambda row: (row["udpet"] or {}).get("score"), target=_MORE),
 }
 
 
@@ -122,7 +141,10 @@ def measure_phantom(data, number, regions, methods, strengths, keep):
             many.append(image)
             keep(method, factor, realisation, image)
         if data.realisations > 1 and regions.inside is not None:
-            found["ensembles"].append(which | _ensemble(many, regions))
+            ensemble = _ensemble(many, regions, data.file(number)["standard"])
+            found["ensembles"].append(which | ensemble)
+            for row in found["rows"][-len(many):]:
+                row["noise_texture"] = ensemble.get("texture_db")
     return found | {"oracle": _oracle(data, number, regions, data_range)}
 
 
@@ -160,14 +182,18 @@ def _row(image, standard, regions, data_range):
     }
 
 
-def _ensemble(images, regions):
-    """Noise, bias and noise power of several realisations in the uniform organ."""
+def _ensemble(images, regions, standard):
+    """Noise, bias and noise power of several realisations in the uniform organ.
+
+    The power's level and texture are told against that of the standard dose, (realisation, ...).
+    """
     inside, cube = regions.inside, largest_cube(regions.inside)
     found = noise_and_bias([image[inside] for image in images], regions.truth[inside])
     if cube:
         frequency, power = noise_power([image[cube] for image in images], regions.voxel_mm)
         mean = float(regions.truth[inside].mean(dtype=float))
         found |= {"frequency_per_mm": frequency, "noise_power_mm3": power / mean**2}
+        found |= against_spectrum(power, noise_power(standard[(..., *cube)], regions.voxel_mm)[1])
     return found
 
 
@@ -211,6 +237,7 @@ def summarise(rows, methods, factors, numbers, best):
 
     Beside the comparison with the best baseline, `against`, that of the low dose's methods with the
     standard-dose image as it is, `against_standard`, is empty where that is not among the methods.
+    Both are of `Metric.compared`: of recovery and biases, the distances to 1 and 0.
 
     Args:
         rows: of `measure_phantom`, of all phantoms.
@@ -228,11 +255,14 @@ def summarise(rows, methods, factors, numbers, best):
                 values = per_phantom(rows, metric, method.name, own, numbers)
                 row = {"method": method.name, "factor": factor, "metric": metric}
                 row |= mean_with_interval(values)
+
+                def against(*other, metric=metric, values=values):
+                    others = per_phantom(rows, metric, *other, numbers)
+                    return paired(*map(METRICS[metric].compared, (values, others)))
+
                 if best.get(factor) not in (None, method.name):
-                    others = per_phantom(rows, metric, best[factor], factor, numbers)
-                    row["against"] = {"baseline": best[factor]} | paired(values, others)
+                    row["against"] = {"baseline": best[factor]} | against(best[factor], factor)
                 if method.source == "low":
-                    others = per_phantom(rows, metric, "standard", 1.0, numbers)
-                    row["against_standard"] = paired(values, others)
+                    row["against_standard"] = against("standard", 1.0)
                 found.append(row)
     return found

@@ -6,6 +6,7 @@ from benchmarks import quality_clinical_figures as clinical
 from benchmarks import quality_figures as figures
 from benchmarks import quality_sections as sections
 from benchmarks.page import facts, image, page
+from benchmarks.quality_table import few
 
 
 def report(results, shown):
@@ -24,7 +25,7 @@ def report(results, shown):
         f"scanner: {escape(study['scan']['scanner']['name'])}; realisations of "
         f"each dose: {results['realisations']}; low doses are {escape(results['pairs'])} of the "
         f"standard dose. Standard dose: "
-        f"{_reconstruction(study)}.</p>",
+        f"{_reconstruction(study)}. {few(results)}</p>",
         *sections.headlines(results), *sections.against_standard(results),
         "<h2>Nearness to truth and to standard dose, over dose</h2>",
         sections.note("Bands: 95 % interval over phantoms. Dashed: from the standard-dose image. "
@@ -47,7 +48,9 @@ def report(results, shown):
     if any("noise_power_mm3" in row for row in results["ensembles"]):
         parts += ["<h2>Noise power</h2>",
                   sections.note("Of differences between realisations, in a cube inside the liver, "
-                                "or in the largest organ"),
+                                "or in the largest organ. Texture's distance from the standard "
+                                "dose's, in the tables, is the standard deviation over frequency "
+                                "of the spectra's ratio in dB: 0 where they are of one shape"),
                   image(clinical.noise_power(results), "noise power spectra")]
     for section in (sections.ensembles, sections.detectability, sections.nema, sections.organs,
                     sections.tuning):

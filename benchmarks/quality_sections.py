@@ -12,7 +12,7 @@ def headlines(results):
     """Where a model does surely worse than the best baseline: parts of the page, none without.
 
     Surely is where the difference's interval does not hold 0; a bias is worse that is farther from
-    0.
+    0, a recovery that is farther from 1. Of few phantoms nothing is sure.
     """
     learned = [method["name"] for method in results["methods"] if method["sha256"]]
     lines = []
@@ -20,14 +20,15 @@ def headlines(results):
         against = row.get("against")
         if row["method"] not in learned or not against or against["low"] is None:
             continue
-        better = METRICS[row["metric"]].better
-        own, other = row["mean"], row["mean"] - against["mean"]
-        loss = better * (other - own) if better else abs(own) - abs(other)
-        if loss > 0 and against["low"] * against["high"] > 0:
+        name, metric = row["metric"], METRICS[row["metric"]]
+        if metric.loss(against["mean"]) > 0 and against["low"] * against["high"] > 0:
+            other = found(results, against["baseline"], row["factor"], name)["mean"]
+            farther = (f", farther from {100 * metric.target:g} % by "
+                       f"{100 * against['mean']:.1f} points") if metric.aimed else ""
             lines.append(
                 f"<li>{escape(row['method'])} at 1/{row['factor']:g} of the dose: "
-                f"{escape(METRICS[row['metric']].title)} is {number(own, row['metric'])}, and "
-                f"{escape(against['baseline'])}'s {number(other, row['metric'])} (p = "
+                f"{escape(metric.title)} is {number(row['mean'], name)}, and "
+                f"{escape(against['baseline'])}'s {number(other, name)}{farther} (p = "
                 f"{against['p']:.2g})</li>"
             )
     return [f"<h2>Where models lose</h2><ul>{''.join(lines)}</ul>"] if lines else []
@@ -77,12 +78,12 @@ def metrics(results, factor):
 
 def _best_of(results, factor, metric):
     """Names of the low-dose methods with the best mean."""
-    better, means = METRICS[metric].better, {}
+    about, losses = METRICS[metric], {}
     for method in results["methods"]:
         mean = found(results, method["name"], factor, metric)["mean"]
         if method["source"] == "low" and mean is not None:
-            means[method["name"]] = better * mean if better else -abs(mean)
-    return [name for name, value in means.items() if value == max(means.values())]
+            losses[method["name"]] = about.loss(about.compared(mean))
+    return [name for name, value in losses.items() if value == min(losses.values())]
 
 
 def ensembles(results):

@@ -1,10 +1,13 @@
 """The table of a comparison of denoisers, in Markdown."""
 
 from benchmarks.methods import factor_of
+from benchmarks.paired import LEAST
 from benchmarks.quality_measure import METRICS
+from recon import text
 
 COLUMNS = ("nrmse_truth", "psnr_truth", "ssim_truth", "psnr_standard", "uniform_bias",
-           "lesion_suvmean", "recovery", "recovery_small", "variation", "false", "lost")
+           "lesion_suvmean", "recovery", "recovery_small", "variation", "noise_texture", "false",
+           "lost")
 
 
 def table(results):
@@ -16,8 +19,8 @@ def table(results):
     test = results["phantoms"]["test"]
     lines = [
         f"{len(test)} {results['claim']}; mean [95 % interval] over phantoms; * where Wilcoxon's "
-        f"test against the best baseline has p < 0.05 (with {len(test)} phantoms it is never "
-        f"below {2 / 2 ** len(test):.2g}).",
+        "test against the best baseline has p < 0.05, of recovery and biases by their distances to "
+        f"100 and 0 %. {few(results)}".rstrip(),
     ]
     for factor in results["factors"]:
         best = results["best_baseline"].get(str(factor))
@@ -28,8 +31,8 @@ def table(results):
             cells = [method["name"]]
             for name in COLUMNS:
                 row = found(results, method["name"], factor, name)
-                text = f"{number(row['mean'], name)} {interval(row, name)}".rstrip() + star(row)
-                cells.append(text)
+                said = f"{number(row['mean'], name)} {interval(row, name)}".rstrip()
+                cells.append(said + star(row))
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -49,6 +52,15 @@ def rows_of(rows, method, factor):
     return [row for row in rows if row["method"] == method["name"] and row["factor"] == own]
 
 
+def few(results):
+    """A sentence on why nothing is sure, "" where there are phantoms enough."""
+    many = len(results["phantoms"]["test"])
+    if many >= LEAST:
+        return ""
+    return (f"Of {text.plural(many, 'phantom')} no interval is given, and no difference is called "
+            f"sure: below {LEAST}, even one that all of them show has p above 0.05.")
+
+
 def interval(row, metric):
     """The interval of a row of the summary, as text; "" where it has none."""
     if row["low"] is None:
@@ -58,8 +70,8 @@ def interval(row, metric):
 
 def star(row):
     """What marks a row of the summary that differs from the best baseline, else ""."""
-    p = row.get("against", {}).get("p")
-    return "*" if p is not None and p < 0.05 else ""
+    against = row.get("against")
+    return "*" if against and against["low"] is not None and against["p"] < 0.05 else ""
 
 
 def number(value, metric):
@@ -67,5 +79,5 @@ def number(value, metric):
     if value is None:
         return "–"
     if METRICS[metric].percent:
-        return f"{100 * value:{'+' if METRICS[metric].better == 0 else ''}.1f} %"
+        return f"{100 * value:{'+' if METRICS[metric].target == 0 else ''}.1f} %"
     return f"{value:.3f}" if metric.startswith("ssim") else f"{value:.2f}"

@@ -85,7 +85,7 @@ class Regions:
         organs = {name: mask for name, mask in organs.items() if truth[mask].mean() >= least}
         uniform, inside = _uniform(organs, grid.voxel_mm)
         rows = [row for row in lesions if row["inside"] > 0.99]
-        places = [_voxel(row["centre_mm"], grid) for row in rows]
+        places = [tuple(map(grid.nearest, range(3), row["centre_mm"])) for row in rows]
         masks = [_mask(row["label"], at, labels) for row, at in zip(rows, places, strict=True)]
         any_lesion = np.isin(labels, lesions["label"]) | np.any([np.zeros_like(body), *masks], 0)
         return cls(
@@ -111,11 +111,6 @@ def _uniform(organs, voxel_mm):
         if np.count_nonzero(inside) >= LEAST_VOXELS:
             return name, inside
     return "", None
-
-
-def _voxel(place_mm, grid):
-    return tuple(int(np.argmin(np.abs(grid.centres(axis) - mm)))
-                 for axis, mm in enumerate(place_mm))
 
 
 def _mask(label, at, labels):

@@ -15,7 +15,7 @@ from recon.io.files import opened, replacing
 from recon.io.provenance import plain
 
 FORMAT = "countless denoiser"
-VERSION = 1  # of what the settings mean; another one is refused
+VERSION = 2  # of what the settings mean; another one is refused
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,12 @@ class Denoiser:
             inputs: channels' names, out of "low" and "ct".
             target: "standard", "truth" or "noise2noise".
             scaling: the rule that values are scaled by, as words and numbers.
-            voxel_mm: list of three.
+            voxel_mm: list of three, of the voxels it knows.
             domain: what it was trained on: noise (least and most relative noise), factors,
-                tracers, scanners, kind of the phantoms (None of a user's labels).
-            training: provenance: study's hash and seed, seed, command, version, numbers of the
-                phantoms, recipe, and the epoch and its NRMSE.
+                tracers, scanners, kinds of phantoms (None of a user's labels), and voxels_mm (sides
+                of the images, before they were resampled to the network's).
+            training: provenance: studies (of each what `denoise.studies.phantoms_of` says), seed,
+                command, version, recipe, and the epoch and its NRMSE.
     """
 
     network: object

@@ -154,8 +154,9 @@ def _check_outputs(output, uncertainty, preview, inputs):
 def _model(path, settings):
     domain, trained = settings["domain"], settings["training"]
     doses = ", ".join(f"1/{factor:g}" for factor in domain["factors"])
+    phantoms = sum(len(study["phantoms"]) for study in trained["studies"])
     return (
-        f"{path}: {settings['network']} of {text.plural(len(trained['phantoms']), 'phantom')} "
+        f"{path}: {settings['network']} of {text.plural(phantoms, 'phantom')} "
         f"({', '.join(domain['tracers'])}; {', '.join(domain['scanners'])}; {doses} of the dose), "
         f"trained towards {settings['target']}"
     )

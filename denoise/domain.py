@@ -1,16 +1,19 @@
 """Whether an image is of the kind that a network was trained on."""
 
+from denoise.network_input import SAME
+from recon import text
 from recon.names import plain_name
 
 ALIKE = 1.25  # times the noise trained on: half as much dose again is no other kind of image
 
 
-def outside(settings, scaling, tracer=None, scanner=None):
+def outside(settings, scaling, voxel_mm, tracer=None, scanner=None):
     """Sentences on where an image lies outside what a network was trained on.
 
     Args:
         settings: of a `denoise.checkpoint.Denoiser`.
         scaling: Scaling of the image.
+        voxel_mm: sides of its voxels, before they were resampled to the network's.
         tracer, scanner: of the image, None where they are not known.
     Returns:
         List of sentences, empty where all that is known fits.
@@ -24,6 +27,13 @@ def outside(settings, scaling, tracer=None, scanner=None):
                 "detail may be taken for noise"
                 if scaling.noise < least else "noise may stay, or be taken for uptake"
             )
+        )
+    sides = domain["voxels_mm"]
+    if any(not min(known) / SAME <= side <= max(known) * SAME
+           for side, *known in zip(voxel_mm, *sides, strict=True)):
+        found.append(
+            f"the image's voxels are of {text.sides(voxel_mm)}, and the network was trained on "
+            f"{', '.join(map(text.sides, sides))} alone"
         )
     for name, value, known in (("tracer", tracer, domain["tracers"]),
                                ("scanner", scanner, domain["scanners"])):

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from denoise.domain import outside
 from denoise.network_input import NetworkInput
+from denoise.networks import answer
 from denoise.scaling import Scaling
 from denoise.tiling import Tiling, tiled
 from recon.grid import Grid
@@ -98,8 +99,7 @@ def denoise(image, grid, denoisers, *, ct=None, ct_grid=None, tracer=None, scann
         notes=_once(note for each in inputs for note in each.notes),
         warnings=_once(
             warning for denoiser, each in zip(denoisers, inputs, strict=True)
-            for warning in (*each.warnings,
-                            *outside(denoiser.settings, each.scaling, tracer, scanner))
+            for warning in outside(denoiser.settings, each.scaling, grid.voxel_mm, tracer, scanner)
         ),
         device=words,
     )
@@ -138,7 +138,7 @@ def _network(denoiser, noise, device, precision):
         try:
             with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=half):
                 x = torch.from_numpy(part)[None].to(device)
-                return network(x, noise)[0, 0].float().cpu().numpy()
+                return answer(network, x, noise)[0, 0].float().cpu().numpy()
         except torch.OutOfMemoryError as reason:
             raise ValueError(
                 f"a tile of {' × '.join(map(str, part.shape[1:]))} voxels takes more memory than "

@@ -24,14 +24,13 @@ class NetworkInput:
         volume: (channels, x, y, z) float32.
         grid: Grid of it.
         scaling: Scaling of the image on this grid.
-        notes, warnings: sentences.
+        notes: sentences.
     """
 
     volume: np.ndarray
     grid: Grid
     scaling: Scaling
     notes: list
-    warnings: list
 
     @classmethod
     def of(cls, image, grid, denoiser, ct=None, ct_grid=None):
@@ -42,10 +41,10 @@ class NetworkInput:
             )
         check_finite(image)
         _check_rule(denoiser.settings["scaling"])
-        onto, notes, warnings = network_grid(grid, denoiser.settings["voxel_mm"]), [], []
+        onto, notes = network_grid(grid, denoiser.settings["voxel_mm"]), []
         if onto != grid:
             image = resample(image, grid, onto)
-            warnings.append(
+            notes.append(
                 f"the network knows voxels of {text.sides(denoiser.settings['voxel_mm'])}: the "
                 f"image, of {text.sides(grid.voxel_mm)}, was resampled to them and back, which "
                 "smooths it"
@@ -61,7 +60,7 @@ class NetworkInput:
             notes.append("the network takes no CT: the one given was not used")
         scaling = measure(image, onto.voxel_mm)
         return cls(volume=channels(image, scaling.level, ct), grid=onto, scaling=scaling,
-                   notes=notes, warnings=warnings)
+                   notes=notes)
 
 
 def network_grid(grid, voxel_mm):

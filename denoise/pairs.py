@@ -1,8 +1,8 @@
-"""Patches of a study's pairs for training: an item depends on seed, epoch and index alone."""
+"""Patches of studies' pairs for training: an item depends on seed, epoch and index alone."""
 
 import math
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from denoise.channels import channels
 from denoise.scaling import RULE, Scaling, measure
+from denoise.study_images import StudyImages
 from recon.io import FileError
 from recon.io.provenance import read_json, write_json
 from sim.dataset import Pair
@@ -19,24 +20,38 @@ _APART = 4  # voxels between places that a patch's middle is drawn from
 _SPLINE = 3  # order of interpolation where a patch is rotated: linear would smooth noise more
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """What is drawn from a study.
+
+    Attributes:
+        images: StudyImages.
+        pairs: list of Pair.
+        scalings: dict of `measured`.
+    """
+
+    images: StudyImages
+    pairs: list
+    scalings: dict
+
+
 class Patches(Dataset):
     """Patches of low-dose images, their targets, and how they are scaled.
 
     An item's key is (epoch, index). Its random numbers are drawn from (seed, epoch, index): the
-    pair, the place of its middle in the body, and how it is augmented. Without augmentation the
-    pairs follow each other evenly, and every epoch is the first.
+    study, each equally often, the pair in it, the place of its middle in the body, and how it is
+    augmented. Without augmentation studies take turns, their pairs follow each other evenly, and
+    every epoch is the first.
 
     Args:
-        study: StoredStudy.
-        pairs: list of Pair.
-        scalings: dict of `measured`.
+        sources: list of Source, one for each study.
         recipe: Recipe.
         count: patches in an epoch.
         augmented: whether they are for training.
     """
 
-    def __init__(self, study, pairs, scalings, recipe, *, count, augmented):
-        self.study, self.pairs, self.scalings, self.recipe = study, pairs, scalings, recipe
+    def __init__(self, sources, recipe, *, count, augmented):
+        self.sources, self.recipe = sources, recipe
         self.count, self.augmented = count, augmented
         self._inside = {}
 
@@ -48,30 +63,27 @@ class Patches(Dataset):
 
         Returns:
             dict: x (channels, x, y, z) and target (1, x, y, z), scaled; body (1, x, y, z), bool;
-            noise; factor of the dose; phantom, the number that its file says. Without augmentation
-            the truth (1, x, y, z) as well.
+            noise; factor of the dose; study, its place in `sources`; phantom, the number that its
+            file says. Without augmentation the truth (1, x, y, z) as well.
         """
         epoch, index = key if self.augmented else (0, key)
         recipe = self.recipe
         rng = np.random.default_rng(
             np.random.SeedSequence(recipe.seed, spawn_key=(int(self.augmented), epoch, index))
         )
-        if self.augmented:
-            pair = self.pairs[rng.integers(len(self.pairs))]
-        else:
-            spread = index * max(len(self.pairs), self.count) // self.count
-            pair = self.pairs[spread % len(self.pairs)]
-        middle = self._place(pair.number, rng)
+        which, pair = self._drawn(index, rng)
+        source, study = self.sources[which], self.sources[which].images.study
+        middle = self._place(which, pair, rng)
         target = pair
         if recipe.target == "noise2noise":
-            other = pair.realisation + 1 + int(rng.integers(self.study.realisations - 1))
+            other = pair.realisation + 1 + int(rng.integers(study.realisations - 1))
             target = Pair(number=pair.number, factor=pair.factor,
-                          realisation=other % self.study.realisations)
+                          realisation=other % study.realisations)
         degrees = 0.0
         if self.augmented and rng.random() < recipe.rotated:
             degrees = rng.uniform(-1, 1) * recipe.rotate_degrees
-        images = self._images(pair, target, middle, degrees)
-        scaling = self.scalings[pair]
+        images = self._images(source.images, pair, target, middle, degrees)
+        scaling = source.scalings[pair]
         x = channels(images["low"], scaling.level, images.get("ct"))
         wanted = images["target"][None] / np.float32(scaling.level)
         body = images["labels"][None] != 0
@@ -83,69 +95,85 @@ class Patches(Dataset):
             x, wanted, body = (np.ascontiguousarray(np.flip(a, turned)) for a in (x, wanted, body))
         found = {
             "x": x, "target": wanted, "body": body, "noise": np.float32(scaling.noise),
-            "factor": np.float32(pair.factor),
-            "phantom": int(self.study.file(pair.number).attrs["number"]),
+            "factor": np.float32(pair.factor), "study": which,
+            "phantom": int(study.file(pair.number).attrs["number"]),
         }
         if not self.augmented:
             found["truth"] = images["truth"][None] / np.float32(scaling.level)
         return found
 
-    def _images(self, pair, target, middle, degrees):
+    def _drawn(self, index, rng):
+        """Which source, and a Pair of it."""
+        if self.augmented:
+            which = int(rng.integers(len(self.sources)))
+            pairs = self.sources[which].pairs
+            return which, pairs[rng.integers(len(pairs))]
+        turn, which = divmod(index, len(self.sources))
+        turns = len(range(which, self.count, len(self.sources)))
+        pairs = self.sources[which].pairs
+        return which, pairs[turn * max(len(pairs), turns) // turns % len(pairs)]
+
+    def _images(self, stored, pair, target, middle, degrees):
         """Patches (x, y, z) of low, target, labels and, where it is wanted, ct."""
-        size, shape = self.recipe.patch, self.study.file(pair.number)["truth"].shape
+        size, grid = self.recipe.patch, stored.grid(pair.number)
         corner = [min(max(m - n // 2, 0), s - n)
-                  for m, n, s in zip(middle, size, shape, strict=True)]
+                  for m, n, s in zip(middle, size, grid.shape, strict=True)]
         turn = math.radians(degrees)
         # A square of this patch's middle, rotated, lies in a box that is larger.
         more = [math.ceil(abs(math.sin(turn)) * max(size[:2]) / 2) + 2 if degrees else 0] * 2
         low = [max(c - m, 0) for c, m in zip(corner, (*more, 0), strict=True)]
         high = [min(c + n + m, s)
-                for c, n, m, s in zip(corner, size, (*more, 0), shape, strict=True)]
+                for c, n, m, s in zip(corner, size, (*more, 0), grid.shape, strict=True)]
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         names = ["low", "labels", *(["ct"] if self.recipe.ct else []),
                  *([] if self.augmented else ["truth"])]
-        images = self.study.read(pair, names, box)
-        stored = {"noise2noise": "low"}.get(self.recipe.target, self.recipe.target)
-        images["target"] = self.study.read(target, [stored], box)[stored]
+        images = stored.read(pair, names, box)
+        wanted = {"noise2noise": "low"}.get(self.recipe.target, self.recipe.target)
+        images["target"] = stored.read(target, [wanted], box)[wanted]
         if not degrees:
             return images
-        sides = self.study.grid(pair.number).voxel_mm
-        matrix = _rotation(turn, sides)
-        centre = [c - a + (n - 1) / 2 for c, a, n in zip(corner, low, size, strict=True)]
-        offset = centre - matrix @ ((np.array(size) - 1) / 2)
+        matrix = _rotation(turn, grid.voxel_mm[:2])
+        centre = np.subtract(corner, low)[:2] + (np.array(size[:2]) - 1) / 2
         return {
-            name: ndimage.affine_transform(
-                image, matrix, offset, size, order=0 if name == "labels" else _SPLINE,
-                mode="nearest",
-            )
+            name: _turned(image, matrix, centre, size[:2], 0 if name == "labels" else _SPLINE)
             for name, image in images.items()
         }
 
-    def _place(self, number, rng):
+    def _place(self, which, pair, rng):
         """A voxel in the body of a phantom."""
-        if number not in self._inside:
-            labels = self.study.file(number)["labels"][:][(slice(_APART // 2, None, _APART),) * 3]
-            self._inside[number] = np.argwhere(labels != 0) * _APART + _APART // 2
-            if not len(self._inside[number]):
-                raise FileError(f"{self.study.file(number).filename} has labels of air alone; "
-                                "leave its phantom out of the study")
-        inside = self._inside[number]
+        key = which, pair.number
+        if key not in self._inside:
+            images = self.sources[which].images
+            some = (slice(_APART // 2, None, _APART),) * 3
+            body = images.read(pair, ["labels"])["labels"][some] != 0
+            self._inside[key] = np.argwhere(body) * _APART + _APART // 2
+            if not len(self._inside[key]):
+                raise FileError(f"{images.study.file(pair.number).filename} has labels of air "
+                                "alone; leave its phantom out of the study")
+        inside = self._inside[key]
         return inside[rng.integers(len(inside))] + rng.integers(-_APART // 2, _APART // 2, 3)
 
 
 def _rotation(turn, sides):
-    """Matrix from a voxel of a patch rotated about z to one of the image."""
-    rotation = np.array([
-        [math.cos(turn), -math.sin(turn), 0], [math.sin(turn), math.cos(turn), 0], [0, 0, 1]
-    ])
+    """Matrix (2, 2) from a voxel of a patch rotated about z to one of the image."""
+    rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     return rotation * np.array(sides) / np.array(sides)[:, None]
 
 
-def measured(study, pairs, path):
-    """The Scaling of each low-dose image, measured once and kept in a file.
+def _turned(image, matrix, centre, size, order):
+    """A patch (x, y, z) about a place, plane by plane: 3D splines give the same more slowly."""
+    offset = centre - matrix @ ((np.array(size) - 1) / 2)
+    return np.stack([
+        ndimage.affine_transform(plane, matrix, offset, size, order=order, mode="nearest")
+        for plane in np.moveaxis(image, 2, 0)
+    ], axis=2)
+
+
+def measured(images, pairs, path):
+    """The Scaling of each low-dose image on the network's voxels, measured once and kept in a file.
 
     Args:
-        study: StoredStudy.
+        images: StudyImages.
         pairs: list of Pair.
         path: JSON file that keeps them; made where there is none.
     Returns:
@@ -153,17 +181,17 @@ def measured(study, pairs, path):
     Raises:
         FileError: an image without activity, or with NaN; a file that is another phantom's.
     """
-    there = read_json(path)
-    known, found = there["scalings"] if there.get("rule") == RULE else {}, {}
+    rule, there, found = {"rule": RULE, "voxel_mm": list(images.voxel_mm)}, read_json(path), {}
+    known = there["scalings"] if rule.items() <= there.items() else {}
     try:
         for pair in tqdm(pairs, desc="scaling", unit=" images", delay=1, file=sys.stderr,
                          dynamic_ncols=True):
-            name = _image_name(study, pair)
+            name = _image_name(images.study, pair)
             if name not in known:
-                known[name] = asdict(_measured(study, pair))
+                known[name] = asdict(_measured(images, pair))
             found[pair] = Scaling(**known[name])
     finally:  # a run that is broken off keeps what it measured
-        write_json(path, {"rule": RULE, "scalings": known})
+        write_json(path, rule | {"scalings": known})
     return found
 
 
@@ -177,12 +205,12 @@ def _image_name(study, pair):
     return f"{file.attrs['sha256']} {pair.factor:g} {pair.realisation}"
 
 
-def _measured(study, pair):
-    image = study.read(pair, ["low"])["low"]
+def _measured(images, pair):
+    image = images.read(pair, ["low"])["low"]
     try:
-        return measure(image, study.grid(pair.number).voxel_mm)
+        return measure(image, images.grid(pair.number).voxel_mm)
     except ValueError as reason:
-        name = f"{study.file(pair.number).filename}, 1 / {pair.factor:g} of the dose"
+        name = f"{images.study.file(pair.number).filename}, 1 / {pair.factor:g} of the dose"
         raise FileError(f"{name}: {reason}") from reason
 
 

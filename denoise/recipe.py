@@ -3,25 +3,34 @@
 import math
 from dataclasses import asdict, dataclass
 
+from denoise.networks import NETWORKS
 from recon.config import nearest
 
 TARGETS = ("standard", "truth", "noise2noise")
 LOSSES = ("l2", "l1")
+LEAST_SIDE = 4  # voxels of a patch along an axis that a discriminator sees
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that a training is made by, beside the study.
+    """All that a training is made by, beside the studies.
 
     Attributes:
         seed: of the weights before training and of all that is drawn.
         network: name or import path (`denoise.networks`).
-        width, levels, dimensions, slices, keeps: of the U-Net (`denoise.unet.UNet`) alone.
+        width, levels, dimensions, slices, keeps, fusion: of the networks that take them
+            (`denoise.networks.NETWORKS`), as `denoise.unet.UNet` says.
+        network_settings: keyword arguments of a network given by its import path.
         ct: whether the network sees the CT beside the low-dose image.
         target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
             at the same low dose (Lehtinen et al., ICML 2018), which takes no better image.
         loss: "l2", whose best answer is the mean of what may be the truth, or "l1", whose is the
             median.
+        voxel_mm: sides of the network's voxels, to which images of others are resampled; None for
+            those of the first study.
+        structural: weight of 1 - SSIM (`denoise.losses.ssim`) beside it; 0 for none.
+        adversarial: weight of what a discriminator's judgement adds (`denoise.discriminator`);
+            0 for none. 0.001 to 0.01 is of the size of an l2 loss.
         patch: voxels along x, y and z.
         flips: whether patches are turned over along each axis, by chance.
         rotate_degrees: most that a patch is rotated by, about z.
@@ -46,9 +55,14 @@ class Recipe:
     dimensions: int = 3
     slices: int = 1
     keeps: str = "nothing"
+    fusion: str = "early"
+    network_settings: dict | None = None
     ct: bool = False
     target: str = "standard"
     loss: str = "l2"
+    voxel_mm: tuple[float, float, float] | None = None
+    structural: float = 0.0
+    adversarial: float = 0.0
     patch: tuple[int, int, int] = (48, 48, 48)
     flips: bool = True
     rotate_degrees: float = 10.0
@@ -83,17 +97,16 @@ class Recipe:
             )
         if len(self.patch) != 3 or min(self.patch) < 1:
             raise ValueError(f"patch takes three numbers of voxels from 1, got {self.patch}")
-        # A misspelt unet is answered by denoise.networks.
-        given = [name for name in _UNET if getattr(self, name) != getattr(Recipe, name)]
-        if ":" in self.network and given:
-            raise ValueError(
-                f"{given[0]} is a setting of unet, and {self.network} takes none; leave it out"
-            )
+        if self.voxel_mm and (len(self.voxel_mm) != 3 or min(self.voxel_mm) <= 0):
+            raise ValueError(f"voxel_mm takes three sides above 0, got {self.voxel_mm}")
+        self._check_network()
         if self.slices > self.patch[2]:
             raise ValueError(
                 f"patch takes at least the {self.slices} slices along z that the network sees, got "
                 f"{self.patch}"
             )
+        if self.adversarial:
+            self._check_adversarial()
         for name, least, most in _RANGES:
             value = getattr(self, name)
             if not least <= value <= most:
@@ -104,12 +117,62 @@ class Recipe:
                 f"{self.clip:g}"
             )
 
+    def _check_network(self):
+        takes = _settings_of(self.network)
+        for name in sorted(_OF_NETWORKS - set(takes)) if takes else ():
+            if getattr(self, name) != getattr(Recipe, name):
+                others = [each for each in (*NETWORKS, _PATH) if name in _settings_of(each)]
+                raise ValueError(
+                    f"{name} is a setting of {', '.join(others)}, and {self.network} takes "
+                    f"{', '.join(takes)}; leave it out"
+                )
+        if self.fusion != "early" and not self.ct:
+            raise ValueError(
+                f"fusion {self.fusion} takes a CT beside the image, got ct false; give ct as well"
+            )
+
+    def _check_adversarial(self):
+        if self.target == "noise2noise":
+            raise ValueError(
+                "adversarial takes better images to judge by, got target noise2noise; give target "
+                "standard or truth"
+            )
+        if self.patience:
+            raise ValueError(
+                f"adversarial takes patience 0, got {self.patience}: validation's error is least "
+                "where the discriminator is heard least; leave patience out"
+            )
+        if min(self.patch[:self.dimensions]) < LEAST_SIDE:
+            raise ValueError(
+                f"adversarial takes a patch of {LEAST_SIDE} voxels along each axis or more, got "
+                f"{self.patch}"
+            )
+
+    @property
+    def terms(self):
+        """The loss's terms, and the discriminator's own, with their weights."""
+        found = {"loss": 1.0}
+        if self.structural:
+            found["structural"] = self.structural
+        if self.adversarial:
+            found |= {"adversarial": self.adversarial, "discriminator": 1.0}
+        return found
+
+    @property
+    def kept(self):
+        """Which average of weights is kept: "best" by validation's error, or the "last".
+
+        A discriminator makes that error larger, so the best would be the one that heeds it least.
+        """
+        return "last" if self.adversarial else "best"
+
     @property
     def arguments(self):
         """The network's settings, for `denoise.networks.network`."""
-        if self.network != "unet":
-            return {}
-        return {"inputs": 1 + self.ct} | {name: getattr(self, name) for name in _UNET}
+        if self.network not in NETWORKS:
+            return dict(self.network_settings or {})
+        takes = _settings_of(self.network)
+        return {"inputs": 1 + self.ct} | {name: getattr(self, name) for name in takes}
 
     @property
     def inputs(self):
@@ -125,12 +188,23 @@ class Recipe:
 
     def settings(self):
         """All settings as a YAML file holds them."""
-        return asdict(self) | {"patch": list(self.patch)}
+        sides = self.voxel_mm and list(self.voxel_mm)
+        return asdict(self) | {"patch": list(self.patch), "voxel_mm": sides}
 
 
-_UNET = ("width", "levels", "dimensions", "slices", "keeps")
+_PATH = "package.module:Class"  # of a network of the user's own
+
+
+def _settings_of(network):
+    """Names of the settings that a network takes; none of a name that is not known."""
+    if ":" in network:
+        return ("network_settings",)
+    return NETWORKS[network][1] if network in NETWORKS else ()
+
+
+_OF_NETWORKS = {name for each in (*NETWORKS, _PATH) for name in _settings_of(each)}
 _RANGES = (
     ("seed", 0, 2**63 - 1), ("rotate_degrees", 0, 45), ("rotated", 0, 1), ("intensity", 0, 0.9),
     ("learning_rate", 0, 1), ("warmup", 0, 0.5), ("weight_decay", 0, 1), ("average", 0, 0.99999),
-    ("patience", 0, 10**9),
+    ("patience", 0, 10**9), ("structural", 0, 1000), ("adversarial", 0, 1000),
 )

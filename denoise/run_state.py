@@ -6,8 +6,6 @@ from pathlib import Path
 from recon.io import FileError
 from recon.io.files import replacing
 
-COLUMNS = ("epoch", "step", "learning_rate", "loss", "nrmse", "nrmse_low", "seconds")
-
 
 def checkpoint_path(folder):
     """Where a run's state is kept."""
@@ -15,9 +13,9 @@ def checkpoint_path(folder):
 
 
 def write_rows(path, rows):
-    """Writes metrics.csv, whole or not at all."""
+    """Writes metrics.csv, of one row or more, whole or not at all."""
     with replacing(path) as name, open(name, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
 

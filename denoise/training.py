@@ -7,10 +7,7 @@ schedule and all that is told are part of the checkpoint.
 import contextlib
 import copy
 import logging
-import math
 import signal
-import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -21,39 +18,44 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.warnings import PossibleUserWarning
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from denoise.checkpoint import Denoiser, save_denoiser
-from denoise.examples import draw_examples
+from denoise.discriminator import Discriminator
+from denoise.losses import terms
 from denoise.networks import network
 from denoise.pairs import Batches
-from denoise.run_state import COLUMNS, check_fits, checkpoint_path, exhausted, rows_of, write_rows
-from recon.io.files import optional, replacing
+from denoise.run_state import check_fits, checkpoint_path, exhausted, rows_of
+from denoise.training_keeper import Keeper
+from recon.io.files import optional
 from recon.io.outputs import make_folder
 
 EXAMPLES = 4  # patches on a picture, at most
-SAVE_MINUTES = 5.0
-_LOSSES = {"l2": torch.nn.functional.mse_loss, "l1": torch.nn.functional.l1_loss}
+BETAS = 0.5, 0.999  # of the discriminator's AdamW: it follows a generator that moves
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}  # by a weight's axes
 
 
-class Stopped(Exception):
-    """Training was asked to stop, and was saved."""
-
-
 class Training(pl.LightningModule):
-    """A network, the moving average of its weights, and what a step does to them."""
+    """A network, the moving average of its weights, and what a step does to them.
 
-    def __init__(self, recipe, train, validation, workers):
+    With an adversarial term there is a discriminator too. One optimizer steps both at once, each
+    by its own gradient, clipped by itself.
+    """
+
+    def __init__(self, recipe, train, validation, workers, weights=None):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            made = network(recipe.network, recipe.arguments)
-        for weights in made.parameters():
-            if weights.dim() in _CHANNELS_LAST:  # faster, on CPUs above all
-                weights.data = weights.data.to(memory_format=_CHANNELS_LAST[weights.dim()])
-        self.network, self.average = made, copy.deepcopy(made).requires_grad_(False)
-        self.register_buffer("losses", torch.zeros(2))  # sum and number in this epoch
+            self.network = network(recipe.network, recipe.arguments)
+            self.discriminator = (
+                Discriminator(dimensions=recipe.dimensions) if recipe.adversarial else None
+            )
+        if weights is not None:
+            self.network.load_state_dict(weights)
+        for values in self.parameters():
+            if values.dim() in _CHANNELS_LAST:  # faster, on CPUs above all
+                values.data = values.data.to(memory_format=_CHANNELS_LAST[values.dim()])
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        # Sums of the terms, and of how many, in this epoch.
+        self.register_buffer("losses", torch.zeros(len(recipe.terms) + 1))
         self.recipe, self.train_patches, self.workers = recipe, train, workers
         self.validation_patches = [validation[k] for k in range(len(validation))]
 
@@ -62,11 +64,15 @@ class Training(pl.LightningModule):
         torch.manual_seed(int(drawn.generate_state(1)[0]))
 
     def training_step(self, batch, _):
-        loss = _LOSSES[self.recipe.loss](
-            self.network(batch["x"], batch["noise"]).float(), batch["target"]
-        )
-        self.losses += torch.stack((loss.detach(), torch.ones_like(loss)))
-        return loss
+        output = self.network(batch["x"], batch["noise"]).float()
+        found = terms(self.recipe, output, batch, self.discriminator)
+        self.losses += torch.stack([*found.values(), torch.ones_like(found["loss"])]).detach()
+        return sum(weight * found[name] for name, weight in self.recipe.terms.items())
+
+    def configure_gradient_clipping(self, optimizer, gradient_clip_val, **_):
+        for part in (self.network, self.discriminator):
+            if part is not None:
+                torch.nn.utils.clip_grad_norm_(part.parameters(), gradient_clip_val)
 
     def optimizer_step(self, *arguments, **options):
         super().optimizer_step(*arguments, **options)
@@ -75,6 +81,8 @@ class Training(pl.LightningModule):
         with torch.no_grad():
             for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 kept.lerp_(now, 1 - decay)
+            for kept, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
+                kept.copy_(now)
 
     def on_validation_epoch_start(self):
         self.found, self.shown = {"nrmse": [], "nrmse_low": []}, []
@@ -93,6 +101,12 @@ class Training(pl.LightningModule):
                 for k in range(min(len(denoised), EXAMPLES))
             ]
 
+    def means(self):
+        """Means of the loss's terms over this epoch's steps, which are forgotten."""
+        *sums, count = self.losses.tolist()
+        self.losses.zero_()
+        return {name: value / count for name, value in zip(self.recipe.terms, sums, strict=True)}
+
     def result(self):
         """Means over the validation's patches, of those whose target has activity."""
         found = {name: torch.cat(values) for name, values in self.found.items()}
@@ -103,6 +117,8 @@ class Training(pl.LightningModule):
         weights = list(self.network.parameters())
         groups = [{"params": [w for w in weights if w.dim() > 1]},
                   {"params": [w for w in weights if w.dim() <= 1], "weight_decay": 0.0}]
+        if self.discriminator is not None:
+            groups.append({"params": list(self.discriminator.parameters()), "betas": BETAS})
         optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate,
                                       weight_decay=self.recipe.weight_decay)
         steps = self._batches().steps * self.recipe.epochs
@@ -126,94 +142,7 @@ class Training(pl.LightningModule):
                        rank=trainer.global_rank, devices=trainer.world_size)
 
 
-class Keeper(pl.Callback):
-    """Saves, tells and stops: checkpoints, metrics.csv, model.pt, examples, one bar."""
-
-    def __init__(self, folder, recipe, settings, examples_every):
-        self.folder, self.recipe, self.settings = Path(folder), recipe, settings
-        self.examples_every = examples_every
-        self.rows, self.seconds, self.asked, self._before = [], 0.0, False, {}
-
-    def state_dict(self):
-        return {"rows": self.rows, "seconds": self.seconds + time.monotonic() - self._began}
-
-    def load_state_dict(self, state):
-        self.rows, self.seconds = state["rows"], state["seconds"]
-
-    def on_train_start(self, trainer, module):
-        self._began = self._saved = time.monotonic()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
-        total = trainer.num_training_batches * self.recipe.epochs
-        self._bar = tqdm(total=total, initial=trainer.global_step, unit=" steps", file=sys.stderr,
-                         dynamic_ncols=True, disable=not trainer.is_global_zero)
-
-    def on_train_batch_end(self, trainer, module, outputs, batch, index):
-        self._bar.update()
-        if index + 1 == trainer.num_training_batches:
-            return  # saved after validation
-        due = time.monotonic() - self._saved > 60 * SAVE_MINUTES
-        if trainer.strategy.reduce_boolean_decision(self.asked or due, all=False):
-            self._save(trainer)
-            self._stop_if_asked(trainer)
-
-    def on_validation_end(self, trainer, module):
-        loss, count = module.losses.tolist()
-        row = {
-            "epoch": len(self.rows) + 1, "step": trainer.global_step,
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "loss": loss / count, **module.result(), "seconds": self.state_dict()["seconds"],
-        }
-        if not math.isfinite(row["loss"]) or not math.isfinite(row["nrmse"]):
-            raise ValueError(
-                f"training came to values that are not finite in epoch {row['epoch']}; give a "
-                "lower learning_rate and another folder"
-            )
-        module.losses.zero_()
-        improved = all(row["nrmse"] < other["nrmse"] for other in self.rows)
-        self.rows.append(row)
-        self._bar.set_postfix_str(f"nrmse {row['nrmse']:.4f} (low dose {row['nrmse_low']:.4f})")
-        for logger in trainer.loggers:
-            logger.log_metrics({k: row[k] for k in COLUMNS[2:6]}, row["step"])
-        if not trainer.is_global_zero:
-            return
-        write_rows(self.folder / "metrics.csv", self.rows)
-        if improved:
-            told = {"epoch": row["epoch"], "nrmse": row["nrmse"], "nrmse_low": row["nrmse_low"]}
-            settings = self.settings | {"training": self.settings["training"] | told}
-            save_denoiser(self.folder / "model.pt", Denoiser(module.average, settings))
-        if self.examples_every and len(self.rows) % self.examples_every == 0:
-            path = make_folder(self.folder / "examples") / f"epoch-{row['epoch']:04d}.png"
-            draw_examples(path, module.shown)
-
-    def on_train_epoch_end(self, trainer, module):
-        self._save(trainer)
-        self._stop_if_asked(trainer)
-        trainer.should_stop = exhausted(self.rows, self.recipe)
-
-    def teardown(self, trainer, module, stage):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        if self._before:
-            self._bar.close()
-
-    def _ask(self, number, _):
-        self.asked = True
-        signal.signal(number, self._before[number])  # a second one does not wait
-
-    def _save(self, trainer):
-        path = checkpoint_path(self.folder)
-        # Every device's process takes part, and the first one writes.
-        with replacing(path) if trainer.is_global_zero else contextlib.nullcontext(path) as name:
-            trainer.save_checkpoint(name)
-        self._saved = time.monotonic()
-
-    def _stop_if_asked(self, trainer):
-        if trainer.strategy.reduce_boolean_decision(self.asked, all=False):
-            raise Stopped(f"at step {trainer.global_step} of {self._bar.total}")
-
-
-def fit(recipe, train, validation, folder, settings, *, workers=0, examples_every=1,
+def fit(recipe, train, validation, folder, settings, *, start=None, workers=0, examples_every=1,
         tensorboard=False, precision="auto", accelerator="auto", devices="auto", nodes=1,
         strategy="auto"):
     """Trains a network, or goes on where it was stopped.
@@ -223,6 +152,7 @@ def fit(recipe, train, validation, folder, settings, *, workers=0, examples_ever
         train, validation: Patches.
         folder: of the run; gets checkpoints/last.ckpt, metrics.csv, model.pt and examples/.
         settings: dict of the Denoiser that is written.
+        start: `denoise.start.Start` of a new training; None for random weights.
         workers: processes that read patches, spawned; 0 for none but this one.
         examples_every: epochs between pictures; 0 for none.
         tensorboard: whether to write TensorBoard's logs as well.
@@ -246,7 +176,7 @@ def fit(recipe, train, validation, folder, settings, *, workers=0, examples_ever
     rows = rows_of(last) if last.is_file() else []
     if len(rows) == recipe.epochs or exhausted(rows, recipe):
         return rows
-    module = Training(recipe, train, validation, workers)
+    module = Training(recipe, train, validation, workers, start and start.weights)
     if last.is_file():
         check_fits(module, last)
     keeper = Keeper(folder, recipe, settings, examples_every)

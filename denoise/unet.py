@@ -4,22 +4,24 @@ It takes scaled low-dose images and how noisy they are, so that one network serv
 has no normalization layer: what it does to a voxel depends on the voxels around it alone and not
 on what else a patch or a tile holds.
 
-Sources: the U-Net of Ronneberger, Fischer & Brox, MICCAI 2015; conditioning by FiLM, Perez et al.,
-AAAI 2018; that a voxel's neighbours are weighted by a network, Bako et al., ACM TOG 36(4), 2017.
+Sources: the U-Net of Ronneberger, Fischer & Brox, MICCAI 2015; that a voxel's neighbours are
+weighted by a network, Bako et al., ACM TOG 36(4), 2017. Early, intermediate and late fusion are the
+fusion of inputs, layers and decisions of Zhou, Ruan & Canu, Array 3-4, 2019; that features of a
+second encoder are added to those of the first, Hazirbas et al. (FuseNet), ACCV 2016.
 """
 
 import itertools
-import math
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-LEAST_NOISE = 1e-3  # relative noise below which an image is as good as without
+from denoise.layers import Embedding, FiLM, check, corrected
+
 KEEPS = ("nothing", "counts")
+FUSIONS = ("early", "intermediate", "late")
 REACHES = (4, 2, 1)  # voxels that counts are moved by, one after the other, along each axis
 STAYS = 5.0  # logit of the share that stays where it is before training: 98.7 % at each move
-_EMBEDDED = 32  # features of the noise level
 _SLOPE = 0.1  # of the rectifiers where negative
 
 
@@ -35,74 +37,94 @@ class UNet(nn.Module):
         keeps: "nothing", or "counts" for a network that only moves counts between neighbours:
             the image's sum stays, no voxel becomes negative, and there is no activity where there
             was none within the sum of REACHES.
+        fusion: of the CT. "early": it is a channel beside the image. "intermediate": it has an
+            encoder of its own, whose features are added to the image's at each level. "late": a
+            network that sees the image and the CT, and one that sees the image alone, whose answers
+            are averaged with a weight that is found for each voxel. (One that saw the CT alone
+            would know nothing of the activity.) Where counts are kept, these answers are logits.
     Raises:
         ValueError: a setting does not fit.
     """
 
-    def __init__(self, *, inputs=1, width=16, levels=3, dimensions=3, slices=1, keeps="nothing"):
+    def __init__(self, *, inputs=1, width=16, levels=3, dimensions=3, slices=1, keeps="nothing",
+                 fusion="early"):
         super().__init__()
-        _check(inputs=inputs, width=width, levels=levels, dimensions=dimensions, slices=slices,
-               keeps=keeps)
-        self.levels, self.dimensions, self.slices, self.keeps = levels, dimensions, slices, keeps
+        check("UNet", inputs=inputs, width=width, levels=levels, dimensions=dimensions,
+              slices=slices)
+        _check_choices(inputs, keeps, fusion)
+        self.levels, self.dimensions, self.slices = levels, dimensions, slices
+        self.keeps, self.fusion = keeps, fusion
         widths = [width * 2**level for level in range(levels + 1)]
         outputs = 1 if keeps == "nothing" else 2 * dimensions * len(REACHES)
         kind = getattr(nn, f"Conv{dimensions}d")
         up = getattr(nn, f"ConvTranspose{dimensions}d")
-        self.embed = nn.Sequential(
-            nn.Linear(1, _EMBEDDED), nn.SiLU(), nn.Linear(_EMBEDDED, _EMBEDDED), nn.SiLU()
-        )
-        before = [inputs * slices, *widths[1:]]
-        self.encoder = nn.ModuleList(
-            Block(kind, a, b) for a, b in zip(before, widths, strict=True)
-        )
-        self.downsample = nn.ModuleList(
-            kind(a, b, 2, stride=2) for a, b in itertools.pairwise(widths)
-        )
+        self.embed = Embedding()
+        seen = slices if fusion == "intermediate" else inputs * slices
+        self.encoder, self.downsample = _encoder(kind, seen, widths)
         self.upsample = nn.ModuleList(
             up(b, a, 2, stride=2) for a, b in itertools.pairwise(widths)
         )
         self.decoder = nn.ModuleList(Block(kind, 2 * a, a) for a in widths[:-1])
         # One of a single voxel would round otherwise with another number of threads.
         self.head = kind(width, outputs, 3, padding=1)
+        if fusion == "intermediate":
+            self.ct_encoder, self.ct_downsample = _encoder(kind, slices, widths)
         for module in self.modules():
             if isinstance(module, (kind, up)):  # torch's own make features fade with depth
                 nn.init.kaiming_normal_(module.weight, a=_SLOPE)
                 nn.init.zeros_(module.bias)
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, 0.0 if keeps == "nothing" else -STAYS)
+        if fusion == "late":
+            self.alone = UNet(width=width, levels=levels, dimensions=dimensions, slices=slices,
+                              keeps=keeps)
+            self.weigh = kind(2 * width, 1, 3, padding=1)
+            nn.init.zeros_(self.weigh.weight)
+            nn.init.zeros_(self.weigh.bias)
 
     def forward(self, x, noise):
-        """Denoises images.
+        """Denoises images; arguments and result as of `denoise.layers.corrected`."""
+        return corrected(self._corrections, x, noise, dimensions=self.dimensions,
+                         slices=self.slices, multiple=2**self.levels,
+                         by=torch.add if self.keeps == "nothing" else moved)
 
-        Args:
-            x: (n, inputs, x, y, z), of any size; channel 0 is the low-dose image, scaled.
-            noise: (n,), relative noise in the body, as `denoise.scaling.measure` finds it.
-        Returns:
-            (n, 1, x, y, z), in the unit of channel 0.
-        """
-        image, count = x[:, :1], len(x)
-        if self.dimensions == 2:
-            planes = x.shape[-1]
-            x, image = _slices(x, self.slices), _slices(image, 1)
-            noise = noise.repeat_interleave(planes)
-        found = self._features(_padded(x, 2**self.levels), noise)
-        found = self.head(found)[(..., *(slice(size) for size in image.shape[2:]))]
-        image = image.to(torch.promote_types(image.dtype, torch.float32))
-        found = image + found if self.keeps == "nothing" else moved(image, found)
-        return _volumes(found, count) if self.dimensions == 2 else found
+    def _corrections(self, x, noise):  # (n, channels, ...) -> (n, outputs, ...)
+        features = self._features(x, noise)
+        found = self.head(features)
+        if self.fusion != "late":
+            return found
+        other = self.alone._features(x[:, : self.slices], noise)
+        weight = torch.sigmoid(self.weigh(torch.cat((features, other), 1)))
+        return weight * found + (1 - weight) * self.alone.head(other)
 
     def _features(self, x, noise):  # (n, channels, ...) -> (n, width, ...)
-        known = self.embed(noise.clamp(min=LEAST_NOISE).log()[:, None])
-        passed = []
-        for block, downsample in zip(self.encoder, self.downsample, strict=False):
-            x = block(x, known)
-            passed.append(x)
-            x = downsample(x)
-        x = self.encoder[-1](x, known)
+        known, beside = self.embed(noise), ()
+        if self.fusion == "intermediate":
+            x, ct = x[:, : self.slices], x[:, self.slices :]
+            beside = _encoded(self.ct_encoder, self.ct_downsample, ct, known)
+        passed = _encoded(self.encoder, self.downsample, x, known, beside)
+        x = passed.pop()
         for level in reversed(range(self.levels)):
-            x = torch.cat((passed[level], self.upsample[level](x)), 1)
+            x = torch.cat((passed.pop(), self.upsample[level](x)), 1)
             x = self.decoder[level](x, known)
         return x
+
+
+def _encoder(kind, inputs, widths):
+    """Blocks of each level, and what leads from one to the next."""
+    blocks = [Block(kind, a, b) for a, b in zip((inputs, *widths[1:]), widths, strict=True)]
+    down = [kind(a, b, 2, stride=2) for a, b in itertools.pairwise(widths)]
+    return nn.ModuleList(blocks), nn.ModuleList(down)
+
+
+def _encoded(blocks, downsample, x, known, beside=()):
+    """Features of each level, those beside them added."""
+    found = []
+    for level, block in enumerate(blocks):
+        x = block(downsample[level - 1](x) if level else x, known)
+        x = x + beside[level] if beside else x
+        found.append(x)
+    return found
 
 
 class Block(nn.Module):
@@ -112,13 +134,10 @@ class Block(nn.Module):
         super().__init__()
         self.first = kind(inputs, outputs, 3, padding=1)
         self.second = kind(outputs, outputs, 3, padding=1)
-        self.film = nn.Linear(_EMBEDDED, 2 * outputs)
-        nn.init.zeros_(self.film.bias)
+        self.film = FiLM(outputs)
 
     def forward(self, x, known):
-        x = self.first(x)
-        scale, shift = self.film(known).to(x.dtype)[(..., *[None] * (x.dim() - 2))].chunk(2, 1)
-        x = functional.leaky_relu(torch.addcmul(shift, x, 1 + scale), _SLOPE)
+        x = functional.leaky_relu(self.film(self.first(x), known), _SLOPE)
         return functional.leaky_relu(self.second(x), _SLOPE)
 
 
@@ -150,35 +169,10 @@ def moved(image, logits):
     return image
 
 
-def _slices(x, slices):  # (n, c, x, y, z) -> (n z, c slices, x, y)
-    beside = slices // 2
-    x = functional.pad(x, (beside, beside, 0, 0, 0, 0), mode="replicate")
-    x = x.unfold(-1, slices, 1).permute(0, 4, 1, 5, 2, 3)
-    return x.reshape(-1, x.shape[2] * slices, *x.shape[4:])
-
-
-def _volumes(x, count):  # (n z, 1, x, y) -> (n, 1, x, y, z)
-    return x.reshape(count, -1, *x.shape[1:]).permute(0, 2, 3, 4, 1)
-
-
-def _padded(x, multiple):
-    """With its last voxels repeated, so that each axis can be halved."""
-    lacking = [-size % multiple for size in x.shape[2:]]
-    if not any(lacking):
-        return x
-    return functional.pad(x, [n for lack in reversed(lacking) for n in (0, lack)], mode="replicate")
-
-
-def _check(*, dimensions, slices, keeps, **counts):
-    for name, value in counts.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"UNet takes a whole number from 1 of {name}, got {value!r}")
-    if dimensions not in (2, 3):
-        raise ValueError(f"UNet takes 2 or 3 dimensions, got {dimensions!r}")
-    if slices < 1 or math.remainder(slices, 2) == 0 or (slices > 1 and dimensions == 3):
-        raise ValueError(
-            f"UNet takes an odd number of slices, and more than 1 in 2 dimensions alone, got "
-            f"{slices} in {dimensions}"
-        )
+def _check_choices(inputs, keeps, fusion):
     if keeps not in KEEPS:
         raise ValueError(f"UNet keeps {' or '.join(KEEPS)}, got {keeps!r}")
+    if fusion not in FUSIONS:
+        raise ValueError(f"UNet takes {', '.join(FUSIONS)} fusion, got {fusion!r}")
+    if fusion != "early" and inputs != 2:
+        raise ValueError(f"UNet takes 2 inputs to fuse, got {inputs} for {fusion} fusion")

@@ -1,6 +1,7 @@
 """The command line that says what was asked for, written from a command's own function."""
 
 import inspect
+import json
 import shlex
 
 
@@ -14,13 +15,17 @@ def command_line(function, settings):
     words = ["countless", function.__name__.replace("_", "-")]
     for name, parameter in inspect.signature(function).parameters.items():
         value = settings.get(name, parameter.default)
+        values = value if isinstance(value, tuple) else [value]
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-            words.append(str(value))
+            words += map(str, values)
         elif value != parameter.default:
-            values = value if isinstance(value, tuple) else [value]
             flag = _flag(name, parameter.annotation)
-            words += [f"--no-{flag[2:]}"] if value is False else [flag, *map(str, values)]
+            words += [f"--no-{flag[2:]}"] if value is False else [flag, *map(_word, values)]
     return shlex.join(words)
+
+
+def _word(value):
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def _flag(name, annotation):

@@ -1,5 +1,6 @@
 """Settings of a command from a YAML file, under its flags."""
 
+import json
 from pathlib import Path
 
 from recon.io import FileError
@@ -27,6 +28,9 @@ def fill_in(app, commands, arguments):
             names = {_plain(other.names[0]): other.hint is bool for other in others}
             switches = [name for name, switch in names.items() if switch]
             settings = read_settings(path, list(names), switches)
+            # In YAML's words: cyclopts would take the keys of a dict for settings of their own.
+            settings = {name: json.dumps(value) if isinstance(value, dict) else value
+                        for name, value in settings.items()}
             # Not our own App: settings of the name of one of its commands would be passed over.
             Dict(settings, source=str(path), use_commands_as_keys=False)(App(), (), arguments)
 

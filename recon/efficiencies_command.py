@@ -13,6 +13,7 @@ from recon.agreement import check_position
 from recon.command_line import command_line
 from recon.corrections.coincidences import real_crystals
 from recon.corrections.normalization import (
+    QUANTITY,
     crystal_efficiencies,
     efficiency_factors,
 )
@@ -95,7 +96,7 @@ def efficiencies(
         configuration=settings,
         inputs=inputs,
         unit="1",
-        quantity="factors m that multiply expected counts, summed over each bin's crystal pairs",
+        quantity=QUANTITY,
         prompts=total,
         crystals=found,
         updates=fit.updates,

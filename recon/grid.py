@@ -167,6 +167,10 @@ class Grid:
         """Voxel centres along axis 0, 1 or 2 (x, y, z) in mm, float64."""
         return self.origin_mm[axis] + self.voxel_mm[axis] * np.arange(self.shape[axis])
 
+    def nearest(self, axis, mm):
+        """Index of the voxel along an axis whose centre is nearest to a place; ends beyond them."""
+        return int(np.argmin(np.abs(self.centres(axis) - mm)))
+
     def cylinder(self, radius_mm=None):
         """Which voxel centres lie in a cylinder along z.
 

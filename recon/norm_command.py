@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from recon import progress, text
 from recon.command_line import command_line
 from recon.corrections.coincidences import real_crystals
-from recon.corrections.normalization import live_fractions, mmr_factors
+from recon.corrections.normalization import QUANTITY, live_fractions, mmr_factors
 from recon.corrections.petsird_efficiencies import petsird_factors, read_efficiencies
 from recon.io import provenance, read_layout, write_sinogram
 from recon.io.petsird import is_petsird
@@ -82,7 +82,7 @@ def norm(
         configuration=settings,
         inputs=inputs,
         unit="1",
-        quantity="factors m that multiply expected counts, summed over each bin's crystal pairs",
+        quantity=QUANTITY,
         factors=found,
         dead_time=live is not None,
         live_fractions=live,

@@ -12,6 +12,7 @@ from recon import backend, quantity, text
 from recon.agreement import check_per_cm, check_position
 from recon.command_line import command_line
 from recon.corrections.energy_window import check_energies
+from recon.corrections.multiple_scatter import PRECISION
 from recon.corrections.scatter_estimate import USUAL, estimate_scatter
 from recon.io import (
     FileError,
@@ -262,6 +263,13 @@ def _sum_rows(sums, counts, multiple):
             f"their ratio is {multiple.to_single:.3f} ± {multiple.to_single_sd:.3f} in "
             f"{text.number(multiple.pairs)} photon pairs simulated"
         )
+        if multiple.relative_sd > PRECISION:
+            yield "note", (
+                f"the simulation of multiple scatter stopped at {text.number(multiple.pairs)} "
+                f"photon pairs, the most that it draws, and its noise is "
+                f"{100 * multiple.relative_sd:.2g} % of the scatter rather than "
+                f"{100 * PRECISION:g} %, for few of them are counted"
+            )
     if counts.masked_prompts:
         yield "note", f"{text.number(counts.masked_prompts)} prompts are in bins of no efficiency"
     if sums.fraction > 1:

@@ -63,7 +63,7 @@ def _slices(data, number):
     images = data.read(pairs[0], ("truth", "standard", "ct", "labels"))
     if len(seen):
         y = seen[np.argmax(seen["activity_bq_ml"] * seen["volume_ml"])]["centre_mm"][1]
-        middle = int(np.argmin(np.abs(grid.centres(1) - y)))
+        middle = grid.nearest(1, y)
     else:
         middle = int(np.argmax(images["truth"].max(axis=(0, 2))))
     lows = [data.read(pair, ("low",))["low"] for pair in pairs]

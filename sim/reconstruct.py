@@ -9,6 +9,7 @@ and what is multiple of it is found once.
 
 import math
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -89,6 +90,8 @@ class Reconstructed:
         image: (x, y, z) float32, in Bq/mL where the efficiency makes it so.
         randoms, scatter: estimated counts.
         scatter_scale, scatter_scale_sd: that the tails gave, see `ScatterScale`.
+        multiple_sd: standard error of the simulation of multiple scatter, as a fraction of all
+            scatter.
     """
 
     image: np.ndarray
@@ -96,6 +99,7 @@ class Reconstructed:
     scatter: float
     scatter_scale: float
     scatter_scale_sd: float
+    multiple_sd: float
 
 
 def reconstruct(
@@ -121,37 +125,67 @@ def reconstruct(
     Raises:
         ValueError: there are no prompts, or shapes do not fit.
     """
-    if not prompts.any():
-        raise ValueError("reconstruct takes a scan with prompts, got none; simulate a higher dose")
-    at_random = estimate_randoms(delayeds, delayed_layout or layout, layout)
-    factors = efficiency.copy()
-    attenuate(factors, mu_per_cm, mu_grid, layout, threads=threads)
-
-    def image_on(grid, passes, background, psf_mm):
-        model = AcquisitionModel(
-            SinogramProjector(layout, grid, threads=threads), blur=_blur(grid, psf_mm, threads),
-            factors=factors, background=background,
-        )
-        updates = osem(model, prompts, subsets=settings.subsets, inside=seen(grid, layout))
-        for _ in range(passes * settings.subsets):
-            image = next(updates)
-        return image
-
-    coarse = settings.with_(voxel_mm=max(settings.voxel_mm, SCATTER_MM), plane_mm=None).grid(layout)
-    mu_map = resample(mu_per_cm, mu_grid, coarse), coarse
-    background, multiple = at_random, True
-    for _ in range(ROUNDS):
-        image = image_on(coarse, PASSES, background, 0.0), coarse
-        estimate = estimate_scatter(prompts, efficiency, at_random, *image, *mu_map, layout,
-                                    multiple=multiple, sampling=sampling, threads=threads)
-        background, multiple = at_random + estimate.scatter, estimate.multiple
-    image = image_on(grid, settings.iterations, background, settings.psf_mm)
+    factors, at_random, estimate = estimated(
+        prompts, delayeds, efficiency, mu_per_cm, mu_grid, layout, settings,
+        delayed_layout=delayed_layout, sampling=sampling, threads=threads,
+    )
+    images = passes(prompts, factors, at_random + estimate.scatter, layout, grid, settings.subsets,
+                    settings.psf_mm, threads)
+    image = next(islice(images, settings.iterations - 1, None))
     smooth = post_filter(_blur(grid, settings.post_filter_mm, threads))
     return Reconstructed(
         image=smooth(image), randoms=float(at_random.sum(dtype=np.float64)),
         scatter=float(estimate.scatter.sum(dtype=np.float64)),
         scatter_scale=estimate.scale.scan, scatter_scale_sd=estimate.scale.scan_sd,
+        multiple_sd=estimate.multiple.relative_sd,
     )
+
+
+def estimated(
+    prompts, delayeds, efficiency, mu_per_cm, mu_grid, layout, settings, *,
+    delayed_layout=None, sampling=SAMPLING, threads=None,
+):
+    """What a noisy scan says of its own model.
+
+    Args and errors: as for `reconstruct`.
+    Returns:
+        Factors with attenuation, expected randoms (layout.shape), and the ScatterEstimate.
+    """
+    if not prompts.any():
+        raise ValueError("reconstruct takes a scan with prompts, got none; simulate a higher dose")
+    at_random = estimate_randoms(delayeds, delayed_layout or layout, layout)
+    factors = efficiency.copy()
+    attenuate(factors, mu_per_cm, mu_grid, layout, threads=threads)
+    coarse = settings.with_(voxel_mm=max(settings.voxel_mm, SCATTER_MM), plane_mm=None).grid(layout)
+    mu_map = resample(mu_per_cm, mu_grid, coarse), coarse
+    background, multiple = at_random, True
+    for _ in range(ROUNDS):
+        images = passes(prompts, factors, background, layout, coarse, settings.subsets, 0.0,
+                        threads)
+        image = next(islice(images, PASSES - 1, None)), coarse
+        estimate = estimate_scatter(prompts, efficiency, at_random, *image, *mu_map, layout,
+                                    multiple=multiple, sampling=sampling, threads=threads)
+        background, multiple = at_random + estimate.scatter, estimate.multiple
+    return factors, at_random, estimate
+
+
+def passes(prompts, factors, background, layout, grid, subsets, psf_mm, threads=None):
+    """Yields the image after each pass of OSEM, without a filter, without end.
+
+    Args:
+        prompts, layout, grid: as for `reconstruct`.
+        factors, background: what multiplies expected counts, and what is added to them.
+        subsets, psf_mm: as in Reconstruction.
+        threads: CPU threads; the result does not depend on it.
+    Yields:
+        (x, y, z) float32: the same array each time, so copy what you keep.
+    """
+    model = AcquisitionModel(
+        SinogramProjector(layout, grid, threads=threads), blur=_blur(grid, psf_mm, threads),
+        factors=factors, background=background,
+    )
+    updates = osem(model, prompts, subsets=subsets, inside=seen(grid, layout))
+    yield from islice(updates, subsets - 1, None, subsets)
 
 
 def estimate_randoms(delayeds, layout, target):

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from recon import progress
+from recon.corrections import normalization
 from recon.field_of_view import image_grid
 from recon.io import FileError, write_image, write_sinogram
 from recon.io.outputs import make_folder
@@ -24,7 +25,7 @@ _TRUTH = ("trues", "scatter", "randoms")
 # What the .json beside each sinogram says it is: `recon` refuses what is given as another.
 _QUANTITIES = {
     "prompts": "prompts", "delayeds": "delayed coincidences",
-    "efficiency": "factors m that multiply expected counts, summed over each bin's crystal pairs",
+    "efficiency": normalization.QUANTITY,
     "trues": "expected true coincidences", "scatter": "expected scattered coincidences",
     "randoms": "expected random coincidences",
 }

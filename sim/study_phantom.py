@@ -25,6 +25,7 @@ from sim.region_table import region_table
 from sim.study_ct import scan_ct
 
 ARRAYS = 14  # of a scan's bins, at most: expected at two doses, counted, and estimated for an image
+TRIED = 3  # phantoms; where none of them can be drawn, it is the settings' fault
 FINER = 2  # voxels of the phantom that is scanned, across one of the reconstruction
 
 
@@ -45,8 +46,9 @@ def simulate_phantom(study, number, folder, *, threads=None, made=None):
         threads: CPU threads; the file's arrays do not depend on it.
         made: dict of `recon.io.provenance.provenance`.
     Returns:
-        dict: number, sha256 of the arrays, bytes of the file, peak_bytes of memory, and cut_off,
-        the part of the activity between the images' ends that lies beyond their sides.
+        dict: number, sha256 of the arrays, bytes of the file, peak_bytes of memory, cut_off, the
+        part of the activity between the images' ends that lies beyond their sides, and multiple_sd,
+        the largest of `sim.reconstruct.Reconstructed`.
     Raises:
         ValueError: a phantom that cannot be drawn, or a dose without counts; says which phantom.
         FileError: the file cannot be written.
@@ -56,16 +58,15 @@ def simulate_phantom(study, number, folder, *, threads=None, made=None):
             with dataset_file.creating(name) as file:
                 _fill(file, study, number, threads)
                 file.attrs["provenance"] = json.dumps(plain(made or {}))
-                digest, cut = dataset_file.finish(file), float(file.attrs["cut_off"])
+                digest = dataset_file.finish(file)
+                told = {name: float(file.attrs[name]) for name in ("cut_off", "multiple_sd")}
             size = name.stat().st_size
     except FileError:
         raise
     except ValueError as reason:
         raise ValueError(f"phantom {number} of the study: {reason}") from reason
     return {
-        "number": number, "sha256": digest, "bytes": size,
-        "cut_off": cut,
-        "peak_bytes": memory.peak(),
+        "number": number, "sha256": digest, "bytes": size, "peak_bytes": memory.peak(), **told,
     }
 
 
@@ -80,16 +81,16 @@ def draw_phantom(study, number):
 
 
 def check_phantoms(study):
-    """Refuses what cannot be drawn: the first phantom of a name, any image of labels.
+    """Refuses what cannot be drawn: all of the first phantoms of a name, any image of labels.
 
     Raises:
         FileError: a label lacks its row in the table, an image none of whose activity lies in the
             scanner, values of one label that no CT could show; see `sim.labelled`.
-        ValueError: see `sim.catalogue.phantom`; or the first of a name is far from the scanner.
+        ValueError: see `sim.catalogue.phantom`; or those of a name are far from the scanner.
     """
     asked = study.phantoms
     if not asked.labels:
-        fine_grid(study, draw_phantom(study, 1))
+        _check_first(study)
     for path in tqdm(asked.labels or (), desc="labels", unit=" images", delay=1, file=sys.stderr,
                      dynamic_ncols=True):
         made, grid = labelled(path, asked.values)
@@ -101,6 +102,18 @@ def check_phantoms(study):
                 basis(region.material.mu_per_cm, region.material.hu)
         except ValueError as reason:
             raise FileError(f"{wrong}: {reason}") from reason
+
+
+def _check_first(study):
+    """Refuses a name and options of which none of the first TRIED phantoms can be drawn."""
+    reasons = []
+    for number in range(1, min(study.phantoms.count, TRIED) + 1):
+        try:
+            fine_grid(study, draw_phantom(study, number))
+            return
+        except ValueError as reason:
+            reasons.append(reason)
+    raise reasons[0]
 
 
 def image_grid(study):
@@ -143,18 +156,20 @@ def _fill(file, study, number, threads):
     standard, low = dataset_file.add_images(
         file, study.realisations, len(doses.factors), grid.shape
     )
-    rows = []
-    for dose, realisation, image, row in scans:
+    rows, multiple_sd = [], 0.0
+    for dose, realisation, image, row, sd in scans:
         if dose:
             low[dose - 1, realisation] = image
         else:
             standard[realisation] = image
         rows.append(row)
+        multiple_sd = max(multiple_sd, sd)
+    file.attrs["multiple_sd"] = multiple_sd
     dataset_file.add_table(file, "scans", np.array(rows, dataset_file.SCANS))
 
 
 def _scans(study, number, expected, mu_per_cm, threads):
-    """Yields (index of the dose, realisation, image, row of `scans`) of each scan of a phantom."""
+    """Yields (index of the dose, realisation, image, row of `scans`, multiple_sd) of each scan."""
     protocol, settings = study.scan, study.reconstruction
     grid = settings.grid(protocol.layout)
     for realisation in range(study.realisations):
@@ -177,7 +192,7 @@ def _scans(study, number, expected, mu_per_cm, threads):
             yield index, realisation, found.image, (
                 factor, realisation, *sums, found.scatter, found.randoms, found.scatter_scale,
                 found.scatter_scale_sd,
-            )
+            ), found.multiple_sd
 
 
 def _check_counts(expected, doses):

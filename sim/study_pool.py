@@ -17,12 +17,13 @@ CONNECT_S = 5  # until a scheduler has to answer
 
 @contextlib.contextmanager
 def pool(study, folder, numbers, *, made, workers=None, scheduler=None):
-    """Gives an iterator of the records of `simulate_phantom`, as phantoms get done.
+    """Gives an iterator of the records of `attempt`, as phantoms get done.
 
     Args:
         study: Study.
         folder: where files go, an absolute Path.
-        numbers: of the phantoms, at least one; the first is made alone and measured.
+        numbers: of the phantoms, at least one; the first that can be made is made alone and
+            measured.
         made: dict of provenance.
         workers: processes of a local cluster; 0 for none, all in this process; by default as many
             as there are cores, and as memory holds.
@@ -33,10 +34,24 @@ def pool(study, folder, numbers, *, made, workers=None, scheduler=None):
     if scheduler and workers is not None:
         raise ValueError("--workers is for a local cluster; leave it out with --scheduler")
     if workers == 0:
-        yield (simulate_phantom(study, number, folder, made=made) for number in numbers)
+        yield (attempt(study, number, folder, made=made) for number in numbers)
         return
     with _client(scheduler) as client:
         yield _results(client, study, folder, numbers, made, workers, local=not scheduler)
+
+
+def attempt(study, number, folder, **options):
+    """What `simulate_phantom` returns, or number and `failed`, the reason why it cannot be made.
+
+    Raises:
+        FileError: its file cannot be written, nor then could others.
+    """
+    try:
+        return simulate_phantom(study, number, folder, **options)
+    except FileError:
+        raise
+    except ValueError as reason:
+        return {"number": number, "failed": str(reason)}
 
 
 @contextlib.contextmanager
@@ -82,17 +97,17 @@ def _results(client, study, folder, numbers, made, workers, *, local):
     from distributed import as_completed
 
     def submit(number, threads):
-        return client.submit(simulate_phantom, study, number, folder, threads=threads, made=made,
-                             pure=False)
+        return client.submit(attempt, study, number, folder, threads=threads, made=made, pure=False)
 
     cores = backend.default_threads()
-    first, *rest = numbers
-    futures = [submit(first, cores if local else 1)]
+    rest, futures, record = list(numbers), [], {"failed": "none was tried"}
     try:
-        started = time.monotonic()
-        record = futures[0].result()
-        took = time.monotonic() - started
-        yield record
+        while rest and "failed" in record:
+            futures = [submit(rest.pop(0), cores if local else 1)]
+            started = time.monotonic()
+            record = futures[0].result()
+            took = time.monotonic() - started
+            yield record
         if not rest:
             return
         if local:

@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from recon import text
+from recon.corrections.multiple_scatter import PRECISION
 from recon.io import FileError
 from recon.io.outputs import make_folder
 from recon.io.provenance import plain, read_json, write_json
@@ -25,7 +26,8 @@ KEPT = "what is made is kept, and the same command goes on from there"
 def run_study(study, folder, *, made, workers=None, scheduler=None):
     """Makes the phantoms' files that a folder lacks, and its index, study.json.
 
-    The first phantom is made by itself, on all cores, to measure what the others will take.
+    The first phantom is made by itself, on all cores, to measure what the others will take. One
+    that cannot be simulated keeps none of the others from being made.
 
     Args:
         study: Study.
@@ -37,7 +39,8 @@ def run_study(study, folder, *, made, workers=None, scheduler=None):
     Raises:
         FileError: the folder is in use, holds another study, or its disk is too full; what was made
             is kept, and the same call goes on from there.
-        ValueError: a phantom or a dose cannot be simulated, or memory does not hold a scan.
+        ValueError: memory does not hold a scan; or phantoms or doses cannot be simulated, after
+            all others were.
     """
     check_phantoms(study)  # refused before anything is written
     if not scheduler:  # whose workers' memory is not known here
@@ -66,21 +69,40 @@ def run_study(study, folder, *, made, workers=None, scheduler=None):
 
 
 def _make(study, folder, missing, records, *, made, workers, scheduler):
-    """Makes the missing phantoms and adds their records; returns the index."""
+    """Makes the missing phantoms and adds their records; returns the index.
+
+    Raises:
+        ValueError: some cannot be simulated; all others are made.
+    """
+    index, failed = None, []
     options = {"made": made, "workers": workers, "scheduler": scheduler}
     with pool(study, folder, missing, **options) as results, tqdm(
         total=study.phantoms.count, initial=len(records), unit=" phantoms", smoothing=0,
         file=sys.stderr, dynamic_ncols=True,
     ) as bar:
         for record in results:
+            if "failed" in record:
+                failed.append(record["failed"])
+                bar.write(f"note        {record['failed']}")
+                continue
             records[record["number"]] = record
             index = _write_index(study, folder, records, made)
             bar.update()
             if record["cut_off"] > LEAST_CUT:
                 bar.write(f"note        the images' sides cut off {record['cut_off']:.1%} of the "
                           f"activity of phantom {record['number']}")
+            if record["multiple_sd"] > PRECISION:
+                bar.write(f"note        the scatter estimates of phantom {record['number']} have a "
+                          f"noise of {record['multiple_sd']:.2%} of the scatter rather than "
+                          f"{PRECISION:.2%}: multiple scatter's simulation ended at its most pairs")
             left = study.phantoms.count - len(records)
             _check_disk(folder, left * max(r["bytes"] for r in records.values()))
+    if failed:
+        raise ValueError(
+            f"{text.plural(len(failed), 'phantom')} of {study.phantoms.count} cannot be simulated "
+            f"({'; '.join(failed)}); the other {len(records)} are made and kept, but the study is "
+            "not complete: give another seed or other settings and another folder"
+        )
     return index
 
 

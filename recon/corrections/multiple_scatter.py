@@ -19,6 +19,7 @@ from recon.corrections.photon_transport import PhotonSource
 
 BATCH = 250_000
 MOST = 64 * BATCH
+PRECISION = 0.002  # of all scatter: its standard error as a fraction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +43,14 @@ class MultipleScatter:
     along_mm: float
     pairs: int
 
+    @property
+    def relative_sd(self):
+        """Standard error of all scatter, as a fraction of it."""
+        return self.to_single_sd / (1 + self.to_single)
+
 
 def multiple_scatter(
-    activity, grid, mu_per_cm, mu_grid, layout, *, seed=0, precision=0.002, most=MOST,
+    activity, grid, mu_per_cm, mu_grid, layout, *, seed=0, precision=PRECISION, most=MOST,
     threads=None,
 ):
     """Finds how much multiple scatter a scan has, and where, by a Monte Carlo simulation.

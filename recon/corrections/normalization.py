@@ -26,6 +26,9 @@ from recon.corrections.coincidences import Coincidences, real_crystals
 from recon.corrections.fan_sums import Fit, fit_crystals, relative_errors
 from recon.layout import SinogramLayout
 
+# What the .json beside them says they are.
+QUANTITY = "factors m that multiply expected counts, summed over each bin's crystal pairs"
+
 
 def efficiency_factors(layout, efficiencies, *, bins=None):
     """Factors from crystal efficiencies and whatever else multiplies, of any scanner.

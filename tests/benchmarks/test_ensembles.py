@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks.ensembles import largest_cube, noise_and_bias, noise_power
+from benchmarks.ensembles import against_spectrum, largest_cube, noise_and_bias, noise_power
 
 VOXEL = (2.0, 2.0, 2.0)
 
@@ -55,3 +55,29 @@ def test_smoothed_noise_has_the_gaussians_squared_response(rng):
 def test_one_realisation_is_refused(rng):
     with pytest.raises(ValueError, match="two realisations or more, got 1"):
         noise_power(rng.normal(size=(1, 8, 8, 8)), VOXEL)
+
+
+def test_a_spectrums_level_and_texture_by_hand():
+    found = against_spectrum([10.0, 100.0, 5.0, 0.0], [1.0, 1.0, 0.0, 2.0])
+    assert found == pytest.approx({"level_db": 15.0, "texture_db": 5.0})  # 10 dB and 20 dB
+    assert against_spectrum([1.0, 0.0], [1.0, 1.0]) == {"level_db": None, "texture_db": None}
+
+
+def test_noise_of_the_same_texture_and_half_the_strength_is_6_db_down(rng):
+    noise = ndimage.gaussian_filter(rng.normal(size=(4, 16, 16, 16)), (0, 1, 1, 1), mode="wrap")
+    spectra = [noise_power(images, VOXEL)[1] for images in (0.5 * noise, noise)]
+    found = against_spectrum(*spectra)
+    assert found["level_db"] == pytest.approx(20 * np.log10(0.5))
+    assert found["texture_db"] == pytest.approx(0, abs=1e-9)
+
+
+def test_smoother_noise_is_as_far_as_its_gaussians_response(rng):
+    white, sigma_mm = rng.normal(size=(2, 20, 24, 24, 24)), 1.0
+    squares = np.fft.fftfreq(24, VOXEL[0]) ** 2
+    response = np.exp(-2 * np.pi**2 * sigma_mm**2 * sum(np.ix_(squares, squares, squares)))
+    smooth = np.fft.ifftn(np.fft.fftn(white[0], axes=(1, 2, 3)) * response, axes=(1, 2, 3)).real
+    frequency, power = noise_power(smooth, VOXEL)
+    found = against_spectrum(power, noise_power(white[1], VOXEL)[1])
+    response_db = -10 * np.log10(np.e) * (2 * np.pi * frequency * sigma_mm) ** 2
+    assert found["level_db"] == pytest.approx(response_db.mean(), rel=0.03)
+    assert found["texture_db"] == pytest.approx(response_db.std(), rel=0.03)

@@ -65,6 +65,26 @@ def test_a_unit_that_nothing_converts_is_refused(folder, reference, capsys):
     assert "does not turn one into the other" in capsys.readouterr().err
 
 
+def test_an_image_that_does_not_say_its_unit_is_said_to_be_taken_for_the_references(
+    folder, reference, capsys
+):
+    write_image(folder / "bare.nii.gz", 0.9 * reference, GRID)
+    assert evaluate(folder, "-o", folder / "found.json", image="bare.nii.gz") == 0
+    assert "bare.nii.gz does not say its unit, and is taken to be in Bq/mL" in (
+        capsys.readouterr().out)
+    assert len(json.loads((folder / "found.json").read_text())["notes"]) == 1
+    assert evaluate(folder) == 0
+    assert "does not say" not in capsys.readouterr().out
+
+
+def test_two_images_without_units_are_taken_for_the_same(folder, reference, capsys):
+    for name in ("image", "reference"):
+        write_image(folder / f"{name}.nii.gz", reference, GRID)
+        (folder / f"{name}.nii.gz.json").unlink(missing_ok=True)
+    assert evaluate(folder) == 0
+    assert capsys.readouterr().out.count("taken to be in the same") == 2
+
+
 def test_other_voxels_are_refused(folder, reference, capsys):
     write_image(folder / "short.nii.gz", reference[1:], Grid.centred(
         shape=(19, 18, 16), voxel_mm=(10.0, 10.0, 10.0)), unit="Bq/mL")

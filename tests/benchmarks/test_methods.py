@@ -48,6 +48,12 @@ def test_a_checkpoint_that_is_not_there_is_refused():
         find_methods(["none.pt"])
 
 
+def study_of(name, *, seed=7, kind="other", phantoms=(), validation=()):
+    """A study as a checkpoint tells of it."""
+    return {"hash": name, "seed": seed, "kind": kind, "phantoms": list(phantoms),
+            "validation": list(validation)}
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory, data):
     """A U-Net whose last layer is zero, which so leaves images as they are."""
@@ -56,8 +62,9 @@ def checkpoint(tmp_path_factory, data):
     save_denoiser(path, Denoiser(UNet(**settings).eval(), {
         "network": "unet", "arguments": settings, "inputs": ["low"], "target": "truth",
         "scaling": {"rule": RULE, "ct_hu": CT_HU}, "voxel_mm": [6.0, 6.0, 6.0],
-        "domain": {"noise": [0.0, 9.0], "factors": [4.0, 20.0], "tracers": [], "scanners": []},
-        "training": {"study": data.index["hash"], "phantoms": [1]},
+        "domain": {"noise": [0.0, 9.0], "factors": [4.0, 20.0], "tracers": [], "scanners": [],
+                   "voxels_mm": [[6.0, 6.0, 6.0]]},
+        "training": {"studies": [study_of(data.index["hash"], phantoms=[1])]},
     }))
     return path
 
@@ -89,19 +96,34 @@ def test_a_runs_model_has_the_name_of_its_run(checkpoint, tmp_path):
 def test_a_model_that_has_seen_test_phantoms_is_refused(data, checkpoint):
     method = find_methods([str(checkpoint)])[0]
     check_unseen([method], data)
-    method.denoiser.settings["training"]["phantoms"].append(2)
-    with pytest.raises(ValueError, match="nothing was trained on phantoms 2 of this study"):
-        check_unseen([method], data)
+    studies = method.denoiser.settings["training"]["studies"]
+    others = [study_of("another", phantoms=[1, 2]), studies[0]]
+    method.denoiser.settings["training"]["studies"] = others  # the same numbers, other phantoms
+    check_unseen([method], data)
+    for use in ("phantoms", "validation"):
+        seen = study_of(data.index["hash"], **{use: [1, 2]})
+        method.denoiser.settings["training"]["studies"] = [*others, seen]
+        with pytest.raises(ValueError, match="nothing was trained on phantoms 2 of this study"):
+            check_unseen([method], data)
 
 
 @pytest.mark.parametrize("seed, kind, seen", [(1, "ball", True), (2, "ball", False),
                                               (1, "person", False)])
 def test_a_model_that_has_seen_them_at_other_doses_is_refused(data, checkpoint, seed, kind, seen):
     method = find_methods([str(checkpoint)])[0]
-    method.denoiser.settings["training"] |= {"study": "of other doses", "phantoms": [1, 2],
-                                             "study_seed": seed}
-    method.denoiser.settings["domain"]["kind"] = kind
+    method.denoiser.settings["training"]["studies"].append(
+        study_of("of other doses", seed=seed, kind=kind, phantoms=[1, 2])
+    )
     with pytest.raises(ValueError, match="or of one with its seed") if seen else nullcontext():
+        check_unseen([method], data)
+
+
+def test_a_model_whose_start_has_seen_test_phantoms_is_refused(data, checkpoint):
+    method = find_methods([str(checkpoint)])[0]
+    settings = method.denoiser.settings
+    start = {"domain": settings["domain"], "training": settings["training"] | {"phantoms": [2]}}
+    settings["training"]["start"] = {"sha256": "0", "domain": {}, "training": {"start": start}}
+    with pytest.raises(ValueError, match="nothing was trained on phantoms 2 of this study"):
         check_unseen([method], data)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.paired import mean_with_interval, paired
+from benchmarks.paired import LEAST, mean_with_interval, paired
 
 
 def test_the_interval_of_many_values_is_that_of_the_normal_mean(rng):
@@ -29,10 +29,16 @@ def test_one_phantom_has_no_interval_and_none_has_no_mean():
     assert np.isnan(none["mean"]) and none["phantoms"] == 0
 
 
+def test_below_six_phantoms_there_is_no_interval_for_wilcoxons_p_is_never_below_5_per_cent():
+    five, six = (paired(np.arange(1.0, many), np.zeros(many - 1)) for many in (LEAST, LEAST + 1))
+    assert np.isnan(five["low"]) and np.isnan(five["high"]) and five["p"] > 0.05
+    assert six["low"] > 0 and six["p"] < 0.05
+
+
 def test_five_phantoms_that_all_gain_have_p_of_2_in_32():
     found = paired([1.1, 2.2, 3.3, 4.4, 5.5], [1.0, 2.0, 3.0, 4.0, 5.0])
     assert found["p"] == pytest.approx(2 / 32)
-    assert found["mean"] == pytest.approx(0.3) and found["low"] > 0
+    assert found["mean"] == pytest.approx(0.3)
 
 
 def test_equal_values_have_p_1_and_one_phantom_has_none():

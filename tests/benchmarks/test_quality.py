@@ -6,8 +6,7 @@ import pytest
 
 import countless
 from benchmarks.image_metrics import default_range, psnr
-from benchmarks.quality_measure import METRICS, oracle_psnr
-from benchmarks.quality_sections import headlines
+from benchmarks.quality_measure import oracle_psnr
 from sim.dataset import open_study
 from tests.benchmarks.quality_study import truth_and_labels, write_study
 
@@ -62,7 +61,7 @@ def test_a_mean_is_over_phantoms_of_means_over_realisations(results):
     rows = [row for row in results["rows"] if row["method"] == "gaussian" and row["factor"] == 4]
     found = summary(results, method="gaussian", factor=4.0, metric="nrmse_truth")
     assert found["mean"] == pytest.approx(np.mean([row["truth"]["nrmse"] for row in rows]))
-    assert found["phantoms"] == 3 and found["low"] <= found["mean"] <= found["high"]
+    assert found["phantoms"] == 3
 
 
 def test_methods_are_compared_with_the_baseline_that_did_best_in_validation(results):
@@ -80,7 +79,7 @@ def test_the_low_dose_is_compared_with_the_standard_dose_too(results):
     low, standard = (summary(results, method=method, factor=20.0, metric="nrmse_truth")
                      for method in ("low", "standard"))
     found = low["against_standard"]
-    assert found["mean"] == pytest.approx(low["mean"] - standard["mean"]) and found["low"] > 0
+    assert found["mean"] == pytest.approx(low["mean"] - standard["mean"])
     assert "against_standard" not in standard
 
 
@@ -153,12 +152,11 @@ def test_the_report_holds_all_of_its_parts_and_asks_for_no_other_file(place):
     assert not re.findall(r"(?:href|src|url)\W*https?:", text)
 
 
-def test_a_models_loss_to_the_best_baseline_is_a_headline(results):
-    losing = json.loads(json.dumps(results))
-    losing["methods"][0]["sha256"] = "0" * 64  # as if the low dose itself were a model's image
-    assert headlines(results) == []
-    found = "".join(headlines(losing))
-    assert "Where models lose" in found and METRICS["nrmse_truth"].title in found
+def test_three_phantoms_make_nothing_sure_and_table_and_report_say_so(place, results):
+    assert all(row["low"] is None for row in results["summary"])
+    for name in ("table.md", "report.html"):
+        text = (place / "out" / name).read_text()
+        assert "Of 3 phantoms no interval is given, and no difference is called sure" in text
 
 
 def test_one_realisation_leaves_out_oracle_and_noise_power(tmp_path):

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from benchmarks.methods import find_methods
-from benchmarks.quality_measure import METRICS, measure_phantom, per_phantom
+from benchmarks.methods import Method, find_methods
+from benchmarks.quality_measure import METRICS, measure_phantom, per_phantom, summarise
+from benchmarks.quality_sections import headlines
 from benchmarks.regions import Regions
 from recon.grid import Grid
 from recon.io.provenance import write_json
@@ -76,6 +77,16 @@ def test_noise_over_realisations_is_that_of_the_images(nema):
     assert noise["standard"] == pytest.approx(50 / 5300, rel=0.05)
 
 
+def test_noise_of_the_standard_doses_texture_is_near_it_and_its_level_is_told(nema):
+    found = {row["method"]: row for row in nema[1]["ensembles"]}
+    assert (found["standard"]["level_db"], found["standard"]["texture_db"]) == (0, 0)
+    assert found["low"]["level_db"] == pytest.approx(20 * np.log10(4), abs=1.0)  # both are white
+    assert 0 < found["low"]["texture_db"] < 1.5
+    assert [METRICS["noise_texture"].of(row) for row in nema[1]["rows"]] == [
+        found[row["method"]]["texture_db"] for row in nema[1]["rows"]
+    ]
+
+
 def test_a_phantom_without_a_value_is_nan(nema):
     rows = [{**row, "lost": None} for row in nema[1]["rows"]]
     found = per_phantom(rows, "lost", "low", 4.0, (1, 2))
@@ -84,3 +95,32 @@ def test_a_phantom_without_a_value_is_nan(nema):
 
 def test_noise_far_below_the_background_makes_no_false_spots(nema):
     assert [METRICS["false"].of(row) for row in nema[1]["rows"]] == [0] * 4
+
+
+def image_row(method, number, nrmse, recovery):
+    """A row of an image of which little is told."""
+    return {
+        "method": method, "factor": 4.0, "phantom": number, "realisation": 0, "uniform": "liver",
+        "truth": {"nrmse": nrmse, "psnr": 30.0, "ssim": 0.9}, "standard": None, "udpet": None,
+        "organs": {}, "variation": None, "false": 0, "lost": 0,
+        "lesions": [dict.fromkeys(("suvmean", "suvmax", "suvpeak"), 0.0)
+                    | {"diameter_mm": 20.0, "recovery": recovery}],
+    }
+
+
+def test_six_phantoms_that_all_lose_make_a_headline():
+    numbers = range(1, 7)
+    rows = [row for k in numbers for row in (
+        image_row("net", k, 0.30 + k / 100, 1.3), image_row("tv", k, 0.2, 0.8 - k / 100))]
+    methods = [Method(name="net", source="low", sha256="0" * 64), Method(name="tv", source="low")]
+    summary = summarise(rows, methods, [4.0], numbers, {4.0: "tv"})
+    found = {row["metric"]: row for row in summary if row["method"] == "net"}
+    against = found["nrmse_truth"]["against"]
+    assert against["mean"] == pytest.approx(0.135) and 0.1 < against["low"] < against["high"] < 0.2
+    # 30 % too much is farther from all than 20 % and 1 to 6 too little: by 9 to 4 points.
+    against = found["recovery"]["against"]
+    assert against["mean"] == pytest.approx(0.065) and against["p"] == pytest.approx(2 / 2**6)
+    results = {"summary": summary, "methods": [vars(one) for one in methods]}
+    text = "".join(headlines(results))
+    assert "Where models lose" in text and METRICS["nrmse_truth"].title in text
+    assert "is 130.0 %, and tv's 76.5 %, farther from 100 % by 6.5 points" in text

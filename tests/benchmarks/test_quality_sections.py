@@ -1,6 +1,14 @@
 import re
 
-from benchmarks.quality_sections import against_standard, detectability, headlines, nema
+from benchmarks.quality_measure import METRICS
+from benchmarks.quality_sections import (
+    against_standard,
+    detectability,
+    headlines,
+    metrics,
+    nema,
+)
+from benchmarks.quality_table import star
 
 METHODS = [{"name": "low", "source": "low", "sha256": None},
            {"name": "net", "source": "low", "sha256": "0" * 64},
@@ -58,22 +66,48 @@ def summary(method, metric, mean, against=None, standard=None):
                 "p": 0.03, "phantoms": 6}
 
     empty = {"mean": None, "low": None, "high": None, "p": None}
-    found = {"method": method, "factor": 4.0, "metric": metric, "mean": mean,
+    found = {"method": method, "factor": 4.0, "metric": metric, "mean": mean, "low": None,
              "against_standard": paired(standard) if standard is not None else empty}
     return found | ({"against": paired(against)} if against is not None else {})
 
 
 def test_only_a_models_sure_losses_are_headlines():
-    rows = [summary("net", "nrmse_truth", 0.3, against=-0.05),
-            summary("net", "recovery_small", 0.3, against=-0.20),  # more is better: a loss
-            summary("net", "ssim_truth", 0.9, against=0.005),  # its interval holds 0
-            summary("net", "uniform_bias", 0.02, against=0.05),  # from -3 % to 2 %
-            summary("net", "lesion_suvmean", -0.2, against=-0.15),  # from -5 % to -20 %: a loss
-            summary("low", "nrmse_truth", 0.9, against=0.50)]  # no model
+    cases = [("net", "nrmse_truth", 0.3, 0.35), ("net", "psnr_truth", 30.0, 32.0),  # a loss
+             ("net", "recovery_small", 0.3, 0.5),  # farther from 1: a loss
+             ("net", "recovery", 1.3, 0.9),  # so is this, though it is more
+             ("net", "ssim_truth", 0.9, 0.905),  # its interval holds 0
+             ("net", "uniform_bias", 0.02, -0.04), ("net", "lesion_suvmax", 0.1, 0.3),
+             ("net", "lesion_suvmean", -0.2, -0.05),  # a loss
+             ("low", "nrmse_truth", 0.9, 0.40)]  # no model
+    rows = []
+    for name, metric, own, other in cases:
+        compared = METRICS[metric].compared
+        rows += [summary(name, metric, own, against=compared(own) - compared(other)),
+                 summary("tv", metric, other)]
     text = "".join(headlines(results(summary=rows)))
-    assert len(re.findall("<li>", text)) == 2
-    assert "lesions up to 10 mm is 30.0 %, and tv's 50.0 % (p = 0.03)" in text
-    assert "lesion SUVmean bias is -20.0 %, and tv's -5.0 %" in text
+    assert len(re.findall("<li>", text)) == 4 and "PSNR to truth (dB) is 30.00" in text
+    assert ("lesions up to 10 mm is 30.0 %, and tv's 50.0 %, farther from 100 % by 20.0 points "
+            "(p = 0.03)") in text
+    assert "contrast recovery is 130.0 %, and tv's 90.0 %, farther from 100 % by 20.0 p" in text
+    assert "lesion SUVmean bias is -20.0 %, and tv's -5.0 %, farther from 0 % by 15.0 po" in text
+
+
+def test_of_few_phantoms_nothing_is_a_headline_or_starred():
+    rows = [summary("net", "nrmse_truth", 0.9, against=0.5), summary("tv", "nrmse_truth", 0.4)]
+    assert headlines(results(summary=rows)) and star(rows[0]) == "*"
+    rows[0]["against"] |= {"low": None, "high": None}
+    assert headlines(results(summary=rows)) == [] and star(rows[0]) == ""
+
+
+def test_a_recovery_above_1_is_no_better_than_one_as_far_below():
+    rows = [summary("low", name, 0.8) for name in METRICS]
+    rows += [summary("net", name, 1.1 if name == "recovery" else 0.8) for name in METRICS]
+    rows += [summary("standard", name, 1.0) for name in METRICS]
+    text = metrics(results(summary=rows, best_baseline={}), 4.0)
+    assert "<td class=best>110.0 %" in text
+    rows[len(METRICS) + list(METRICS).index("recovery")]["mean"] = 1.3
+    text = metrics(results(summary=rows, best_baseline={}), 4.0)
+    assert "<td>130.0 %" in text and "<td>lesion contrast recovery</td><td class=best>80.0" in text
 
 
 def test_a_difference_to_the_standard_dose_is_marked_where_it_is_sure():

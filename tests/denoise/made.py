@@ -5,31 +5,34 @@ from torch import nn
 
 from denoise.channels import CT_HU
 from denoise.checkpoint import Denoiser
+from denoise.networks import NETWORKS, network
 from denoise.scaling import RULE
-from denoise.unet import UNet
 
 VOXEL_MM = [4.0, 4.0, 4.0]
 
 
-def denoiser(network, *, inputs=("low",), voxel_mm=VOXEL_MM, noise=(0.0, 1.0), **more):
-    """A Denoiser of a network, said to be trained on FDG in the demo scanner."""
-    return Denoiser(network.eval(), {
+def denoiser(module, *, inputs=("low",), voxel_mm=VOXEL_MM, noise=(0.0, 1.0), **more):
+    """A Denoiser of a module, said to be trained on FDG in the demo scanner."""
+    return Denoiser(module.eval(), {
         "network": "unet", "arguments": {}, "inputs": list(inputs), "target": "standard",
         "scaling": {"rule": RULE, "ct_hu": CT_HU}, "voxel_mm": list(voxel_mm),
         "domain": {"noise": list(noise), "factors": [4.0, 20.0], "tracers": ["FDG"],
-                   "scanners": ["demo"], "kind": "person"},
-        "training": {"phantoms": [1, 2], "seed": 1},
+                   "scanners": ["demo"], "kinds": ["person"], "voxels_mm": [list(voxel_mm)]},
+        "training": {"studies": [{"phantoms": [1, 2], "validation": [3]}], "seed": 1},
     } | more)
 
 
-def stirred(*, seed=1, **settings):
-    """A Denoiser of a small U-Net whose last layer is not zero, as after training."""
-    settings = {"width": 4, "levels": 2} | settings
+def stirred(name="unet", *, seed=1, **settings):
+    """A Denoiser of a small network of ours of which nothing is zero, as after training."""
+    small = {"width": 4, "levels": 2}
+    settings = {each: small[each] for each in NETWORKS[name][1] if each in small} | settings
     torch.manual_seed(seed)
-    network = UNet(**settings)
-    torch.nn.init.normal_(network.head.weight, std=1.0)
+    made = network(name, settings)
+    for each, weights in made.named_parameters():
+        if not weights.any() and not each.endswith("bias"):
+            torch.nn.init.normal_(weights, std=1.0)
     inputs = ("low", "ct")[: settings.get("inputs", 1)]
-    return denoiser(network, inputs=inputs, arguments=settings)
+    return denoiser(made, inputs=inputs, network=name, arguments=settings)
 
 
 class Identity(nn.Module):

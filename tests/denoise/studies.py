@@ -1,7 +1,7 @@
 """A study's data set of a moment: ellipsoids with a hot spot, and noise without a scanner."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 from scipy import ndimage
@@ -13,14 +13,13 @@ from sim.study import SPLITS, Doses, Split
 from sim.study_file import read_study
 from tests.sim.studies import write
 
-SHAPE = 24, 20, 16
-VOXEL_MM = 8.0, 8.0, 8.0
-GRID = Grid.centred(shape=SHAPE, voxel_mm=VOXEL_MM, centre_mm=(0.0, 0.0, 0.0))
+SHAPE = 24, 20, 16  # of voxels of 8 mm
+SIZE_MM = 192.0, 160.0, 128.0
 LEVEL = 5000.0  # Bq/mL in the body
 
 
 def make_study(folder, *, count=6, factors=(4.0, 20.0), realisations=2, pairs="independent",
-               split=(0.5, 0.3, 0.2)):
+               split=(0.5, 0.3, 0.2), voxel_mm=8.0, seed=3):
     """Writes a data set into a folder, and returns the folder.
 
     Each phantom has another body and another hot spot. Noise is Gaussian of a width that grows
@@ -28,7 +27,8 @@ def make_study(folder, *, count=6, factors=(4.0, 20.0), realisations=2, pairs="i
     """
     tiny = read_study(write(folder))
     study = replace(
-        tiny, phantoms=replace(tiny.phantoms, count=count), realisations=realisations,
+        tiny, seed=seed, phantoms=replace(tiny.phantoms, count=count), realisations=realisations,
+        reconstruction=replace(tiny.reconstruction, voxel_mm=voxel_mm),
         doses=Doses(factors=factors, pairs=pairs), split=Split(**dict(zip(SPLITS, split,
                                                                           strict=True))),
     )
@@ -46,17 +46,18 @@ def make_study(folder, *, count=6, factors=(4.0, 20.0), realisations=2, pairs="i
 
 
 def _fill(file, study, number):
+    sides = study.reconstruction.voxel_mm
+    grid = Grid.centred(shape=np.round(np.array(SIZE_MM) / sides), voxel_mm=(sides,) * 3)
     rng = np.random.default_rng(study.phantom_seed(number))
-    x, y, z = np.meshgrid(*(GRID.centres(axis) for axis in range(3)), indexing="ij")
-    radii = rng.uniform(0.7, 0.95, 3) * np.array(SHAPE) * VOXEL_MM / 2
+    x, y, z = np.meshgrid(*(grid.centres(axis) for axis in range(3)), indexing="ij")
+    radii = rng.uniform(0.7, 0.95, 3) * np.array(SIZE_MM) / 2
     body = (x / radii[0]) ** 2 + (y / radii[1]) ** 2 + (z / radii[2]) ** 2 < 1
     middle = rng.uniform(-0.4, 0.4, 3) * radii
     spot = (x - middle[0]) ** 2 + (y - middle[1]) ** 2 + (z - middle[2]) ** 2 < 16**2
     truth = np.float32(LEVEL) * (body + 4.0 * spot).astype(np.float32)
     file.attrs.update(
         number=number, phantom="ellipsoid", seed=str(study.phantom_seed(number)), tracer="FDG",
-        isotope="F-18", grid=json.dumps({"shape": SHAPE, "voxel_mm": VOXEL_MM,
-                                         "origin_mm": list(GRID.origin_mm)}),
+        isotope="F-18", grid=json.dumps(asdict(grid)),
         label_names=json.dumps(["air", "body", "lesion"]), factors=study.doses.factors,
         mode=study.doses.mode, pairs=study.doses.pairs, inverse_crime=False, cut_off=0.0,
         study_hash=study.hash(), study=json.dumps(study.settings()),
@@ -68,7 +69,7 @@ def _fill(file, study, number):
         (b"lesion", 2, 5 * LEVEL, 17.2, middle, 1.0),
     ], dataset_file.LESIONS))
     standard, low = dataset_file.add_images(
-        file, study.realisations, len(study.doses.factors), SHAPE
+        file, study.realisations, len(study.doses.factors), grid.shape
     )
     rows = []
     for realisation in range(study.realisations):

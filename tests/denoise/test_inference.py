@@ -10,6 +10,7 @@ import torch
 from denoise.inference import denoise, find_device
 from denoise.scaling import measure
 from denoise.tiling import Tiling
+from recon import text
 from recon.grid import Grid
 from recon.resampling import resample
 from tests.denoise.made import Identity, SeesCT, SeesNoise, denoiser, stirred
@@ -74,7 +75,23 @@ def test_other_voxels_are_resampled_to_the_networks_and_back(sides):
     np.testing.assert_allclose(found.network_grid.voxel_mm, 4, rtol=0.06)
     np.testing.assert_allclose(found.network_grid.extent, grid.extent, rtol=1e-12)
     np.testing.assert_allclose(found.image, 3, rtol=1e-5)
-    assert "resampled to them and back" in found.warnings[0]
+    assert "resampled to them and back" in found.notes[0]
+    (warning,) = found.warnings
+    assert f"voxels are of {text.sides(sides)}, and" in warning
+    assert warning.endswith("trained on 4 × 4 × 4 mm alone")
+
+
+@pytest.mark.parametrize(("sides", "trained", "warned"), [
+    ((6.0, 6.0, 5.0), [[4, 4, 4], [6, 6, 6]], False), ((6.5, 6, 6), [[4, 4, 4], [6, 6, 6]], False),
+    ((7.0, 6.0, 6.0), [[4, 4, 4], [6, 6, 6]], True), ((4.0, 4.0, 4.0), [[6, 6, 6]], True),
+])
+def test_voxels_between_those_trained_on_have_no_warning(sides, trained, warned):
+    shape = [round(4 * n / side) for n, side in zip(GRID.shape, sides, strict=True)]
+    grid, network = Grid.centred(shape=shape, voxel_mm=sides), denoiser(Identity())
+    network.settings["domain"]["voxels_mm"] = trained
+    found = run(np.full(grid.shape, 3.0, np.float32), network, grid)
+    assert bool(found.warnings) == warned
+    assert bool(found.notes) == (sides != (4.0, 4.0, 4.0))
 
 
 @pytest.mark.parametrize("side", [1.9, 8.1])

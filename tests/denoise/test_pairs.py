@@ -1,5 +1,6 @@
 """Patches: what they are made of, and that nothing but (seed, epoch, index) decides it."""
 
+import collections
 import itertools
 import shutil
 
@@ -8,21 +9,32 @@ import numpy as np
 import pytest
 
 from denoise import pairs
-from denoise.pairs import Batches, Patches, measured
+from denoise.pairs import Batches, Patches, Source, measured
 from denoise.recipe import Recipe
-from denoise.scaling import Scaling
+from denoise.scaling import Scaling, measure
+from denoise.study_images import StudyImages
 from recon.io import FileError
+from recon.resampling import resample
 from sim.dataset import Pair, open_study
-from tests.denoise.studies import SHAPE
+from tests.denoise.studies import SHAPE, make_study
 
 PLAIN = {"flips": False, "rotated": 0.0, "intensity": 0.0}
+VOXEL_MM = 8.0, 8.0, 8.0
 SMALL = {"patch": (8, 8, 8), "patches": 40, "batch": 4}
 
 
-def patches(study, split="train", *, augmented=True, level=1000.0, count=40, **settings):
+def source(study, split="train", level=1000.0):
     scalings = {pair: Scaling(level=level, noise=pair.factor / 100) for pair in study.pairs()}
-    return Patches(study, study.pairs(split), scalings, Recipe(**(SMALL | settings)), count=count,
+    return Source(images=StudyImages(study, VOXEL_MM), pairs=study.pairs(split), scalings=scalings)
+
+
+def patches(study, split="train", *, augmented=True, count=40, **settings):
+    return Patches([source(study, split)], Recipe(**(SMALL | settings)), count=count,
                    augmented=augmented)
+
+
+def rotated(made, pair, degrees):
+    return made._images(made.sources[0].images, pair, pair, (12, 10, 8), degrees)
 
 
 def same(one, other):
@@ -54,7 +66,7 @@ def test_a_file_that_is_another_phantoms_is_refused(study_folder, tmp_path):
     shutil.copytree(study_folder, folder)
     shutil.copy(folder / "phantom-0003.h5", folder / "phantom-0001.h5")  # one of the test split
     with open_study(folder) as study, pytest.raises(FileError, match=r"holds phantom 3, and .* 1"):
-        measured(study, study.pairs("train"), tmp_path / "scalings.json")
+        measured(StudyImages(study, VOXEL_MM), study.pairs("train"), tmp_path / "scalings.json")
 
 
 def test_an_image_with_nan_is_refused_by_its_files_name(study_folder, tmp_path):
@@ -65,7 +77,7 @@ def test_an_image_with_nan_is_refused_by_its_files_name(study_folder, tmp_path):
     with open_study(folder) as study, pytest.raises(
         FileError, match=r"phantom-0004\.h5, 1 / 20 of the dose: .* not"
     ):
-        measured(study, study.pairs("train"), tmp_path / "scalings.json")
+        measured(StudyImages(study, VOXEL_MM), study.pairs("train"), tmp_path / "scalings.json")
 
 
 @pytest.mark.parametrize("target", ["standard", "truth", "noise2noise"])
@@ -116,15 +128,14 @@ def test_a_patch_of_an_image_and_of_its_target_are_turned_over_and_scaled_alike(
 
 def test_a_patch_rotated_by_a_right_angle_has_the_same_voxels(study):
     made, pair = patches(study, patch=(6, 6, 5)), Pair(number=1, factor=4.0, realisation=0)
-    before, after = (made._images(pair, pair, (12, 10, 8), degrees) for degrees in (0.0, 90.0))
+    before, after = (rotated(made, pair, degrees) for degrees in (0.0, 90.0))
     for name, image in before.items():
         np.testing.assert_allclose(after[name], np.rot90(image, -1), rtol=1e-4, atol=1.0)
 
 
 def test_a_rotated_patch_keeps_its_middle_and_its_planes(study):
     made, pair = patches(study, patch=(7, 7, 4)), Pair(number=1, factor=4.0, realisation=0)
-    before, after = (made._images(pair, pair, (12, 10, 8), degrees)["low"]
-                     for degrees in (0.0, 10.0))
+    before, after = (rotated(made, pair, degrees)["low"] for degrees in (0.0, 10.0))
     np.testing.assert_allclose(after[3, 3], before[3, 3], rtol=1e-4)
     assert not np.allclose(after, before, rtol=0.01)
 
@@ -142,13 +153,70 @@ def test_patches_for_validation_are_the_same_in_each_epoch_and_spread_over_pairs
     assert made[0]["truth"].shape == (1, 8, 8, 8)
 
 
+@pytest.fixture(scope="module")
+def fine(tmp_path_factory):
+    """A study of one phantom for training and one for validation, of voxels of 6 mm."""
+    folder = make_study(tmp_path_factory.mktemp("fine"), count=2, realisations=1, seed=4,
+                        split=(0.5, 0.5, 0.0), voxel_mm=6.0)
+    with open_study(folder) as found:
+        yield found
+
+
+def test_studies_are_drawn_from_equally_often_and_their_pairs_too(study, fine):
+    made = Patches([source(study), source(fine)], Recipe(**SMALL), count=400, augmented=True)
+    drawn = collections.Counter()
+    for index in range(400):
+        which, pair = made._drawn(index, np.random.default_rng(index))
+        drawn[which, pair] += 1
+    assert sum(count for (which, _), count in drawn.items() if which) == pytest.approx(200, abs=40)
+    assert len(drawn) == 12 + 2
+    assert {made[0, k]["study"] for k in range(8)} == {0, 1}
+
+
+def test_validation_takes_turns_between_studies(study, fine):
+    recipe = Recipe(**SMALL)
+    made = Patches([source(study, "validation"), source(fine, "validation")], recipe, count=17,
+                   augmented=False)
+    drawn = [made._drawn(index, None) for index in range(17)]
+    assert [which for which, _ in drawn] == [0, 1] * 8 + [0]
+    counts = collections.Counter(drawn)
+    # 9 patches of 8 pairs, and 8 of 2.
+    assert sorted(counts[0, pair] for pair in study.pairs("validation")) == [1] * 7 + [2]
+    assert [counts[1, pair] for pair in fine.pairs("validation")] == [4, 4]
+
+
+def test_a_patch_of_other_voxels_is_of_the_resampled_images_alike(study, fine):
+    whole = StudyImages(fine, VOXEL_MM).grid(1)
+    assert whole.shape == SHAPE
+    made = Patches([source(study), source(fine)], Recipe(**(SMALL | PLAIN | {
+        "patch": SHAPE, "target": "truth", "ct": True})), count=40, augmented=True)
+    found = next(made[0, k] for k in range(40) if made[0, k]["study"] == 1)
+    file, grid = fine.file(1), fine.grid(1)
+    low, truth, ct = (resample(image, grid, whole) / np.float32(1000) for image in (
+        file["low"][list(fine.factors).index(found["factor"]), 0], file["truth"][:], file["ct"][:]))
+    for image, wanted in ((found["x"][0], low), (found["target"][0], truth), (found["x"][1], ct)):
+        np.testing.assert_allclose(image, wanted, rtol=1e-5, atol=1e-5)
+    assert found["phantom"] == 1
+
+
+def test_scalings_are_those_of_the_resampled_image(fine, tmp_path):
+    pair, images = fine.pairs("train")[0], StudyImages(fine, VOXEL_MM)
+    low = resample(fine.read(pair, ["low"])["low"], fine.grid(1), images.grid(1))
+    path = tmp_path / "scalings.json"
+    found = measured(images, [pair], path)[pair]
+    assert found.noise == pytest.approx(measure(low, images.grid(1).voxel_mm).noise, rel=1e-4)
+    as_it_is = measured(StudyImages(fine, (6.0, 6.0, 6.0)), [pair], path)[pair]
+    assert as_it_is == measure(fine.read(pair, ["low"])["low"], (6, 6, 6))
+    assert as_it_is != found
+
+
 def test_an_image_is_measured_once(study, tmp_path, monkeypatch):
     path, wanted = tmp_path / "scalings.json", study.pairs("train")
-    found = measured(study, wanted, path)
+    found = measured(StudyImages(study, VOXEL_MM), wanted, path)
     assert {found[p].noise < 0.09 for p in wanted if p.factor == 4.0} == {True}
     assert {found[p].noise > 0.09 for p in wanted if p.factor == 20.0} == {True}
     monkeypatch.setattr(pairs, "measure", None)
-    assert measured(study, wanted, path) == found
+    assert measured(StudyImages(study, VOXEL_MM), wanted, path) == found
 
 
 @pytest.mark.parametrize("done", [0, 1, 4, 5, 9])

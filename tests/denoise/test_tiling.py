@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from denoise.networks import NETWORKS
 from denoise.tiling import Tiling, tiled
 from tests.denoise.made import Box, stirred
 
@@ -77,25 +78,34 @@ def test_a_network_that_looks_farther_than_the_margin_sees_them():
     assert np.abs(found / applied(Box())(whole) - 1).max() > 0.01
 
 
-LONG = 160, 24, 20  # the U-Net looks 24 voxels far and moves counts by 7
+LONG = 160, 24, 20  # the networks look 20 to 25 voxels far, and move counts by 7
 CUT = Tiling(voxels=105 * 24 * 20, margin=32)
 
 
-@pytest.mark.parametrize("keeps", ["nothing", "counts"])
-def test_a_u_net_sees_no_tiles(keeps):
-    network, whole = stirred(keeps=keeps).network, volume(*LONG) / 10
+def seams(network, inputs, tiling):
+    """How far tiles are from the whole at most, as a part of its largest value."""
+    whole = np.concatenate([volume(*LONG) / 10] * inputs)
     straight = applied(network)(whole)
+    return np.abs(tiled(applied(network), whole, tiling) - straight).max() / np.abs(straight).max()
+
+
+@pytest.mark.parametrize(("name", "settings"), [
+    ("unet", {}), ("unet", {"keeps": "counts"}), ("unet", {"inputs": 2, "fusion": "intermediate"}),
+    ("unet", {"inputs": 2, "fusion": "late"}), ("redcnn", {}), ("nafnet", {}),
+    ("redcnn", {"dimensions": 2}), ("nafnet", {"dimensions": 2}),
+], ids=str)
+def test_no_network_sees_tiles(name, settings):
     assert len(CUT.tiles(LONG)) > 1
-    found = tiled(applied(network), whole, CUT)
-    assert np.abs(found - straight).max() < 1e-5 * np.abs(straight).max()
+    network = stirred(name, **settings).network
+    assert seams(network, settings.get("inputs", 1), CUT) < 1e-5
 
 
-@pytest.mark.parametrize("tiling", [replace(CUT, margin=4), replace(CUT, aligned=1)])
-def test_a_u_net_sees_tiles_of_less_margin_and_those_that_begin_elsewhere(tiling):
-    network, whole = stirred().network, volume(*LONG) / 10
-    straight = applied(network)(whole)
-    found = tiled(applied(network), whole, tiling)
-    assert np.abs(found - straight).max() > 1e-3 * np.abs(straight).max()
+@pytest.mark.parametrize(("name", "tiling"), [
+    *((name, replace(CUT, margin=4)) for name in NETWORKS),
+    ("unet", replace(CUT, aligned=1)), ("nafnet", replace(CUT, aligned=1)),
+])
+def test_networks_see_tiles_of_less_margin_and_those_that_begin_elsewhere(name, tiling):
+    assert seams(stirred(name).network, 1, tiling) > 1e-3
 
 
 def test_a_network_that_keeps_counts_keeps_them_over_tiles():

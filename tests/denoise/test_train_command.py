@@ -38,8 +38,8 @@ def config(tmp_path):
 @pytest.fixture
 def train(study_folder, config, tmp_path):
     """Runs `countless train`; returns its exit code."""
-    def run(*more, study=study_folder):
-        return countless.main(["train", str(study), "--config", str(config), "-o",
+    def run(*more, studies=(study_folder,)):
+        return countless.main(["train", *map(str, studies), "--config", str(config), "-o",
                                str(tmp_path / "run"), *map(str, more)])
 
     return run
@@ -64,9 +64,11 @@ def test_a_run_has_a_model_with_what_must_be_known_of_it(train, study, tmp_path,
     assert found["domain"]["tracers"] == ["FDG"]
     assert found["domain"]["scanners"] == [study.index["recipe"]["scan"]["scanner"]["name"]]
     assert 0.05 < found["domain"]["noise"][0] < 0.07 < 0.12 < found["domain"]["noise"][1] < 0.15
-    assert found["training"]["phantoms"] == [1, 4, 5]
-    assert found["training"]["study"] == study.index["hash"]
-    assert found["training"]["study_seed"] == study.index["recipe"]["seed"]
+    assert found["domain"]["voxels_mm"] == [[8, 8, 8]]
+    assert found["training"]["studies"] == [{
+        "hash": study.index["hash"], "seed": 3, "kind": "uniform", "phantoms": [1, 4, 5],
+        "validation": [2, 6],
+    }]
     assert "countless train" in found["training"]["command"]
     said = capsys.readouterr().out
     assert "3 phantoms for training, 2 for validation" in said
@@ -117,13 +119,32 @@ def test_a_study_that_has_grown_is_refused(train, refused, tmp_path):
     assert train("--epochs", 1, "--examples-every", 0) == 0
     (tmp_path / "grown").mkdir()
     study = make_study(tmp_path / "grown", count=7)
-    assert "with other phantoms" in refused("--epochs", 1, study=study)
+    assert "with other phantoms" in refused("--epochs", 1, studies=[study])
+
+
+def test_several_studies_make_one_model(train, study_folder, tmp_path, capsys):
+    (tmp_path / "fine").mkdir()
+    fine = make_study(tmp_path / "fine", count=2, split=(0.5, 0.5, 0.0), voxel_mm=6.0, seed=4)
+    studies, words = [study_folder, fine], ("--voxel-mm", 7, 7, 7, "--examples-every", 0)
+    assert train(*words, studies=studies) == 0
+    found = load_denoiser(tmp_path / "run" / "model.pt").settings
+    assert found["voxel_mm"] == [7, 7, 7]
+    assert [trained["phantoms"] for trained in found["training"]["studies"]] == [[1, 4, 5], [1]]
+    assert f"train {study_folder} {fine} --output" in found["training"]["command"]
+    out = capsys.readouterr().out.split()
+    assert " ".join(out).count("resampled to") == 2
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["voxel_mm"] == [7, 7, 7]
+    made = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert [each["path"] for each in made["inputs"]] == [
+        str(folder / "study.json") for folder in studies]
+    assert train(*words, studies=studies) == 0  # nothing to do
+    assert train(*words, studies=studies[::-1]) == 2
 
 
 def test_noise2noise_takes_two_realisations(refused, tmp_path):
     (tmp_path / "one").mkdir()
     study = make_study(tmp_path / "one", count=2, realisations=1, split=(0.5, 0.5, 0.0))
-    said = refused("--target", "noise2noise", study=study)
+    said = refused("--target", "noise2noise", studies=[study])
     assert "two realisations" in said
     assert "`realisations: 2`" in said
     assert not (tmp_path / "run").exists()
@@ -133,14 +154,14 @@ def test_a_study_without_phantoms_to_validate_with_is_refused(refused, tmp_path)
     (tmp_path / "few").mkdir()
     study = make_study(tmp_path / "few", count=2, split=(1.0, 0.0, 0.0))
     assert "a phantom for validation at least, got 2 for train, 0 for validation" in refused(
-        study=study
+        studies=[study]
     )
 
 
 def test_thinned_pairs_are_told_of(train, tmp_path, capsys):
     (tmp_path / "thinned").mkdir()
     study = make_study(tmp_path / "thinned", count=2, pairs="thinned", split=(0.5, 0.5, 0.0))
-    assert train("--epochs", 1, "--examples-every", 0, study=study) == 0
+    assert train("--epochs", 1, "--examples-every", 0, studies=[study]) == 0
     assert "learns to keep some" in " ".join(capsys.readouterr().out.split())
 
 
@@ -165,7 +186,7 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
 
 
 def test_a_folder_that_holds_no_study_is_refused(refused, tmp_path):
-    assert "holds no study" in refused(study=tmp_path)
+    assert "holds no study" in refused(studies=[tmp_path])
 
 
 def test_every_default_is_the_recipes():

@@ -1,6 +1,5 @@
 """Training: it learns, and stopped at any moment it ends with the same weights."""
 
-import csv
 import math
 import signal
 import sys
@@ -13,10 +12,21 @@ from denoise.checkpoint import load_denoiser
 from denoise.networks import network
 from denoise.recipe import Recipe
 from denoise.run_state import checkpoint_path, exhausted
-from denoise.training import Stopped, fitting_precision, nrmse
+from denoise.training import fitting_precision, nrmse
+from denoise.training_keeper import Stopped
 from denoise.unet import UNet
 from recon.io import FileError
-from tests.denoise.runs import OWN, RECIPE, killed_run, run, signalled_at, state
+from tests.denoise.runs import (
+    OWN,
+    RECIPE,
+    assert_same,
+    killed_run,
+    metrics,
+    run,
+    signalled_at,
+    state,
+)
+from tests.denoise.studies import make_study
 
 STEPS = 12
 
@@ -27,20 +37,6 @@ def whole(study_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
     run(study_folder, folder)
     return folder
-
-
-def assert_same(folder, whole):
-    found, wanted = state(folder), state(whole)
-    assert {name for name in wanted if not torch.equal(found[name], wanted[name])} == set()
-    assert found.keys() == wanted.keys()
-    assert (folder / "model.pt").read_bytes() == (whole / "model.pt").read_bytes()
-    for found, wanted in zip(metrics(folder), metrics(whole), strict=True):
-        assert found | {"seconds": ""} == wanted | {"seconds": ""}
-
-
-def metrics(folder):
-    with open(folder / "metrics.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize("step", [0, 3, 6])
@@ -62,13 +58,30 @@ def test_training_that_is_stopped_and_goes_on_ends_with_the_same_weights(
 def test_training_that_is_killed_and_goes_on_ends_with_the_same_weights(
     workers, study_folder, whole, tmp_path
 ):
-    killed_run(study_folder, tmp_path / "run", step=6, workers=workers)
+    killed_run([study_folder], tmp_path / "run", step=6, workers=workers)
     assert len(metrics(tmp_path / "run")) == 1
     half = checkpoint_path(tmp_path / "run").with_name(".x1y2.last.ckpt")
     half.write_bytes(b"half")  # as if killed while it saved
     run(study_folder, tmp_path / "run", workers=workers)
     assert not half.exists()
     assert_same(tmp_path / "run", whole)
+
+
+@pytest.fixture(scope="module")
+def two(study_folder, tmp_path_factory):
+    """Folders of two studies of different voxels."""
+    folder = tmp_path_factory.mktemp("fine")
+    return [study_folder, make_study(folder, count=2, split=(0.5, 0.5, 0.0), voxel_mm=5.0, seed=4)]
+
+
+def test_training_on_two_studies_goes_on_to_the_same_weights_with_other_workers(two, tmp_path):
+    run(two, tmp_path / "whole")
+    killed_run(two, tmp_path / "run", step=6, workers=2)
+    run(two, tmp_path / "run")
+    assert_same(tmp_path / "run", tmp_path / "whole")
+    trained = load_denoiser(tmp_path / "run" / "model.pt").settings
+    assert trained["voxel_mm"] == [8, 8, 8]
+    assert trained["domain"]["voxels_mm"] == [[5, 5, 5], [8, 8, 8]]
 
 
 def test_another_seed_ends_with_other_weights(study_folder, whole, tmp_path):

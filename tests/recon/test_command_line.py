@@ -19,6 +19,13 @@ def test_a_flag_that_is_off_and_one_of_several_values_are_said():
     assert words[-5:] == ["--psf-mm", "4.0", "4.0", "5", "--no-tof"]
 
 
+def test_several_values_that_no_flag_stands_before_are_said():
+    def gather(scans: tuple[Path, ...], *, output: Path): ...
+
+    words = command_line(gather, {"scans": (Path("one"), Path("two")), "output": Path("sum")})
+    assert words == "countless gather one two --output sum"
+
+
 def test_a_command_of_two_words_and_a_renamed_flag_are_those_of_the_command_line():
     assert command_line(mu_map, {"ct": "ct", "output": "m.hv"}).startswith("countless mu-map ct ")
     settings = {"delayed": Path("d.hs"), "output": Path("r.hs"), "list_mode": Path("l.hdr")}

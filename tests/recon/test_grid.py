@@ -75,6 +75,10 @@ def test_centres_are_the_voxels_along_an_axis():
     np.testing.assert_array_equal(grid().centres(0), (10, 12, 14, 16))
 
 
+def test_the_nearest_voxel_to_a_place_is_the_last_beyond_the_end():
+    assert [grid().nearest(0, mm) for mm in (-50.0, 10.9, 11.1, 14.0, 99.0)] == [0, 0, 1, 2, 3]
+
+
 def test_cylinder_of_a_radius_is_about_the_axis_of_the_scanner():
     made = Grid(shape=(4, 1, 2), voxel_mm=(1, 1, 1), origin_mm=(-1, 0, 0))
     np.testing.assert_array_equal(made.cylinder(1.5)[:, 0, 0], (True, True, True, False))

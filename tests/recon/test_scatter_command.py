@@ -1,5 +1,6 @@
 """What `countless scatter` finds, writes, prints and refuses."""
 
+import functools
 import itertools
 import json
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pytest
 
 import countless
 from recon import Grid, Scanner, SinogramLayout
+from recon.corrections import scatter_estimate
 from recon.corrections.attenuation import attenuate
 from recon.corrections.scatter import single_scatter
 from recon.io import read_image, read_sinogram, write_image, write_sinogram
@@ -160,7 +162,17 @@ def test_multiple_scatter_is_added_and_both_are_reported(scan, capsys):
     assert sums["scatter"] == pytest.approx(total.sum(dtype=float))
     assert (total >= single * (1 - 1e-6)).all()
     out = " ".join(capsys.readouterr().out.split())
+    assert "stopped at" not in out  # it ends when it is precise
     assert "scattered once" in out and "Monte Carlo simulation of the same object" in out
+
+
+def test_a_simulation_that_stops_before_its_precision_says_so(scan, capsys, monkeypatch):
+    few = functools.partial(scatter_estimate.multiple_scatter, most=50_000)
+    monkeypatch.setattr(scatter_estimate, "multiple_scatter", few)
+    assert run("--scale", "absolute", multiple=True) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert "stopped at 50,000 photon pairs, the most that it draws" in words
+    assert "of the scatter rather than 0.2 %" in words
 
 
 def test_the_json_says_how(scan):

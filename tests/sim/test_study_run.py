@@ -1,8 +1,10 @@
 """A study from its settings to its files: the same however it runs, resumed, refused, checked."""
 
+import functools
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -12,8 +14,9 @@ from matplotlib.figure import Figure
 
 import countless
 from recon import memory
+from recon.corrections import scatter_estimate
 from recon.io import FileError
-from sim import dataset_file, study_pool, study_run
+from sim import dataset_file, study_phantom, study_pool, study_run
 from sim.contact_sheet import draw_sheet
 from sim.dataset import open_study
 from sim.study_check import problems
@@ -140,6 +143,66 @@ def test_a_disk_that_fills_while_a_file_is_written_leaves_no_file(study, tmp_pat
     with pytest.raises(FileError, match=r"no space left on device.*; free space"):
         simulate_phantom(study, 1, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def hard_to_draw(monkeypatch):
+    """Numbers of phantoms that cannot be drawn, as a set to change."""
+    numbers, draw = set(), study_phantom.draw_phantom
+
+    def drawn(study, number):
+        if number in numbers:
+            raise ValueError("person takes lesions that fit, got one that does not")
+        return draw(study, number)
+
+    monkeypatch.setattr(study_phantom, "draw_phantom", drawn)
+    return numbers
+
+
+def test_a_phantom_that_cannot_be_drawn_keeps_no_other_from_being_made(
+    place, tmp_path, hard_to_draw, capsys
+):
+    hard_to_draw.add(1)
+    command = ["simulate", str(place / "study.yaml"), "-o", str(tmp_path / "data"), "--workers",
+               "0"]
+    assert countless.main(command) == 2
+    said = capsys.readouterr().err
+    assert "1 phantom of 3 cannot be simulated (phantom 1 of the study: person takes" in said
+    assert "the other 2 are made and kept, but the study is not complete" in said
+    made = arrays(place / "data")
+    del made["phantom-0001.h5"]
+    assert arrays(tmp_path / "data") == made
+    assert not json.loads((tmp_path / "data" / "study.json").read_text())["complete"]
+    assert "the study is not complete: run `countless simulate` again" in (
+        problems(tmp_path / "data"))
+    hard_to_draw.clear()
+    assert countless.main(command) == 0
+    assert arrays(tmp_path / "data") == arrays(place / "data")
+
+
+def test_scatter_estimates_that_miss_their_precision_are_said(study, tmp_path, monkeypatch, capsys):
+    few = functools.partial(scatter_estimate.multiple_scatter, most=20_000)
+    monkeypatch.setattr(scatter_estimate, "multiple_scatter", few)
+    run(replace(study, phantoms=replace(study.phantoms, count=1)), tmp_path / "data", workers=0)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the scatter estimates of phantom 1 have a noise of" in said
+    assert "of the scatter rather than 0.20%" in said
+
+
+def test_settings_of_which_no_phantom_can_be_drawn_are_refused_at_once(
+    study, tmp_path, hard_to_draw
+):
+    hard_to_draw.update({1, 2, 3})
+    with pytest.raises(ValueError, match="person takes lesions that fit"):
+        run(study, tmp_path / "none", workers=0)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_local_cluster_tries_phantoms_alone_until_one_can_be_measured(tmp_path, capsys):
+    study = read_study(write(tmp_path, factors="[1e12]"))  # of which no phantom has a count
+    with pytest.raises(ValueError, match=r"3 phantoms of 3 .*phantom 3 of the study: 1 / 1e\+12"):
+        run(study, tmp_path / "none", workers=1)
+    assert "the first phantom took" not in capsys.readouterr().out
 
 
 def test_a_dose_without_counts_is_refused_by_the_phantoms_number(tmp_path):
