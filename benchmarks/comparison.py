@@ -186,7 +186,7 @@ def profiles(panels, at_mm, *, unit, scale):
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     ax = figure.subplots()
     for k, (title, (array, grid)) in enumerate(panels):
-        y, z = (_nearest(grid, axis, mm) for axis, mm in zip((1, 2), at_mm, strict=True))
+        y, z = map(grid.nearest, (1, 2), at_mm)
         ax.plot(grid.centres(0), array[:, y, z] * scale, label=title,
                 color=("black", *_COLOURS)[k], lw=2 if k == 0 else 1.3)
     ax.set(xlabel="mm from the patient's right (-) to left (+)", ylabel=unit, xlim=(-240, 240))
