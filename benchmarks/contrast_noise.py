@@ -69,7 +69,8 @@ def contrast_noise(
                 "the standard dose, are always there"
             )
     made = read_study(study) if study else example("demo")
-    made = replace(made, phantoms=Phantoms(kind=PHANTOM, count=1), realisations=realisations)
+    made = replace(made, phantoms=Phantoms(kind=PHANTOM, count=1), realisations=realisations,
+                   scan=made.scan.with_(bed_mm=0.0))  # the spheres in the scanner's middle
     least = made.reconstruction.iterations
     if iterations < least:
         raise ValueError(f"--iterations takes the study's {least} or more, got {iterations}")

@@ -105,8 +105,9 @@ def kind_of(study, method):
         for factor in data.factors:
             pair = method.pair(data, number, factor, 0)
             image = data.read(pair, ("low",))["low"]
-            measured = scaling.measure(image, data.grid(number).voxel_mm)
-            for said in outside(method.denoiser.settings, measured, tracer, scanner):
+            voxel_mm = data.grid(number).voxel_mm
+            measured = scaling.measure(image, voxel_mm)
+            for said in outside(method.denoiser.settings, measured, voxel_mm, tracer, scanner):
                 warnings.setdefault(said, []).append(factor)
         return {"phantom": str(file.attrs["phantom"]), "tracer": tracer, "scanner": scanner,
                 "warnings": [{"said": said, "factors": factors}

@@ -21,6 +21,8 @@ _EPSILON = 1e-6  # of the normalization, as in the paper
 class NAFNet(nn.Module):
     """NAFNet whose output is the low-dose image and a correction, zero before training.
 
+    A voxel depends on those up to 7 · 2**levels - 3 away.
+
     Args:
         inputs: channels: 1 for the low-dose image, 2 for a CT beside it.
         width: channels at full resolution; they double at each level below.

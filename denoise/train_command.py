@@ -112,8 +112,8 @@ def train(
         voxel_mm: Sides of the network's voxels, to which images of others are resampled; those of
             the first study without it.
         structural: Weight of 1 - SSIM beside it.
-        adversarial: Weight of a discriminator's judgement (a GAN), about 0.001 to 0.01: noise then
-            looks more like the target's, for a larger error. Kept is the last average of weights.
+        adversarial: Weight of a discriminator's judgement (a GAN), about 0.01 to 0.03: noise then
+            comes nearer to the target's, for a larger error. Kept is the last average of weights.
         patch: Voxels of a patch along x, y and z.
         flips: Turn patches over along each axis, by chance.
         rotate_degrees: Most that patches are rotated by, about z.

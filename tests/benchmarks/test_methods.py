@@ -120,9 +120,10 @@ def test_a_model_that_has_seen_them_at_other_doses_is_refused(data, checkpoint, 
 
 def test_a_model_whose_start_has_seen_test_phantoms_is_refused(data, checkpoint):
     method = find_methods([str(checkpoint)])[0]
-    settings = method.denoiser.settings
-    start = {"domain": settings["domain"], "training": settings["training"] | {"phantoms": [2]}}
-    settings["training"]["start"] = {"sha256": "0", "domain": {}, "training": {"start": start}}
+    training, seen = method.denoiser.settings["training"], study_of(data.index["hash"],
+                                                                    phantoms=[1, 2])
+    first = {"training": training | {"studies": [seen]}}  # a start's own start
+    training["start"] = {"sha256": "0", "training": {"studies": [], "start": first}}
     with pytest.raises(ValueError, match="nothing was trained on phantoms 2 of this study"):
         check_unseen([method], data)
 

@@ -14,6 +14,7 @@ from sim.study_phantom import image_grid
 from tests.benchmarks.quality_study import write_study
 from tests.denoise.made import stirred
 
+SEEN = {"hash": "another", "seed": 1, "kind": "person", "phantoms": [1, 2], "validation": [3]}
 STUDIES = sorted(Path(transfer.__file__).with_name("studies").glob("*.yaml"))
 
 
@@ -21,7 +22,9 @@ STUDIES = sorted(Path(transfer.__file__).with_name("studies").glob("*.yaml"))
 def place(tmp_path_factory):
     """A folder with model.pt, two studies, and `out`, what the command wrote."""
     folder = tmp_path_factory.mktemp("transfer")
-    save_denoiser(folder / "net.pt", stirred())
+    made = stirred()
+    made.settings["training"]["studies"] = [SEEN]
+    save_denoiser(folder / "net.pt", made)
     for name in ("fdg", "psma"):
         write_study(folder / name, factors=(4.0,), splits=("validation", "test"), realisations=1)
         with h5py.File(folder / name / "phantom-0002.h5", "a") as file:
@@ -55,7 +58,7 @@ def test_the_table_has_a_line_for_each_study_dose_and_method(place):
 def test_what_the_model_warns_of_stands_below_the_table(place):
     fdg, psma = (place / "out" / "transfer.md").read_text().strip().splitlines()[-2:]
     assert "fdg: ball, FDG, none; 1 tested; the liver's figures are of liver." in fdg
-    assert "tracer" not in fdg
+    assert "tracer" not in fdg and "voxels are of 6 × 6 × 6 mm, and the network was" in fdg
     assert "the image's tracer is PSMA, and the network was trained on FDG alone (1/4)" in psma
     assert "the image's scanner is none" in psma
 

@@ -10,10 +10,10 @@ import countless
 from denoise.checkpoint import load_denoiser, save_denoiser
 from denoise.image_only import ImageOnly
 from denoise.networks import answer, check_takes, network
+from recon.grid import Grid
 from recon.io import FileError, read_image, write_image
 from tests.denoise import made
 from tests.denoise.runs import OWN, run
-from tests.denoise.studies import GRID
 
 HERE = "tests.denoise.test_image_only"
 
@@ -128,6 +128,7 @@ validation-patches: 1
 workers: 0
 accelerator: cpu
 """
+GRID = Grid.centred(shape=(24, 20, 16), voxel_mm=(8, 8, 8))  # of the study's voxels
 UNET = "monai.networks.nets:UNet"
 SETTINGS = {"spatial_dims": 3, "in_channels": 2, "out_channels": 1, "channels": [4, 8],
             "strides": [2], "norm": None}

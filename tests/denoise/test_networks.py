@@ -13,6 +13,7 @@ from denoise.recipe import Recipe
 from denoise.unet import REACHES
 from recon.grid import Grid
 from tests.denoise import made
+from tests.denoise.runs import run
 
 KINDS = [
     ("unet", {}), ("unet", {"dimensions": 2}), ("unet", {"dimensions": 2, "slices": 3}),
@@ -180,3 +181,15 @@ def test_a_network_takes_the_settings_that_are_said_with_a_recipes_defaults(name
 def test_settings_that_do_not_fit_are_refused(name, settings):
     with pytest.raises(ValueError, match=rf"(?i){name} takes|{name} cannot be made of"):
         network(name, settings)
+
+
+@pytest.mark.parametrize(("name", "settings"), [
+    ("redcnn", {"dimensions": 2, "slices": 3}), ("nafnet", {"levels": 1}),
+    ("unet", {"levels": 1, "ct": True, "fusion": "late"}),
+], ids=str)
+def test_every_network_is_trained_from_a_recipe(name, settings, study_folder, tmp_path):
+    (row,) = run(study_folder, tmp_path / "run", network=name, epochs=1,
+                 **{"levels": Recipe.levels} | settings)
+    assert 0 < row["nrmse"] < 1
+    found = load_denoiser(tmp_path / "run" / "model.pt").settings
+    assert (found["network"], found["inputs"]) == (name, ["low", "ct"][: 1 + ("ct" in settings)])
