@@ -45,7 +45,8 @@ app.command("sim.ct_command:ct", help="Simulate a phantom's CT at standard or lo
 app.command("sim.study_command:simulate", help="Simulate a data set of low and standard dose.")
 app.command("denoise.train_command:train", help="Train a denoiser on a simulated data set.")
 app.command("benchmarks.evaluate_command:evaluate", help="Compare an image with a reference.")
-app.command("sim.demo:demo", help="Simulate a scan, reconstruct it and draw the image.")
+app.command("benchmarks.demo:demo",
+            help="Simulate a scan, reconstruct, denoise and report on it.")
 app.command("denoise.denoise_command:denoise", help="Take noise out of an image.")
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")
 benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")

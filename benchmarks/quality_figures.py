@@ -1,8 +1,5 @@
 """Figures of a comparison of denoisers: curves over dose, slices with their errors, profiles."""
 
-import base64
-import io
-
 import numpy as np
 
 from benchmarks.methods import factor_of
@@ -55,13 +52,6 @@ class Shown:
     def _parts(self, image):
         _, y, z = self.at
         return image[:, y].copy(), image[:, :, z].copy(), image[:, y, z].copy()
-
-
-def png(figure):
-    """A figure as the source of an HTML image."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def colours(results):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from benchmarks import comparison
 from recon import Grid
 from recon.io import write_image
-from sim import comparison
 from sim.phantom_files import StoredPhantom
 
 GRID = Grid.centred(shape=(20, 16, 12), voxel_mm=(4, 4, 4))
@@ -39,6 +39,7 @@ def test_the_truth_itself_recovers_all_and_has_no_noise(truth, tmp_path):
     assert numbers["liver_recovery"] == pytest.approx(1)
     assert numbers["noise"] == pytest.approx(0, abs=1e-6)
     assert numbers["contrast_recovery"] == {"lesion 1": pytest.approx(1)}
+    assert (numbers["nrmse"], numbers["psnr"], numbers["ssim"]) == (0, np.inf, pytest.approx(1))
     assert np.array_equal(image, truth.activity)
 
 
@@ -50,10 +51,14 @@ def test_recovery_contrast_and_noise_worked_out_by_hand(truth, stored, tmp_path)
     liver = np.argwhere(truth.liver)
     image[tuple(liver.T)] *= np.where(np.arange(len(liver)) % 2, 1.1, 0.9)
     write_image(tmp_path / "image.nii.gz", image, GRID, unit="Bq/mL")
+    error, body = image - stored.activity, stored.labels > 0
     numbers, _ = truth.quality(tmp_path / "image.nii.gz")
     assert numbers["liver_recovery"] == pytest.approx(1.1, rel=1e-3)
     assert numbers["noise"] == pytest.approx(0.1, rel=1e-3)
     assert numbers["contrast_recovery"]["lesion 1"] == pytest.approx(0.5, rel=2e-3)
+    assert numbers["nrmse"] == pytest.approx(np.sqrt(
+        (error[body].astype(float) ** 2).sum() / (stored.activity[body].astype(float) ** 2).sum()
+    ), rel=1e-3)
 
 
 def test_what_is_near_the_scanners_ends_is_not_measured(stored, tmp_path):
@@ -78,6 +83,20 @@ def test_an_image_on_another_grid_is_refused(truth, tmp_path):
 
 def test_a_picture_is_drawn(truth, tmp_path):
     panels = [("Truth", "as it is", (truth.activity, truth.grid))]
-    comparison.draw(tmp_path / "a.png", panels, truth.shown_at_mm, unit="kBq/mL", scale=1e-3,
-                    maximum=truth.shown_most)
+    figure = comparison.drawn(panels, truth.shown_at_mm, unit="kBq/mL", scale=1e-3,
+                              maximum=truth.shown_most)
+    comparison.save(tmp_path / "a.png", figure)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_error_below_zero_is_blue_and_a_profile_reads_its_line(truth):
+    panels = [("Error", "", (truth.activity - 1000, truth.grid))]
+    figure = comparison.drawn(panels, truth.shown_at_mm, unit="kBq/mL", scale=1e-3,
+                              maximum=1000, signed=True)
+    shown = figure.axes[0].images[0]
+    red, _, blue, _ = shown.cmap(shown.norm(-1.0))
+    assert blue > 2 * red
+    figure = comparison.profiles([("Truth", (truth.activity, truth.grid))], (-4, 6),
+                                 unit="kBq/mL", scale=1e-3)
+    line = figure.axes[0].lines[0].get_ydata()
+    assert (line.min(), line.max()) == (0, 5)
