@@ -29,11 +29,16 @@ def commands(monkeypatch):
     return found
 
 
-def test_the_demo_makes_a_person_two_scans_and_three_images(commands, tmp_path):
+@pytest.mark.parametrize("networks", [{}, {"unet": "unet.pt"}])
+def test_the_demo_makes_a_person_two_scans_and_their_images(
+    networks, commands, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(module, "shipped", lambda: networks)
     demo(output=tmp_path / "out", drf=20, minutes=3)
     assert [words[0] for words in commands] == [
-        "phantom", "scan", "scan", "recon", "recon", "denoise"
+        "phantom", "scan", "scan", "recon", "recon", *(["denoise"] if networks else [])
     ]
+    assert ("Not denoised: no trained network" in capsys.readouterr().out) == (not networks)
     drf = [words[words.index("--drf") + 1] for words in commands[1:3]]
     assert drf == ["20", "1"]
 
