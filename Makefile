@@ -1,4 +1,4 @@
-# make demo   a simulated scan, its reconstruction and a picture, in demo-output/
+# make demo   simulated scans, their images and a report, in demo-output/
 # make test   lint and tests
 # make lint   lint alone
 # make clean  removes what building and testing left; environments stay

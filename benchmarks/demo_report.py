@@ -35,7 +35,7 @@ def report(made, figures, warnings, seconds):
         *(("formula", formula) for formula in made["formulas"]),
         *(("$", command) for command in made["commands"]),
     ])]
-    return page("From a low-dose scan to a denoised image", parts)
+    return page("A low-dose scan, and what becomes of it", parts)
 
 
 def _table(images):
