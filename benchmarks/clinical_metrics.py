@@ -95,12 +95,13 @@ def organ_biases(image, regions):
 def coefficient_of_variation(image, regions):
     """Standard deviation over mean of the image in the uniform organ, less its true pattern.
 
-    The image is divided by the truth there first, so that the organ's own texture is no noise.
+    The image is divided by the truth there first, so that the organ's own texture is no noise. None
+    without such an organ, and where its mean is not positive.
     """
     if regions.inside is None:
         return None
     values = image[regions.inside] / regions.truth[regions.inside].astype(float)
-    return float(values.std() / values.mean())
+    return float(values.std() / values.mean()) if values.mean() > 0 else None
 
 
 def false_spots(image, regions):

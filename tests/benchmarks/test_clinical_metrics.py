@@ -102,6 +102,7 @@ def test_variation_is_that_of_the_noise_and_not_of_the_organs_own_pattern(region
     assert coefficient_of_variation(regions.truth, regions) == pytest.approx(0, abs=1e-6)
     image = regions.truth * (1 + 0.2 * rng.normal(size=GRID.shape))
     assert coefficient_of_variation(image, regions) == pytest.approx(0.2, rel=0.05)
+    assert coefficient_of_variation(-image, regions) is None  # it would be the least of all
 
 
 def spot(image, at, activity):
