@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.clinical_metrics import contrast_recovery
 from benchmarks.image_metrics import compare, default_range
+from benchmarks.quality_figures import COLOURS
 from recon import Grid
 from recon.io import read_image
 from recon.io.files import replacing
@@ -17,7 +19,6 @@ FORMULAS = (
     "NRMSE = |image - truth| / |truth| over the body;  PSNR and SSIM: benchmarks/image_metrics.py",
 )
 _DISPLAYED = 4.0  # times the liver's activity is black
-_COLOURS = ("#0072b2", "#9a9a9a", "#d55e00")  # of profiles after the first
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +61,6 @@ class Truth:
             return resample(mask.astype(np.float32), stored.grid, grid)
 
         near = np.abs(grid.centres(2)) <= within_mm
-
         inside = [row for row in stored.said["regions"]
                   if row["lesion"] and abs(row["centre_mm"][2]) <= within_mm]
         lesions = {row["name"]: part(stored.labels == row["label"]) >= 0.5 for row in inside}
@@ -86,8 +86,8 @@ class Truth:
         Args:
             path: image on this grid, in Bq/mL.
         Returns:
-            dict of liver_recovery, noise, contrast_recovery (by lesion), nrmse, psnr and ssim;
-            float32 (x, y, z).
+            dict of liver_recovery, noise, contrast_recovery (by lesion, of `clinical_metrics`),
+            nrmse, psnr and ssim; float32 (x, y, z).
         Raises:
             ValueError: the image is on another grid.
         """
@@ -98,14 +98,13 @@ class Truth:
             )
         liver = image[self.liver] / self.activity[self.liver]
 
-        def contrast(array, mask):
-            return float(array[mask].mean() / array[self.liver].mean() - 1)
-
+        background, true = image[self.liver].mean(), self.activity[self.liver].mean()
         return {
-            "liver_recovery": float(image[self.liver].mean() / self.activity[self.liver].mean()),
+            "liver_recovery": float(background / true),
             "noise": float(liver.std() / liver.mean()),
             "contrast_recovery": {
-                name: contrast(image, mask) / contrast(self.activity, mask)
+                name: contrast_recovery(image[mask].mean(), background, self.activity[mask].mean(),
+                                        true)
                 for name, mask in self.lesions.items()
             },
             **compare(image, self.activity, self.body, default_range(self.activity, self.body)),
@@ -188,7 +187,7 @@ def profiles(panels, at_mm, *, unit, scale):
     for k, (title, (array, grid)) in enumerate(panels):
         y, z = map(grid.nearest, (1, 2), at_mm)
         ax.plot(grid.centres(0), array[:, y, z] * scale, label=title,
-                color=("black", *_COLOURS)[k], lw=2 if k == 0 else 1.3)
+                color=("black", *COLOURS)[k], lw=2 if k == 0 else 1.3)
     ax.set(xlabel="mm from the patient's right (-) to left (+)", ylabel=unit, xlim=(-240, 240))
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False, ncols=len(panels))

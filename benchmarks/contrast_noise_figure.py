@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from benchmarks.quality_figures import COLOURS
 from recon import text
 from recon.io.files import replacing
 
-_COLOURS = ("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#a6761d")
-_ITERATIONS, _GAUSSIAN = "0.45", "#0072b2"
+_ITERATIONS, (_GAUSSIAN, *_OTHERS) = "0.45", COLOURS
 
 
 def draw_curves(path, results):
@@ -87,4 +87,4 @@ def _draw(ax, curve, sphere, marked):
 
 
 def _cycled(count):
-    return [_COLOURS[k % len(_COLOURS)] for k in range(count)]
+    return [_OTHERS[k % len(_OTHERS)] for k in range(count)]

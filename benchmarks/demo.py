@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from benchmarks import comparison
-from benchmarks.demo_report import report
+from benchmarks.demo_report import recovered, report
 from denoise.shipped import DEFAULT, shipped
 from recon.io import provenance
 from recon.io.files import replacing
@@ -106,7 +106,7 @@ def _compare(output, person, images, commands, settings, seconds):
     print(f"\n{'':26}{'liver recovery':>14}{'noise in liver':>16}{'NRMSE':>8}   "
           "recovered contrast of lesions")
     for title, values in numbers.items():
-        contrasts = " ".join(f"{value:.2f}" for value in values["contrast_recovery"].values())
+        contrasts = " ".join(map(recovered, values["contrast_recovery"].values()))
         print(f"{title:26}{values['liver_recovery']:>14.3f}{values['noise']:>16.1%}"
               f"{values['nrmse']:>8.1%}   {contrasts}")
     unit = {"unit": "kBq/mL", "scale": 1e-3}

@@ -38,6 +38,11 @@ def report(made, figures, warnings, seconds):
     return page("A low-dose scan, and what becomes of it", parts)
 
 
+def recovered(contrast):
+    """A recovered contrast as text; a dash where there is none (`clinical_metrics`)."""
+    return "–" if contrast is None else f"{contrast:.2f}"
+
+
 def _table(images):
     """Numbers of all images, and the recovered contrast of each lesion."""
     lesions = list(next(iter(images.values()))["contrast_recovery"])
@@ -45,7 +50,7 @@ def _table(images):
             *(f"contrast recovered, {name}" for name in lesions)]
     rows = [
         [title, *(form.format(values[name]) for _, name, form in _COLUMNS),
-         *(f"{values['contrast_recovery'][name]:.2f}" for name in lesions)]
+         *(recovered(values["contrast_recovery"][name]) for name in lesions)]
         for title, values in images.items()
     ]
     lines = [

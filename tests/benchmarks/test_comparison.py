@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from benchmarks import comparison
+from benchmarks.demo_report import recovered
 from recon import Grid
 from recon.io import write_image
 from sim.phantom_files import StoredPhantom
@@ -59,6 +60,14 @@ def test_recovery_contrast_and_noise_worked_out_by_hand(truth, stored, tmp_path)
     assert numbers["nrmse"] == pytest.approx(np.sqrt(
         (error[body].astype(float) ** 2).sum() / (stored.activity[body].astype(float) ** 2).sum()
     ), rel=1e-3)
+
+
+def test_an_image_without_activity_has_no_contrast(truth, tmp_path):
+    write_image(tmp_path / "image.nii.gz", truth.activity * 0, GRID, unit="Bq/mL")
+    with np.errstate(invalid="ignore"):
+        numbers, _ = truth.quality(tmp_path / "image.nii.gz")
+    assert numbers["contrast_recovery"] == {"lesion 1": None}
+    assert recovered(None) == "–"
 
 
 def test_what_is_near_the_scanners_ends_is_not_measured(stored, tmp_path):
