@@ -83,7 +83,10 @@ def _client(scheduler):
 
 @contextlib.contextmanager
 def _environment_kept():
-    """Dask sets its workers' OMP_NUM_THREADS and more in this process too, before it starts one."""
+    """Dask sets its workers' OMP_NUM_THREADS and more in this process too, before it starts one.
+
+    Not all of it is in its settings: all that was there is put back, and what is new removed.
+    """
     before = dict(os.environ)
     try:
         yield

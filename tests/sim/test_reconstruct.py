@@ -5,6 +5,7 @@ import pytest
 
 from recon import Grid, Scanner, SinogramLayout
 from recon.corrections.randoms import randoms
+from sim import reconstruct as module
 from sim.acquire import expect
 from sim.catalogue import phantom
 from sim.protocol import Protocol
@@ -45,6 +46,19 @@ def test_activity_comes_out_in_bq_per_ml(scan, image):
 
 def test_randoms_are_those_of_the_delayeds(scan, image):
     assert image.randoms == pytest.approx(scan[0].counts["randoms"], rel=1e-4)
+
+
+def test_fewer_points_of_the_first_estimate_move_the_last_little(scan, monkeypatch):
+    expected, mu, grid = scan
+    prompts = expected.trues + expected.scatter + expected.randoms
+    found = []
+    for coarser in (1.0, module.COARSER):
+        monkeypatch.setattr(module, "COARSER", coarser)
+        *_, estimate = module.estimated(prompts, expected.delayeds, expected.efficiency, mu, grid,
+                                        expected.layout, SETTINGS)
+        found.append(estimate.scatter)
+    moved = np.linalg.norm(found[1] - found[0]) / np.linalg.norm(found[0])
+    assert 0 < moved < 0.01
 
 
 def test_scatter_is_estimated_to_some_per_cent_of_the_trues(scan, image):
