@@ -240,8 +240,10 @@ class Batches:
 
 
 def deaf(_):
-    """Has a worker pass over Ctrl-C, which reaches all processes: it ends when the training does.
+    """Has a worker pass over Ctrl-C, and over SIGTERM, which batch systems and `timeout` send.
 
-    It is here so that a worker need not import Lightning.
+    Both reach all processes of a training: it saves and ends, and then its workers do. This is here
+    so that a worker need not import Lightning.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

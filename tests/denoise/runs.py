@@ -71,7 +71,7 @@ def assert_same(folder, whole):
         assert found | {"seconds": ""} == wanted | {"seconds": ""}
 
 
-def signalled_at(step, number, patch=setattr):
+def signalled_at(step, number, patch=setattr, send=lambda number: os.kill(os.getpid(), number)):
     """Has this process send itself a signal in a step, counted from 0."""
     from denoise.training import Training
 
@@ -79,7 +79,7 @@ def signalled_at(step, number, patch=setattr):
 
     def signalled(self, batch, index):
         if self.trainer.global_step == step:
-            os.kill(os.getpid(), number)
+            send(number)
         return whole(self, batch, index)
 
     patch(Training, "training_step", signalled)
@@ -98,3 +98,22 @@ def killed_run(study_folders, folder, *, step, workers, **changes):
              *map(str, (folder, step, workers, *study_folders))]
     ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
+
+
+def stopped_group(study_folders, folder, *, step, workers):
+    """What is printed by a training whose process group, workers included, gets SIGTERM."""
+    code = (
+        "import os, subprocess, sys, time, torch;"
+        f"torch.set_num_threads({torch.get_num_threads()});"
+        "from tests.denoise import runs;"
+        # From elsewhere, for torch's workers take it of their parent as their end; and in a step
+        # that takes long, in which one that heeded it would be missed.
+        "kill = ['kill', '-TERM', '--', f'-{os.getpgrp()}'];"
+        "send = lambda _: subprocess.run(kill, start_new_session=True) and time.sleep(1);"
+        "runs.signalled_at(int(sys.argv[2]), 15, send=send);"
+        "runs.run(sys.argv[4:], sys.argv[1], workers=int(sys.argv[3]))"
+    )
+    words = [sys.executable, "-W", "error", "-c", code,
+             *map(str, (folder, step, workers, *study_folders))]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300,
+                          start_new_session=True).stderr

@@ -25,6 +25,7 @@ from tests.denoise.runs import (
     run,
     signalled_at,
     state,
+    stopped_group,
 )
 from tests.denoise.studies import make_study
 
@@ -64,6 +65,15 @@ def test_training_that_is_killed_and_goes_on_ends_with_the_same_weights(
     half.write_bytes(b"half")  # as if killed while it saved
     run(study_folder, tmp_path / "run", workers=workers)
     assert not half.exists()
+    assert_same(tmp_path / "run", whole)
+
+
+def test_a_signal_to_all_of_its_processes_stops_a_training_and_it_goes_on(
+    study_folder, whole, tmp_path
+):
+    said = stopped_group([study_folder], tmp_path / "run", step=6, workers=2)
+    assert f"Stopped: at step 7 of {STEPS}" in said
+    run(study_folder, tmp_path / "run")
     assert_same(tmp_path / "run", whole)
 
 
