@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -10,6 +10,7 @@ from recon import text
 from recon.command_line import command_line
 from recon.io import FileError
 from recon.io.provenance import provenance
+from sim.study import SPLITS
 from sim.study_file import EXAMPLE, read_study
 
 FAIR = {
@@ -23,6 +24,8 @@ def simulate(
     study: Path | None = None,
     *,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    only: Annotated[tuple[Literal["train", "validation", "test"], ...],
+                    Parameter(consume_multiple=True, negative_iterable=())] = SPLITS,
     workers: int | None = None,
     scheduler: str | None = None,
     check: bool = False,
@@ -39,6 +42,8 @@ def simulate(
     Args:
         study: YAML file of the study's settings; --example prints one.
         output: Folder for the data set; made where there is none.
+        only: Make the phantoms of these splits alone: train and validation on the machine that
+            trains, test where results are made. Files may be copied between folders of one study.
         workers: Processes on this machine; 0 for none but this one. By default as many as there
             are cores, and as memory holds.
         scheduler: Address of a Dask scheduler to work on instead, whose workers see the same
@@ -57,10 +62,10 @@ def simulate(
         return
     if study is None:
         raise ValueError("simulate takes a YAML file of settings, got none; --example prints one")
-    _simulate(study, output, workers, scheduler, settings)
+    _simulate(study, output, only, workers, scheduler, settings)
 
 
-def _simulate(path, output, workers, scheduler, settings):
+def _simulate(path, output, only, workers, scheduler, settings):
     from sim.contact_sheet import SHEET, draw_sheet
     from sim.dataset import open_study
     from sim.study_run import in_mb, raw_bytes, run_study
@@ -72,7 +77,8 @@ def _simulate(path, output, workers, scheduler, settings):
         command=command_line(simulate, settings), configuration=study.settings(),
         inputs=[path, *files], seed=study.seed, unit="Bq/mL",
     )
-    index = run_study(study, output, made=made, workers=workers, scheduler=scheduler)
+    index = run_study(study, output, made=made, only=only, workers=workers,
+                      scheduler=scheduler)
     with open_study(output) as data:
         draw_sheet(output / SHEET, data)
     size = sum(record["bytes"] for record in index["phantoms"])

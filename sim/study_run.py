@@ -14,6 +14,7 @@ from recon.io.outputs import make_folder
 from recon.io.provenance import plain, read_json, write_json
 from sim import dataset_file
 from sim.protocol import check_memory
+from sim.study import SPLITS
 from sim.study_lock import locked
 from sim.study_phantom import ARRAYS, check_phantoms, image_grid, phantom_path
 from sim.study_pool import pool
@@ -23,7 +24,7 @@ LEAST_CUT = 1e-3  # part of the activity beyond the images' sides from which on 
 KEPT = "what is made is kept, and the same command goes on from there"
 
 
-def run_study(study, folder, *, made, workers=None, scheduler=None):
+def run_study(study, folder, *, made, only=SPLITS, workers=None, scheduler=None):
     """Makes the phantoms' files that a folder lacks, and its index, study.json.
 
     The first phantom is made by itself, on all cores, to measure what the others will take. One
@@ -33,6 +34,7 @@ def run_study(study, folder, *, made, workers=None, scheduler=None):
         study: Study.
         folder: Path; made where there is none.
         made: dict of `recon.io.provenance.provenance`, for all files.
+        only: splits whose phantoms are made; what the folder has of the others is kept.
         workers, scheduler: see `study_pool.pool`.
     Returns:
         dict, as the index holds it.
@@ -53,10 +55,12 @@ def run_study(study, folder, *, made, workers=None, scheduler=None):
         check_same(study, folder)
         _sweep(folder)
         records = whole_files(study, folder)
-        missing = [n for n in range(1, study.phantoms.count + 1) if n not in records]
-        if records and missing:
-            print(text.table([("resumed", f"{text.plural(len(records), 'phantom')} of "
-                                          f"{study.phantoms.count} are there, and whole")]))
+        wanted = [n for n, split in enumerate(study.split.of(study.phantoms.count), 1)
+                  if split in only]
+        missing = [n for n in wanted if n not in records]
+        if len(missing) < len(wanted) and missing:
+            print(text.table([("resumed", f"{text.plural(len(wanted) - len(missing), 'phantom')} "
+                                          f"of {len(wanted)} are there, and whole")]))
         _check_disk(folder, len(missing) * raw_bytes(study))
         index = _write_index(study, folder, records, made)
         try:
@@ -77,8 +81,7 @@ def _make(study, folder, missing, records, *, made, workers, scheduler):
     index, failed = None, []
     options = {"made": made, "workers": workers, "scheduler": scheduler}
     with pool(study, folder, missing, **options) as results, tqdm(
-        total=study.phantoms.count, initial=len(records), unit=" phantoms", smoothing=0,
-        file=sys.stderr, dynamic_ncols=True,
+        total=len(missing), unit=" phantoms", smoothing=0, file=sys.stderr, dynamic_ncols=True,
     ) as bar:
         for record in results:
             if "failed" in record:
@@ -95,7 +98,7 @@ def _make(study, folder, missing, records, *, made, workers, scheduler):
                 bar.write(f"note        the scatter estimates of phantom {record['number']} have a "
                           f"noise of {record['multiple_sd']:.2%} of the scatter rather than "
                           f"{PRECISION:.2%}: multiple scatter's simulation ended at its most pairs")
-            left = study.phantoms.count - len(records)
+            left = len(missing) - bar.n
             _check_disk(folder, left * max(r["bytes"] for r in records.values()))
     if failed:
         raise ValueError(
