@@ -11,6 +11,7 @@ from recon import backend
 GIB = 1 << 30
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 _PROGRAM = 200 << 20  # Python, its libraries and the kernels
+_CONTEXT = 600 << 20  # of CUDA, in each process
 _IMAGES = 5  # start, image, back projection, output and one to spare
 BLUR_IMAGES = 2  # one axis of a blur from one into the other, beside what is blurred
 
@@ -57,6 +58,11 @@ def peak():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def held_by_gpu():
+    """Bytes of a GPU's memory that this process holds: CuPy's arrays and, about, its context."""
+    return backend.cupy().get_default_memory_pool().total_bytes() + _CONTEXT
 
 
 def _machine():

@@ -22,6 +22,7 @@ from functools import cached_property
 
 import numpy as np
 
+from recon import backend
 from recon.corrections.attenuation import attenuate
 from recon.corrections.calibration import Isotope
 from recon.corrections.calibration import isotope as isotope_of
@@ -108,7 +109,7 @@ class Counts:
 
 
 def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_efficiency=None,
-           singles_per_s=None, threads=None, watch=None):
+           singles_per_s=None, threads=None, device="cpu", watch=None):
     """What a scanner is expected to count (this module's docstring has the model).
 
     Args:
@@ -123,6 +124,7 @@ def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_eff
         singles_per_s: of ideal crystals, (rings, crystals), without dead time; by default that of
             `sim.count_rates`.
         threads: CPU threads; the result does not depend on it.
+        device: "cpu" or "cuda", where kernels run.
         watch: function called with what is being done and the part of it that is; None for none.
     Returns:
         Expected.
@@ -136,7 +138,8 @@ def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_eff
     found, rngs = isotope_of(isotope), rng.spawn(3)
     crystals = crystal_efficiencies(scanner, rngs[0], spread=protocol.spread,
                                     dead_blocks=protocol.dead_blocks)
-    smooth = _smooth(activity, mu_per_cm, grid)
+    *smooth, coarse = _smooth(activity, mu_per_cm, grid)
+    smooth = *(backend.to_device(image, device) for image in smooth), coarse
     watch("singles", 0.0)
     singles, live = _singles(*smooth, protocol, found, singles_per_s, rngs[1])
     ends = (crystals * live).astype(np.float32)
@@ -151,7 +154,7 @@ def expect(activity, mu_per_cm, grid, protocol, *, isotope="F-18", rng, pair_eff
     else:
         spread = annihilations(activity, grid, found.name)
         trues = attenuated_trues(spread, mu_per_cm, grid, protocol.pairs, split=protocol.split,
-                                 tof_sigmas=TIMING_SIGMAS, threads=threads,
+                                 tof_sigmas=TIMING_SIGMAS, threads=threads, device=device,
                                  watch=lambda done: watch("rays", done))
         watch("crystal pairs", 0.0)
         blur = DataBlur(layout=protocol.pairs, split=protocol.split)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import sparse
 
-from recon import Grid, Scanner, Segment, SinogramLayout
+from recon import Grid, Scanner, Segment, SinogramLayout, backend
 from recon.projectors import SinogramProjector
 from recon.resampling import resample
 
@@ -13,7 +13,7 @@ FINE_BYTES = 1 << 28  # of rays that are projected at a time, which bounds the m
 
 
 def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *, split=2,
-                     tof_sigmas=3.0, threads=None, watch=None):
+                     tof_sigmas=3.0, threads=None, device="cpu", watch=None):
     """Sum over a bin's crystal pairs of the attenuated line integral of the activity.
 
     Every crystal is cut into split x split smaller ones. A pair's line integral is the mean over
@@ -28,12 +28,15 @@ def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *,
         split: parts of a crystal along each of its sides.
         tof_sigmas: where the Gaussian timing error is cut off before it is renormalised.
         threads: CPU threads.
+        device: "cpu" or "cuda", where rays are projected.
         watch: function called with the part of the rays that is done; None for none.
     Returns:
         float32 of layout.shape, activity * mm.
     """
     fine = _finer(layout, split, _reach_mm(activity, grid))
-    grid, (activity, mu_per_cm) = _even_steps(grid, (activity, mu_per_cm), fine)
+    grid, images = _even_steps(grid, (activity, mu_per_cm), fine)
+    activity, mu_per_cm = (backend.to_device(image, device) for image in images)
+    xp = backend.array_module(activity)
     without_tof = fine.without_tof()
     normal, swapped = (
         plane_sums(fine, layout, split=split, turned=turned) for turned in (False, True)
@@ -48,7 +51,8 @@ def attenuated_trues(activity, mu_per_cm, grid: Grid, layout: SinogramLayout, *,
         )(activity)
         mm = SinogramProjector(without_tof, grid, views=views, threads=threads)(mu_per_cm) / 10
         emitted = emitted.reshape(*mm.shape[:2], layout.tof_bins, fine.planes)
-        emitted *= np.exp(-mm)[:, :, None]
+        emitted *= xp.exp(-mm)[:, :, None]
+        emitted = backend.to_device(emitted, "cpu")
         for planes, step, bins in zip(
             (normal, swapped), (1, -1), _bin_sums(fine, layout, split, views), strict=True
         ):

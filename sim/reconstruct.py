@@ -13,6 +13,7 @@ from itertools import islice
 
 import numpy as np
 
+from recon import backend
 from recon.acquisition import AcquisitionModel
 from recon.algorithms import osem
 from recon.corrections.attenuation import attenuate
@@ -107,7 +108,7 @@ class Reconstructed:
 
 def reconstruct(
     prompts, delayeds, efficiency, mu_per_cm, mu_grid, layout, grid, settings, *,
-    delayed_layout=None, sampling=SAMPLING, threads=None,
+    delayed_layout=None, sampling=SAMPLING, threads=None, device="cpu",
 ):
     """The image of a noisy scan, with randoms and scatter estimated from it.
 
@@ -123,6 +124,7 @@ def reconstruct(
         delayed_layout: SinogramLayout of the delayeds; None for the prompts'.
         sampling: ScatterSampling of the estimates.
         threads: CPU threads; the result does not depend on it.
+        device: "cpu" or "cuda", where kernels run.
     Returns:
         Reconstructed.
     Raises:
@@ -130,14 +132,15 @@ def reconstruct(
     """
     factors, at_random, estimate = estimated(
         prompts, delayeds, efficiency, mu_per_cm, mu_grid, layout, settings,
-        delayed_layout=delayed_layout, sampling=sampling, threads=threads,
+        delayed_layout=delayed_layout, sampling=sampling, threads=threads, device=device,
     )
     images = passes(prompts, factors, at_random + estimate.scatter, layout, grid, settings.subsets,
-                    settings.psf_mm, threads)
+                    settings.psf_mm, threads, device)
     image = next(islice(images, settings.iterations - 1, None))
-    smooth = post_filter(_blur(grid, settings.post_filter_mm, threads))
+    blur = _blur(grid, settings.post_filter_mm, threads)
+    image = post_filter(blur, backend.array_module(image))(image)
     return Reconstructed(
-        image=smooth(image), randoms=float(at_random.sum(dtype=np.float64)),
+        image=backend.to_device(image, "cpu"), randoms=float(at_random.sum(dtype=np.float64)),
         scatter=float(estimate.scatter.sum(dtype=np.float64)),
         scatter_scale=estimate.scale.scan, scatter_scale_sd=estimate.scale.scan_sd,
         multiple_sd=estimate.multiple.relative_sd,
@@ -146,27 +149,28 @@ def reconstruct(
 
 def estimated(
     prompts, delayeds, efficiency, mu_per_cm, mu_grid, layout, settings, *,
-    delayed_layout=None, sampling=SAMPLING, threads=None,
+    delayed_layout=None, sampling=SAMPLING, threads=None, device="cpu",
 ):
     """What a noisy scan says of its own model.
 
     Args and errors: as for `reconstruct`.
     Returns:
-        Factors with attenuation, expected randoms (layout.shape), and the ScatterEstimate.
+        Factors with attenuation, on the device, expected randoms (layout.shape), and the
+        ScatterEstimate.
     """
     if not prompts.any():
         raise ValueError("reconstruct takes a scan with prompts, got none; simulate a higher dose")
     at_random = estimate_randoms(delayeds, delayed_layout or layout, layout)
-    factors = efficiency.copy()
-    attenuate(factors, mu_per_cm, mu_grid, layout, threads=threads)
+    factors = backend.to_device(efficiency.copy(), device)
+    attenuate(factors, backend.to_device(mu_per_cm, device), mu_grid, layout, threads=threads)
     coarse = settings.with_(voxel_mm=max(settings.voxel_mm, SCATTER_MM), plane_mm=None).grid(layout)
-    mu_map = resample(mu_per_cm, mu_grid, coarse), coarse
+    mu_map = backend.to_device(resample(mu_per_cm, mu_grid, coarse), device), coarse
     first = replace(sampling, point_mm=COARSER * sampling.point_mm)
     background, multiple = at_random, True
     for number in range(ROUNDS):
         last = number == ROUNDS - 1
         images = passes(prompts, factors, background, layout, coarse, settings.subsets, 0.0,
-                        threads)
+                        threads, device)
         image = next(islice(images, PASSES - 1, None)), coarse
         estimate = estimate_scatter(prompts, efficiency, at_random, *image, *mu_map, layout,
                                     multiple=multiple, sampling=sampling if last else first,
@@ -175,7 +179,8 @@ def estimated(
     return factors, at_random, estimate
 
 
-def passes(prompts, factors, background, layout, grid, subsets, psf_mm, threads=None):
+def passes(prompts, factors, background, layout, grid, subsets, psf_mm, threads=None,
+           device="cpu"):
     """Yields the image after each pass of OSEM, without a filter, without end.
 
     Args:
@@ -183,9 +188,13 @@ def passes(prompts, factors, background, layout, grid, subsets, psf_mm, threads=
         factors, background: what multiplies expected counts, and what is added to them.
         subsets, psf_mm: as in Reconstruction.
         threads: CPU threads; the result does not depend on it.
+        device: "cpu" or "cuda", where the images are made, and stay.
     Yields:
         (x, y, z) float32: the same array each time, so copy what you keep.
     """
+    prompts, factors, background = (
+        backend.to_device(array, device) for array in (prompts, factors, background)
+    )
     model = AcquisitionModel(
         SinogramProjector(layout, grid, threads=threads), blur=_blur(grid, psf_mm, threads),
         factors=factors, background=background,

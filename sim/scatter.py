@@ -11,6 +11,7 @@ multiplies trues, less attenuation, multiplies them too (`recon.corrections.scat
 import numpy as np
 from scipy import ndimage
 
+from recon import backend
 from recon.corrections.multiple_scatter import multiple_scatter
 from recon.corrections.photon_transport import PhotonSource
 from recon.corrections.scatter import ScatterSampling, coarse_single_scatter, single_scatter
@@ -25,7 +26,7 @@ def true_scatter(activity, mu_per_cm, grid, layout, *, photon_pairs, rng, thread
     """Expected scatter, single and multiple.
 
     Args:
-        activity: (x, y, z).
+        activity: (x, y, z), where is simulated: NumPy's or CuPy's array.
         mu_per_cm: (x, y, z), attenuation at 511 keV in 1/cm.
         grid: Grid of both.
         layout: SinogramLayout.
@@ -35,7 +36,7 @@ def true_scatter(activity, mu_per_cm, grid, layout, *, photon_pairs, rng, thread
     Returns:
         float32 of layout.shape, activity * mm; and multiple over single scatter, in counts.
     """
-    filled = np.count_nonzero(mu_per_cm >= ScatterSampling().threshold_per_cm)
+    filled = int((mu_per_cm >= ScatterSampling().threshold_per_cm).sum())
     if not filled:
         return np.zeros(layout.shape, np.float32), 0.0
     point_mm = np.cbrt(filled * np.prod(grid.voxel_mm) / _POINTS)
@@ -46,6 +47,7 @@ def true_scatter(activity, mu_per_cm, grid, layout, *, photon_pairs, rng, thread
     )
     scatter = single_scatter(activity, grid, mu_per_cm, grid, layout, sampling=sampling,
                              threads=threads)
+    scatter = backend.to_device(scatter, "cpu")
     if not photon_pairs:
         return scatter, 0.0
     source = PhotonSource(activity, grid, mu_per_cm, grid, layout.scanner, threads=threads)
@@ -142,4 +144,4 @@ def estimators_scatter(activity, mu_per_cm, grid, layout, *, rng, threads=None):
         *images, layout, seed=int(rng.integers(2**31)), threads=threads
     )
     both = single + widened(single, pairs, multiple)
-    return pairs.to_bins(both, layout, threads), multiple.to_single
+    return backend.to_device(pairs.to_bins(both, layout, threads), "cpu"), multiple.to_single

@@ -34,7 +34,7 @@ def phantom_path(folder, number):
     return Path(folder) / f"phantom-{number:04d}.h5"
 
 
-def simulate_phantom(study, number, folder, *, threads=None, made=None):
+def simulate_phantom(study, number, folder, *, threads=None, device="cpu", made=None):
     """Scans one phantom at all doses, reconstructs the scans, and writes its file.
 
     Memory holds one scan and one image at a time, beside what is expected.
@@ -44,9 +44,11 @@ def simulate_phantom(study, number, folder, *, threads=None, made=None):
         number: of the phantom, from 1.
         folder: where its file goes.
         threads: CPU threads; the file's arrays do not depend on it.
+        device: "cpu" or "cuda", where kernels run; arrays differ by rounding.
         made: dict of `recon.io.provenance.provenance`.
     Returns:
-        dict: number, sha256 of the arrays, bytes of the file, peak_bytes of memory, cut_off, the
+        dict: number, sha256 of the arrays, bytes of the file, peak_bytes of memory, gpu_bytes of
+        a GPU's, cut_off, the
         part of the activity between the images' ends that lies beyond their sides, and multiple_sd,
         the largest of `sim.reconstruct.Reconstructed`.
     Raises:
@@ -56,7 +58,7 @@ def simulate_phantom(study, number, folder, *, threads=None, made=None):
     try:
         with replacing(phantom_path(folder, number)) as name:
             with dataset_file.creating(name) as file:
-                _fill(file, study, number, threads)
+                _fill(file, study, number, {"threads": threads, "device": device})
                 file.attrs["provenance"] = json.dumps(plain(made or {}))
                 digest = dataset_file.finish(file)
                 told = {name: float(file.attrs[name]) for name in ("cut_off", "multiple_sd")}
@@ -66,7 +68,8 @@ def simulate_phantom(study, number, folder, *, threads=None, made=None):
     except ValueError as reason:
         raise ValueError(f"phantom {number} of the study: {reason}") from reason
     return {
-        "number": number, "sha256": digest, "bytes": size, "peak_bytes": memory.peak(), **told,
+        "number": number, "sha256": digest, "bytes": size, "peak_bytes": memory.peak(),
+        "gpu_bytes": memory.held_by_gpu() if device == "cuda" else 0, **told,
     }
 
 
@@ -122,8 +125,8 @@ def image_grid(study):
     return study.scan.with_(bed_mm=-study.scan.bed_mm).placed(grid)
 
 
-def _fill(file, study, number, threads):
-    """Writes all datasets of a phantom's file."""
+def _fill(file, study, number, machine):
+    """Writes all datasets of a phantom's file; `machine` says threads and device."""
     scanned, grid, doses = draw_phantom(study, number), image_grid(study), study.doses
     file.attrs.update(
         number=number, phantom=scanned.name, seed=str(study.phantom_seed(number)),
@@ -136,7 +139,8 @@ def _fill(file, study, number, threads):
     file.attrs["ct_shift_mm"] = (0.0, 0.0, 0.0)
     if study.simulates_ct:
         images["hu"], images["mu_per_cm"], file.attrs["ct_shift_mm"] = scan_ct(
-            study.ct, scanned, images, grid, study.rng(number, 0), threads=threads
+            study.ct, scanned, images, grid, study.rng(number, 0),
+            threads=machine["threads"],
         )
     for name, array, unit in (("truth", "activity", "Bq/mL"), ("ct", "hu", "HU"),
                               ("labels", "labels", "number of the region")):
@@ -147,11 +151,11 @@ def _fill(file, study, number, threads):
     file.attrs["cut_off"] = cut_off(scanned_images["activity"], fine, grid)
     expected = expect(
         scanned_images["activity"], scanned_images["mu_per_cm"], fine, study.scan,
-        isotope=scanned.isotope, rng=study.rng(number), threads=threads,
+        isotope=scanned.isotope, rng=study.rng(number), **machine,
     )
     del scanned_images
     _check_counts(expected, [study.dose(factor) for factor in doses.factors])
-    scans = _scans(study, number, expected, images["mu_per_cm"], threads)
+    scans = _scans(study, number, expected, images["mu_per_cm"], machine)
     del images
     standard, low = dataset_file.add_images(
         file, study.realisations, len(doses.factors), grid.shape
@@ -168,7 +172,7 @@ def _fill(file, study, number, threads):
     dataset_file.add_table(file, "scans", np.array(rows, dataset_file.SCANS))
 
 
-def _scans(study, number, expected, mu_per_cm, threads):
+def _scans(study, number, expected, mu_per_cm, machine):
     """Yields (index of the dose, realisation, image, row of `scans`, multiple_sd) of each scan."""
     protocol, settings = study.scan, study.reconstruction
     grid = settings.grid(protocol.layout)
@@ -185,7 +189,7 @@ def _scans(study, number, expected, mu_per_cm, threads):
                 whole = counts
             found = reconstruct(
                 counts.prompts, counts.delayeds, low.efficiency, mu_per_cm, grid,
-                protocol.layout, grid, settings, threads=threads,
+                protocol.layout, grid, settings, **machine,
             )
             sums = [_sum(part) for part in (counts.prompts, counts.delayeds, low.trues,
                                             low.scatter, low.randoms)]

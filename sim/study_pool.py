@@ -16,7 +16,7 @@ CONNECT_S = 5  # until a scheduler has to answer
 
 
 @contextlib.contextmanager
-def pool(study, folder, numbers, *, made, workers=None, scheduler=None):
+def pool(study, folder, numbers, *, made, workers=None, scheduler=None, device="cpu"):
     """Gives an iterator of the records of `attempt`, as phantoms get done.
 
     Args:
@@ -28,16 +28,19 @@ def pool(study, folder, numbers, *, made, workers=None, scheduler=None):
         workers: processes of a local cluster; 0 for none, all in this process; by default as many
             as there are cores, and as memory holds.
         scheduler: address of a Dask scheduler instead, whose workers see the same folder.
+        device: "cpu" or "cuda", where kernels run.
     """
     if workers is not None and workers < 0:
         raise ValueError(f"--workers takes 0 or more, got {workers}")
     if scheduler and workers is not None:
         raise ValueError("--workers is for a local cluster; leave it out with --scheduler")
     if workers == 0:
-        yield (attempt(study, number, folder, made=made) for number in numbers)
+        yield (attempt(study, number, folder, made=made, device=device) for number in numbers)
         return
+    cores = backend.default_threads()  # Dask's cluster changes what this process is told
     with _client(scheduler) as client:
-        yield _results(client, study, folder, numbers, made, workers, local=not scheduler)
+        yield _results(client, study, folder, numbers, made, workers, device,
+                       cores=None if scheduler else cores)
 
 
 def attempt(study, number, folder, **options):
@@ -96,13 +99,15 @@ def _environment_kept():
         os.environ.update(before)
 
 
-def _results(client, study, folder, numbers, made, workers, *, local):
+def _results(client, study, folder, numbers, made, workers, device, *, cores):
+    """Records as phantoms get done; `cores` are those of a local cluster, else None."""
     from distributed import as_completed
 
     def submit(number, threads):
-        return client.submit(attempt, study, number, folder, threads=threads, made=made, pure=False)
+        return client.submit(attempt, study, number, folder, threads=threads, made=made,
+                             device=device, pure=False)
 
-    cores = backend.default_threads()
+    local = cores is not None
     rest, futures, record = list(numbers), [], {"failed": "none was tried"}
     try:
         while rest and "failed" in record:
@@ -114,8 +119,10 @@ def _results(client, study, folder, numbers, made, workers, *, local):
         if not rest:
             return
         if local:
-            holds = max(1, memory.available("cpu") // record["peak_bytes"])
-            many = workers or min(cores, len(rest), holds)
+            holds = memory.available("cpu") // record["peak_bytes"]
+            if device == "cuda":
+                holds = min(holds, memory.available("cuda") // record["gpu_bytes"])
+            many = workers or max(1, min(cores, len(rest), holds))
             threads = max(1, cores // many)
             client.cluster.scale(many)
             busy = f"{text.plural(many, 'worker')} of {text.plural(threads, 'thread')}"

@@ -24,7 +24,8 @@ LEAST_CUT = 1e-3  # part of the activity beyond the images' sides from which on 
 KEPT = "what is made is kept, and the same command goes on from there"
 
 
-def run_study(study, folder, *, made, only=SPLITS, workers=None, scheduler=None):
+def run_study(study, folder, *, made, only=SPLITS, workers=None, scheduler=None,
+              device="cpu"):
     """Makes the phantoms' files that a folder lacks, and its index, study.json.
 
     The first phantom is made by itself, on all cores, to measure what the others will take. One
@@ -35,7 +36,7 @@ def run_study(study, folder, *, made, only=SPLITS, workers=None, scheduler=None)
         folder: Path; made where there is none.
         made: dict of `recon.io.provenance.provenance`, for all files.
         only: splits whose phantoms are made; what the folder has of the others is kept.
-        workers, scheduler: see `study_pool.pool`.
+        workers, scheduler, device: see `study_pool.pool`.
     Returns:
         dict, as the index holds it.
     Raises:
@@ -66,21 +67,20 @@ def run_study(study, folder, *, made, only=SPLITS, workers=None, scheduler=None)
         try:
             if missing:
                 index = _make(study, folder, missing, records, made=made, workers=workers,
-                              scheduler=scheduler)
+                              scheduler=scheduler, device=device)
         finally:
             _sweep(folder)
         return index
 
 
-def _make(study, folder, missing, records, *, made, workers, scheduler):
+def _make(study, folder, missing, records, *, made, **options):
     """Makes the missing phantoms and adds their records; returns the index.
 
     Raises:
         ValueError: some cannot be simulated; all others are made.
     """
     index, failed = None, []
-    options = {"made": made, "workers": workers, "scheduler": scheduler}
-    with pool(study, folder, missing, **options) as results, tqdm(
+    with pool(study, folder, missing, made=made, **options) as results, tqdm(
         total=len(missing), unit=" phantoms", smoothing=0, file=sys.stderr, dynamic_ncols=True,
     ) as bar:
         for record in results:

@@ -296,7 +296,9 @@ def test_listed_events_of_a_cylinder_give_the_binned_image_to_1e_3(layout, machi
     expected = after(4, mlem(binned, prompts, start=start))
 
     index, (first, second) = listed(layout, prompts)
-    bins = {"tof_bin": index[2], "layout": layout} if layout.tof else {}
+    bins = {}
+    if layout.tof:
+        bins = {"tof_bin": backend.to_device(index[2], machine), "layout": layout}
     first, second = (backend.to_device(ends, machine) for ends in (first, second))
     m = backend.to_device(factors[0, index[1], index[-1]], machine)
     b = backend.to_device(background[tuple(index)], machine)

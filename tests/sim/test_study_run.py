@@ -13,7 +13,7 @@ from distributed import LocalCluster
 from matplotlib.figure import Figure
 
 import countless
-from recon import memory
+from recon import backend, memory
 from recon.corrections import scatter_estimate
 from recon.io import FileError
 from sim import dataset_file, study_phantom, study_pool, study_run
@@ -23,6 +23,7 @@ from sim.study_check import problems
 from sim.study_file import read_study
 from sim.study_lock import locked
 from sim.study_phantom import simulate_phantom
+from tests.recon.cases import MACHINES, rms_difference
 from tests.sim.studies import write
 
 
@@ -65,6 +66,38 @@ def test_workers_of_a_local_cluster_make_the_same_arrays(place, tmp_path, study,
     assert dict(os.environ) == before
     assert arrays(tmp_path / "dask") == arrays(place / "data")
     assert "the first phantom took" in capsys.readouterr().out
+
+
+def test_a_local_cluster_takes_all_cores_where_memory_holds(
+    place, tmp_path, study, capsys, monkeypatch
+):
+    monkeypatch.setattr(
+        backend, "default_threads", lambda: int(os.environ.get("OMP_NUM_THREADS", 2))
+    )
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    run(study, tmp_path / "cluster")
+    assert "in 2 workers of 1 thread" in " ".join(capsys.readouterr().out.split())
+    assert arrays(tmp_path / "cluster") == arrays(place / "data")
+
+
+def test_phantoms_of_one_split_alone_are_made_and_later_the_others(place, tmp_path, study, capsys):
+    split = study.split.of(study.phantoms.count)
+    index = run(study, tmp_path / "data", only=("train",), workers=0)
+    assert [record["split"] for record in index["phantoms"]] == [s for s in split if s == "train"]
+    assert not index["complete"]
+    index = run(study, tmp_path / "data", only=("validation", "test"), workers=0)
+    assert index["complete"]
+    assert arrays(tmp_path / "data") == arrays(place / "data")
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_another_machine_makes_the_same_but_for_rounding(machine, place, tmp_path, study):
+    simulate_phantom(study, 2, tmp_path, threads=3, device=machine)
+    name = "phantom-0002.h5"
+    most = 0 if machine == "cpu" else 1e-3
+    with h5py.File(tmp_path / name) as ours, h5py.File(place / "data" / name) as theirs:
+        for each in ("truth", "ct", "low", "standard"):
+            assert rms_difference(ours[each][:], theirs[each][:]) <= most
 
 
 def test_the_number_of_threads_makes_no_difference(place, tmp_path, study):

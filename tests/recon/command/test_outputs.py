@@ -19,6 +19,7 @@ from recon.operators import GaussianBlur
 from recon.plan import Plan
 from recon.reconstruction import post_filter
 from tests.files import contents
+from tests.recon.cases import MACHINES
 from tests.recon.command.conftest import GRID
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -126,7 +127,7 @@ def test_the_command_says_beforehand_what_it_will_do(run, scan):
     assert "efficiency.hs must not hold attenuation: --mu-map applies it" in said
     assert "voxels of 4 × 4 × 4 mm" in said
     assert "OSEM, 1 pass over 16 subsets in spread order" in said
-    assert "device cpu (" in said
+    assert f"device {MACHINES[-1]} (" in said
     assert "GiB needed" in said
     assert "head first, supine (HFS): x to left, y to posterior, z to inferior" in said
 
