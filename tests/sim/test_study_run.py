@@ -31,7 +31,8 @@ from tests.sim.studies import write
 def place(tmp_path_factory):
     """A folder with study.yaml and the data set of it, `data`, made in this process."""
     folder = tmp_path_factory.mktemp("study")
-    command = ["simulate", str(write(folder)), "-o", str(folder / "data"), "--workers", "0"]
+    command = ["simulate", str(write(folder)), "-o", str(folder / "data"), "--workers", "0",
+               "--device", "cpu"]
     assert countless.main(command) == 0
     return folder
 
