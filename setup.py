@@ -38,7 +38,7 @@ setup(
     package_data={
         "recon": ["kernels/*.cu", "kernels/*.cuh", "kernels/*.h"],
         "benchmarks": ["results/*.json", "studies/*.yaml"],
-        "denoise": ["models/*.pt", "models/*.yaml"],
+        "denoise": ["models/*.pt", "models/*.yaml", "models/*.md"],
     },
     include_package_data=False,
     entry_points={"console_scripts": ["countless = countless:main"]},
