@@ -58,12 +58,13 @@ def demo(
     low, standard = output / "low-dose", output / "standard-dose"
     for folder, factor in ((low, drf), (standard, 1.0)):
         run("scan", person, "-o", folder, "--minutes", minutes, "--drf", factor, "--seed", seed,
-            "--span", 3, "--split", split)
+            "--span", 3, "--view-mashing", 2, "--split", split)
     for folder in (low, standard):
         run("recon", folder / "prompts.hs", "-o", folder / "image.nii.gz",
             "--efficiency", folder / "efficiency.hs", "--mu-map", folder / "mu-map.nii.gz",
             "--randoms", "delayed", "--delayed", folder / "delayeds.hs", "--scatter", "on",
-            "--voxel-mm", voxel_mm, voxel_mm, 6.25, "--psf-mm", 6, "--post-filter-mm", 5,
+            "--voxel-mm", voxel_mm, voxel_mm, 6.25, "--iterations", 3, "--subsets", 16,
+            "--psf-mm", 6, "--post-filter-mm", 5,
             "--preview", folder / "image.png")
     lower = f"1/{drf:g} of the dose"
     images = {"Standard dose": standard / "image.nii.gz", lower: low / "image.nii.gz"}

