@@ -7,7 +7,6 @@ import shutil
 from dataclasses import replace
 
 import h5py
-import numpy as np
 import pytest
 from distributed import LocalCluster
 from matplotlib.figure import Figure
@@ -25,22 +24,6 @@ from sim.study_lock import locked
 from sim.study_phantom import simulate_phantom
 from tests.recon.cases import MACHINES, rms_difference
 from tests.sim.studies import write
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A folder with study.yaml and the data set of it, `data`, made in this process."""
-    folder = tmp_path_factory.mktemp("study")
-    command = ["simulate", str(write(folder)), "-o", str(folder / "data"), "--workers", "0",
-               "--device", "cpu"]
-    assert countless.main(command) == 0
-    return folder
-
-
-@pytest.fixture
-def data(place, tmp_path):
-    """A copy of the data set that a test may spoil."""
-    return shutil.copytree(place / "data", tmp_path / "data")
 
 
 @pytest.fixture
@@ -282,49 +265,6 @@ def test_workers_are_refused_beside_a_scheduler(data, study):
     (data / "phantom-0002.h5").unlink()
     with pytest.raises(ValueError, match="--workers is for a local cluster"):
         run(study, data, workers=1, scheduler="tcp://127.0.0.1:1")
-
-
-def test_a_whole_data_set_has_no_problems(place, capsys):
-    assert countless.main(["simulate", "-o", str(place / "data"), "--check"]) == 0
-    assert "all files are whole" in " ".join(capsys.readouterr().out.split())
-
-
-def spoil(data, name, change):
-    with h5py.File(data / "phantom-0001.h5", "a") as file:
-        values = file[name][:]
-        change(values)
-        file[name][:] = values
-        return file
-
-
-def test_a_changed_voxel_is_found(data, capsys):
-    spoil(data, "low", lambda low: np.add.at(low, (0, 0, 3, 3, 2), 1))
-    assert countless.main(["simulate", "-o", str(data), "--check"]) == 2
-    assert "phantom-0001.h5 has arrays that do not have its hash" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "name, change, message",
-    [
-        ("standard", lambda image: np.multiply(image, 2, out=image), "% off the truth's"),
-        ("low", lambda image: image.fill(np.nan), "values that cannot be"),
-        ("labels", lambda labels: labels.fill(9), "labels without a name"),
-        ("scans", lambda scans: scans["prompts"].__imul__(1.5), "are expected"),
-    ],
-)
-def test_numbers_that_do_not_agree_are_found_though_the_hash_does(data, name, change, message):
-    spoil(data, name, change)
-    with h5py.File(data / "phantom-0001.h5", "a") as file:
-        digest = dataset_file.finish(file)
-    index = json.loads((data / "study.json").read_text())
-    index["phantoms"][0]["sha256"] = digest
-    (data / "study.json").write_text(json.dumps(index))
-    assert any(message in said for said in problems(data))
-
-
-def test_a_missing_file_is_found(data):
-    (data / "phantom-0003.h5").unlink()
-    assert any("phantom-0003.h5 cannot be read" in said for said in problems(data))
 
 
 def test_the_index_says_split_hashes_and_what_made_it(place):
