@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.quality_table import found, number
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Its machine had a copy of the tree, with what it took to run there beside it.
@@ -85,6 +87,54 @@ def test_the_readmes_table_of_a_gpu_is_the_result():
     said = {f"{row['lors_per_second'] / 1e6:.0f} M | {100 * row['fraction_of_copy']:.1f} %"
             for row in rows}
     assert said == {" | ".join(line.strip("| ").split(" | ")[2:]) for line in shown}
+
+
+COMPARED = ("low", None, "unet", "gan", "standard", "standard:gaussian", "standard:unet")
+
+
+@pytest.mark.parametrize("factor", [4.0, 10.0, 20.0, 50.0])
+def test_the_readmes_table_of_denoisers_is_the_result(factor):
+    results = read("quality-cpu")
+    best = results["best_baseline"][str(factor)]
+    cells = [number(found(results, name or best, factor, "nrmse_truth")["mean"], "nrmse_truth")
+             for name in COMPARED]
+    cells[1] = f"{best} {cells[1]}"
+    assert f"| 1/{factor:g} | {' | '.join(cells)} |" in README
+
+
+@pytest.mark.parametrize("factor", [4.0, 10.0, 20.0, 50.0])
+@pytest.mark.parametrize("metric", ["nrmse_truth", "psnr_truth", "ssim_truth"])
+@pytest.mark.parametrize("name", ["unet", "gan"])
+def test_a_network_is_surely_nearer_to_the_truth_than_the_best_baseline(name, metric, factor):
+    results = read("quality-cpu")
+    ours = found(results, name, factor, metric)
+    theirs = found(results, results["best_baseline"][str(factor)], factor, metric)
+    better = ours["mean"] < theirs["mean"] if metric == "nrmse_truth" else (
+        ours["mean"] > theirs["mean"])
+    assert better and ours["against"]["p"] < 0.01
+    assert len(results["phantoms"]["test"]) == 8
+
+
+def test_at_a_tenth_of_the_dose_the_unet_is_nearer_to_the_truth_than_the_standard_dose():
+    results = read("quality-cpu")
+    means = {name: found(results, name, 10.0, "nrmse_truth")["mean"]
+             for name in ("unet", "standard", "standard:unet")}
+    assert means["standard:unet"] < means["unet"] < means["standard"]
+
+
+def test_what_the_readme_says_of_lesions_and_bias_is_the_result():
+    results = read("quality-cpu")
+
+    def said(name, metric, factor=10.0):
+        return found(results, name, factor, metric)["mean"]
+
+    small = [said(name, "recovery_small") for name in ("unet", "standard", "low")]
+    assert [f"{one:.0%}" for one in small] == ["7%", "16%", "31%"]
+    lost = [said(name, "lost") for name in ("unet", "standard", "ct-guided")]
+    assert [f"{one:.1f}" for one in lost] == ["2.2", "0.8", "2.8"]
+    bias = [f"{said('unet', 'uniform_bias', factor):.0%}" for factor in (10.0, 50.0)]
+    assert bias == ["-3%", "-6%"]
+    assert "leaves 7 % of the contrast" in README and "2.2 lesions in a volume are lost" in README
 
 
 def test_petsird_is_read_at_least_ten_times_as_fast_as_by_its_package():
