@@ -42,9 +42,16 @@ def run_study(study, folder, *, made, only=SPLITS, workers=None, scheduler=None,
     Raises:
         FileError: the folder is in use, holds another study, or its disk is too full; what was made
             is kept, and the same call goes on from there.
-        ValueError: memory does not hold a scan; or phantoms or doses cannot be simulated, after
-            all others were.
+        ValueError: no phantom is of the splits; memory does not hold a scan; or phantoms or doses
+            cannot be simulated, after all others were.
     """
+    wanted = [number for number, split in enumerate(study.split.of(study.phantoms.count), 1)
+              if split in only]
+    if not wanted:
+        raise ValueError(
+            f"--only {' '.join(only)} takes phantoms of that split, got none of "
+            f"{study.phantoms.count}; give other splits, or change the study's split"
+        )
     check_phantoms(study)  # refused before anything is written
     if not scheduler:  # whose workers' memory is not known here
         check_memory(study.scan, "a smaller scan.max_ring_difference, or a larger scan.span, "
@@ -56,8 +63,6 @@ def run_study(study, folder, *, made, only=SPLITS, workers=None, scheduler=None,
         check_same(study, folder)
         _sweep(folder)
         records = whole_files(study, folder)
-        wanted = [n for n, split in enumerate(study.split.of(study.phantoms.count), 1)
-                  if split in only]
         missing = [n for n in wanted if n not in records]
         if len(missing) < len(wanted) and missing:
             print(text.table([("resumed", f"{text.plural(len(wanted) - len(missing), 'phantom')} "

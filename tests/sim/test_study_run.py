@@ -74,6 +74,13 @@ def test_phantoms_of_one_split_alone_are_made_and_later_the_others(place, tmp_pa
     assert arrays(tmp_path / "data") == arrays(place / "data")
 
 
+def test_a_split_without_phantoms_is_refused_before_a_folder_is_made(study, tmp_path):
+    none = replace(study, split=replace(study.split, train=0.0, validation=0.5, test=0.5))
+    with pytest.raises(ValueError, match="--only train takes phantoms of that split, got none"):
+        run(none, tmp_path / "data", only=("train",))
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_another_machine_makes_the_same_but_for_rounding(machine, place, tmp_path, study):
     simulate_phantom(study, 2, tmp_path, threads=3, device=machine)
