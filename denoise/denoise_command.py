@@ -24,6 +24,13 @@ from recon.io.provenance import read_sidecar
 
 Models = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative_iterable=())]
 
+# What was measured of the networks that are shipped (models/README.md) holds for others as well.
+LIMITS = (
+    "not for clinical use: a network can erase small, faint lesions, and those that come with "
+    "Countless do; look at the image as it is beside it"
+)
+
+
 
 def denoise(
     image: Path,
@@ -105,6 +112,7 @@ def denoise(
         network_voxel_mm=found.network_grid.voxel_mm,
         device=found.device,
         notes=notes,
+        limits=LIMITS,
         warnings=found.warnings,
     )
     more = {"unit": unit, "frame": frame, "info": info}
@@ -129,6 +137,7 @@ def denoise(
         ("device", found.device),
         *(("note", note) for note in notes),
         *(("WARNING", warning) for warning in found.warnings),
+        ("note", LIMITS),
         ("written", f"{', '.join(map(str, written))} after {seconds:.1f} s"),
     ]))
 
