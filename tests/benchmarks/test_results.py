@@ -133,6 +133,16 @@ def test_what_the_readme_says_of_lesions_and_bias_is_the_result():
     assert "SUVmean is 3 % low, and 6 %" in README
 
 
+def test_on_other_kinds_of_images_the_unet_is_nearer_than_the_tuned_gaussian():
+    studies = read("transfer-cpu")["studies"]
+    assert [study["name"] for study in studies] == ["nema-iq", "psma"]
+    for study in studies:
+        for factor in (4.0, 10.0, 20.0, 50.0):
+            means = {name: found(study, name, factor, "nrmse_truth")["mean"]
+                     for name in ("unet", "gaussian")}
+            assert means["unet"] < means["gaussian"]
+
+
 def test_what_the_readme_says_of_faint_lesions_is_the_result():
     results = read("quality-lesions-cpu")
     told = results["detectability"]
