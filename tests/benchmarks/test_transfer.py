@@ -9,6 +9,7 @@ import pytest
 import countless
 from benchmarks import transfer
 from denoise.checkpoint import save_denoiser
+from denoise.shipped import FOLDER
 from sim.study_file import read_study
 from sim.study_phantom import image_grid
 from tests.benchmarks.quality_study import write_study
@@ -86,5 +87,9 @@ def test_a_study_that_cannot_be_measured_is_refused_before_the_others_are(place,
 def test_the_settings_that_come_with_it_can_be_simulated(path):
     study = read_study(path)
     assert min(image_grid(study).shape) > 1
-    split = study.split.of(study.phantoms.count)
-    assert "train" not in split and {"validation", "test"} <= set(split)
+    split, shipped = study.split.of(study.phantoms.count), read_study(FOLDER / "study-demo.yaml")
+    assert {"validation", "test"} <= set(split)
+    if study.seed == shipped.seed:  # the same people, who keep their split
+        assert split == shipped.split.of(shipped.phantoms.count)[: len(split)]
+    else:
+        assert "train" not in split
