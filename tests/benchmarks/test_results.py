@@ -143,6 +143,22 @@ def test_on_other_kinds_of_images_the_unet_is_nearer_than_the_tuned_gaussian():
             assert means["unet"] < means["gaussian"]
 
 
+def test_spheres_from_22_mm_on_gain_by_the_unet_at_a_twentieth_and_small_ones_vanish():
+    rows = [row for row in read("contrast-noise-cpu")["rows"]
+            if row["factor"] == 20.0 and row["iteration"] == 3]
+    (unet,) = (row["spheres"] for row in rows if row["method"] == "unet")
+    gaussians = [row["spheres"] for row in rows if row["method"] == "Gaussian"]
+    assert len(gaussians) == 8
+    for place, ours in enumerate(unet):
+        less_noisy = [spheres[place]["recovery"] for spheres in gaussians
+                      if spheres[place]["variability"] <= 1.3 * ours["variability"]]
+        if ours["diameter_mm"] >= 22:
+            assert ours["recovery"] > 1.2 * max(less_noisy)
+        if ours["diameter_mm"] <= 13:
+            assert ours["recovery"] < 0.06
+    assert [f"{100 * ours['recovery']:.0f}" for ours in unet[:2]] == ["2", "5"]
+
+
 def test_what_the_readme_says_of_faint_lesions_is_the_result():
     results = read("quality-lesions-cpu")
     told = results["detectability"]
