@@ -77,10 +77,10 @@ def test_the_readme_gives_the_scatter_fractions_and_count_rates_of_the_results()
 
 
 def test_the_readmes_table_of_a_gpu_is_the_result():
-    found = read("projector-h200")
-    assert found["machine"]["processor"] == "NVIDIA H200"
+    results = read("projector-h200")
+    assert results["machine"]["processor"] == "NVIDIA H200"
     shown = [line for line in README.splitlines() if line.endswith(" % |") and " M | " in line]
-    rows = [row for row in found["rows"] if "shuffled" not in row["operation"]
+    rows = [row for row in results["rows"] if "shuffled" not in row["operation"]
             and row["problem"] in ("mmr-like", "mmr-tof", "mmr-span11")]
     rows = [row for row in rows if (row["problem"], row["operation"]) != (
         "mmr-span11", "OSEM update")]
@@ -162,7 +162,7 @@ def test_spheres_from_22_mm_on_gain_by_the_unet_at_a_twentieth_and_small_ones_va
 def test_what_the_readme_says_of_faint_lesions_is_the_result():
     results = read("quality-lesions-cpu")
     told = results["detectability"]
-    assert 0.75 <= told["validation_of_standard"]["auc"] <= 0.9  # the lesions were chosen so
+    assert 0.75 <= told["validation_of_standard"]["auc"] <= 0.9
     areas = {row["method"]: row for row in told["rows"]}
     text = " ".join(README.split())
     for name, before in (("unet", "curve is "), ("low", "where it is "), ("standard", "and ")):

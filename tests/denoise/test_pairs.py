@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import os
 import shutil
 
 import h5py
@@ -235,3 +236,16 @@ def test_devices_share_an_epoch():
     assert [len(one) for one in made] == [2, 2, 2]
     keys = [key for one in made for batch in one for key in batch]
     assert sorted(keys) == [(0, k) for k in range(12)]
+
+
+@pytest.mark.parametrize("before", [None, "3"])
+def test_readers_are_started_with_one_blas_thread_and_the_users_setting_is_given_back(
+    before, monkeypatch
+):
+    from denoise.training import _readers_of_one_thread
+
+    name = "OPENBLAS_NUM_THREADS"
+    monkeypatch.setenv(name, before) if before else monkeypatch.delenv(name, raising=False)
+    with _readers_of_one_thread():
+        assert os.environ[name] == "1"
+    assert os.environ.get(name) == before
