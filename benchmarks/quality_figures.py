@@ -10,7 +10,7 @@ BLACK = 99.7  # percentile of the truth in the body that is shown black
 ERROR = 0.5  # of that, the error that is shown in full colour
 _LEFT, _TOP, _BELOW, _GAP, _COLUMN = 0.45, 0.3, 0.75, 0.08, 3.0  # inches of the slices
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#6b6b6b",
-            "#a6761d", "#b2182b")  # told apart by the colour-blind; low dose and truth are black
+           "#a6761d", "#b2182b")  # told apart by the colour-blind; low dose and truth are black
 
 
 class Shown:

@@ -31,7 +31,6 @@ LIMITS = (
 )
 
 
-
 def denoise(
     image: Path,
     *,

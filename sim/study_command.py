@@ -50,7 +50,8 @@ def simulate(
         scheduler: Address of a Dask scheduler to work on instead, whose workers see the same
             folder.
         device: Where kernels run: auto takes a GPU where there is one. Its images differ from a
-            CPU's by rounding; a few counts differ for it.
+            CPU's by rounding; a few counts differ for it. A scheduler's workers are
+            taken to have what this machine has.
         check: Verify the data set in the folder, and make nothing.
         example: Print an example of the settings.
     """
