@@ -18,6 +18,7 @@ from benchmarks.quality_measure import measure_phantom, oracle_psnr, summarise
 from benchmarks.quality_report import report
 from benchmarks.quality_table import table
 from benchmarks.regions import Regions
+from benchmarks.trainings import over_trainings
 from benchmarks.udpet import OMITTED
 from recon.io.files import replacing
 from recon.io.outputs import make_folder
@@ -45,7 +46,8 @@ def quality(
         study: Folder that `countless simulate` made.
         methods: What is compared. low and standard are the images as they are; gaussian, nlm,
             bilateral, tv and ct-guided are baselines; a shipped model's name or a checkpoint's
-            file is a model. With standard: before it, a method is applied to the standard-dose
+            file is a model; of trainings that differ in their seed alone it is told how far they
+            differ. With standard: before it, a method is applied to the standard-dose
             image.
         without: Folder of the same study with phantoms.options.lesions 0: how well lesions are
             detected is told against it.
@@ -74,6 +76,9 @@ def quality(
         for name in ("rows", "ensembles", "filter_sweep"):
             results[name] = [row for one in measured for row in one[name]]
         results["summary"] = summarise(
+            results["rows"], chosen, data.factors, data.numbers["test"], best
+        )
+        results["trainings"] = over_trainings(
             results["rows"], chosen, data.factors, data.numbers["test"], best
         )
         oracles = [one["oracle"] for one in measured if one["oracle"] is not None]

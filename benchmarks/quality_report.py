@@ -52,8 +52,8 @@ def report(results, shown):
                                 "dose's, in the tables, is the standard deviation over frequency "
                                 "of the spectra's ratio in dB: 0 where they are of one shape"),
                   image(clinical.noise_power(results), "noise power spectra")]
-    for section in (sections.ensembles, sections.detectability, sections.nema, sections.organs,
-                    sections.tuning):
+    for section in (sections.trainings, sections.ensembles, sections.detectability,
+                    sections.nema, sections.organs, sections.tuning):
         parts += section(results)
     parts += ["<h2>How it was made</h2>", _facts(results)]
     return page("Denoised low-dose PET", parts)

@@ -86,6 +86,30 @@ def _best_of(results, factor, metric):
     return [name for name, value in losses.items() if value == min(losses.values())]
 
 
+def trainings(results):
+    """How far trainings of one recipe with other seeds differ, none without several of them."""
+    rows = results["trainings"]
+    if not rows:
+        return []
+    parts = ["<h2>Several trainings of one recipe</h2>",
+             note("Mean over phantoms and trainings that differ in their seed alone, and below it "
+                  "the standard deviation between trainings; * p &lt; 0.05 of the phantoms' means "
+                  "over trainings against the best baseline")]
+    for names in dict.fromkeys(tuple(row["methods"]) for row in rows):
+        lines = []
+        for metric, about in METRICS.items():
+            same = [row for row in rows
+                    if (tuple(row["methods"]), row["metric"]) == (names, metric)]
+            lines.append((about.title, [
+                f"<td>{number(row['mean'], metric)}{star(row)}"
+                f"<small>± {number(row['deviation'], metric).lstrip('+')}</small></td>"
+                for row in same
+            ]))
+        parts += [f"<h3>{escape(', '.join(names))}</h3>",
+                  _table([_dose(factor) for factor in results["factors"]], lines)]
+    return parts
+
+
 def ensembles(results):
     """Noise and bias over realisations in the liver, by method and dose."""
     if not results["ensembles"]:
