@@ -46,12 +46,19 @@ class AcquisitionModel:
 
     def __call__(self, image):
         """Expected counts of an image, float32 of the bins' shape."""
-        expected = self.projector(self._blurred(image))
+        return self.expected_of(self.project(image))
+
+    def expected_of(self, projection):
+        """Expected counts m * projection + b, written over the projection."""
         if self._factors is not None:
-            expected *= self._factors
+            projection *= self._factors
         if self.background is not None:
-            expected += self.background
-        return expected
+            projection += self.background
+        return projection
+
+    def project(self, image):
+        """A G image, without factors and background."""
+        return self.projector(self._blurred(image))
 
     def adjoint(self, values):
         """The transpose of the linear part on bins: G^T A^T m values."""
@@ -84,14 +91,13 @@ class AcquisitionModel:
         Args:
             prompts: counts of the bins' shape, or None for 1 in each (listed events).
         """
-        values = self.projector(self._blurred(image))
-        arrays = [_rows(array) for array in (prompts, self._factors, self.background)]
-        rows, strides = zip(*arrays, strict=True)
-        views, radial, tof, planes = _four(self.data_shape)
-        arguments = (values, *rows, np.int64(values.size), radial, tof, planes)
-        arguments += tuple(np.int64(step) for steps in strides for step in steps)
-        backend.launch("em_ratio", (views * radial, 1), arguments, threads=self.projector.threads)
-        return values
+        return self.ratio_of(self.project(image), prompts)
+
+    def ratio_of(self, projection, prompts=None):
+        """The ratio of an image whose projection is known, written over the projection."""
+        inputs = prompts, self._factors, self.background
+        launch_on_bins("em_ratio", [projection], inputs, threads=self.projector.threads)
+        return projection
 
     def totals(self, prompts):
         """Counts and expected background in the bins that see the image (m not 0), two floats."""
@@ -110,12 +116,15 @@ class AcquisitionModel:
         Raises:
             ValueError: the bins are listed events, which do not tell what was not counted.
         """
+        return self.log_likelihood_of(self(image), prompts)
+
+    def log_likelihood_of(self, expected, prompts):
+        """The log-likelihood of an image of which these counts are expected; float64."""
         if len(self.data_shape) == 1:
             raise ValueError(
                 "the log-likelihood takes all bins of a sinogram, got listed events; histogram them"
             )
-        xp = backend.array_module(image, prompts)
-        expected, total = self(image), 0.0
+        xp, total = backend.array_module(expected, prompts), 0.0
         for k in range(0, len(expected), 8):  # a few views at a time in float64
             e, y = expected[k : k + 8].astype(np.float64), prompts[k : k + 8].astype(np.float64)
             dead = xp.zeros(e.shape, bool)
@@ -154,7 +163,23 @@ def _broadcast(name, array, shape):
         ) from None
 
 
-EVENTS = 4096  # listed events that em_ratio takes as one row
+EVENTS = 4096  # listed events that a kernel takes as one row
+
+
+def launch_on_bins(kernel, bins, inputs, threads=None):
+    """Runs an elementwise kernel of kernels/em.cu on bins.
+
+    Args:
+        kernel: its name.
+        bins: float32 arrays of one shape, C-contiguous; the kernel writes the first.
+        inputs: arrays of that shape with any strides; None where the kernel may do without.
+        threads: CPU threads.
+    """
+    rows, strides = zip(*map(_rows, inputs), strict=True)
+    views, radial, tof, planes = _four(bins[0].shape)
+    arguments = (*bins, *rows, np.int64(bins[0].size), radial, tof, planes)
+    arguments += tuple(np.int64(step) for steps in strides for step in steps)
+    backend.launch(kernel, (views * radial, 1), arguments, threads=threads)
 
 
 def _four(shape):

@@ -137,6 +137,35 @@ class GaussianBlur(LinearOperator):
     _apply_transposed = _apply
 
 
+class Differences(LinearOperator):
+    """Differences to the next voxel along x, y and z, 0 at the last one: (x, y, z) to (3, x, y, z).
+
+    Each is multiplied by the side along x over that along its axis, so that slopes are alike in all
+    directions.
+
+    Args:
+        shape: of the image (x, y, z).
+        voxel_mm: sides of a voxel.
+    """
+
+    def __init__(self, shape, voxel_mm, threads=None):
+        super().__init__(shape, (3, *shape))
+        self.scales, self.threads = tuple(float(voxel_mm[0] / side) for side in voxel_mm), threads
+
+    def _apply(self, x):
+        return self._launched("differences", x, self.out_shape)
+
+    def _apply_transposed(self, y):
+        return self._launched("differences_transposed", y, self.in_shape)
+
+    def _launched(self, kernel, array, shape):
+        xp = backend.array_module(array)
+        out, (nx, ny, nz) = xp.empty(shape, np.float32), self.in_shape
+        arguments = (out, xp.ascontiguousarray(array), *self.scales, nx, ny, nz)
+        backend.launch(kernel, (nx * ny, 1), arguments, threads=self.threads)
+        return out
+
+
 def gaussian_weights(fwhm_voxels):
     """Weights of a Gaussian sampled at whole voxels, cut at 4 sigmas, summing to one.
 

@@ -10,6 +10,7 @@ import itertools
 import numpy as np
 
 from recon import backend
+from recon.algorithms.subsets import Subsets
 
 
 def mlem(model, prompts, start=None):
@@ -47,31 +48,22 @@ def osem(
     Raises:
         ValueError: subsets that do not divide the views, shapes that do not fit, negative start.
     """
-    if prompts.shape != model.data_shape:
-        raise ValueError(
-            f"the model takes prompts of shape {model.data_shape}, got {prompts.shape}"
-        )
-    views = model.data_shape[0]
-    if subsets < 1 or views % subsets:
-        fitting = [n for n in range(1, views + 1) if views % n == 0]
-        raise ValueError(
-            f"subsets takes a divisor of the {views} views, got {subsets}; try one of {fitting}"
-        )
-    xp = backend.array_module(prompts)
-    image = None if start is None else _checked(model, start, xp)
-    models = [model.subset(slice(k, None, subsets)) for k in range(subsets)]
-    kept, seen = {}, xp.zeros(model.image_shape, bool)
-    for update, k in enumerate(itertools.cycle(subset_order(subsets, order)), 1):
-        part = models[k]
-        sensitivity = kept[k] if k in kept else part.sensitivity(xp)
-        if k not in kept and (len(kept) + 1) * sensitivity.nbytes <= sensitivity_bytes:
-            kept[k] = sensitivity
+    data = Subsets(model, prompts, subsets, order=order, kept_bytes=sensitivity_bytes)
+    yield from updates(data, start=start, inside=inside)
+
+
+def updates(data, *, start=None, inside=None):
+    """Yields the image after each update of OSEM on Subsets, see `osem`."""
+    image = None if start is None else checked(data.model, start, data.xp)
+    seen = data.xp.zeros(data.model.image_shape, bool)
+    for number, k in enumerate(itertools.cycle(data.order), 1):
+        sensitivity = data.sensitivity(k)
         if image is None:
-            image = _flat(part, prompts[k::subsets], sensitivity, inside, xp)
-        _update(image, part.back(part.ratio(image, prompts[k::subsets])), sensitivity, part)
-        if update <= subsets:
+            image = _flat(data.models[k], data.prompts(k), sensitivity, inside, data.xp)
+        update(image, data.ratio_back(k, image), sensitivity, data.model.projector.threads)
+        if number <= data.number:
             seen |= sensitivity > 0
-        if update == subsets:
+        if number == data.number:
             image *= seen
         yield image
 
@@ -105,36 +97,10 @@ def listmode_osem(model, sensitivity, *, subsets=1, start=None):
         seen = float(share.sum(dtype=np.float64)) * subsets
         level = events / seen if seen > 0 else 1.0
         start = xp.full(model.image_shape, level, np.float32)
-    image = _checked(model, start, xp) * (share > 0)
+    image = checked(model, start, xp) * (share > 0)
     for part in itertools.cycle([model.subset(slice(k, None, subsets)) for k in range(subsets)]):
-        _update(image, part.back(part.ratio(image)), share, part)
+        update(image, part.back(part.ratio(image)), share, part.projector.threads)
         yield image
-
-
-def subset_order(subsets, order="spread"):
-    """The order in which subsets are taken.
-
-    'sequential' is 0, 1, 2, …; 'spread' keeps successive subsets as far apart in angle as the prime
-    factors of their number allow (Herman & Meyer, IEEE TMI 12(3), 1993).
-    """
-    if order == "sequential":
-        return list(range(subsets))
-    if order != "spread":
-        raise ValueError(f"order takes 'spread' or 'sequential', got {order!r}")
-    factors, rest = [], subsets
-    for prime in range(2, subsets + 1):
-        while rest % prime == 0:
-            factors.append(prime)
-            rest //= prime
-    taken = []
-    for index in range(subsets):
-        position, weight, block = 0, subsets, index
-        for factor in factors:
-            weight //= factor
-            position += block % factor * weight
-            block //= factor
-        taken.append(position)
-    return taken
 
 
 def _flat(model, prompts, sensitivity, inside, xp):
@@ -151,7 +117,12 @@ def _flat(model, prompts, sensitivity, inside, xp):
     return image
 
 
-def _checked(model, start, xp):
+def checked(model, start, xp):
+    """A copy of a first image, float32 (x, y, z).
+
+    Raises:
+        ValueError: it is of another shape, or has NaN or negative values.
+    """
     if start.shape != model.image_shape:
         raise ValueError(f"start takes an image of shape {model.image_shape}, got {start.shape}")
     if not bool((start >= 0).all()):
@@ -159,7 +130,7 @@ def _checked(model, start, xp):
     return xp.array(start, dtype=np.float32, order="C")
 
 
-def _update(image, back, sensitivity, model):
+def update(image, back, sensitivity, threads=None):
+    """image * back / sensitivity, in place; a voxel of no sensitivity stays as it is."""
     arguments = image, back, sensitivity, np.int64(image.size)
-    blocks = 1, -(-image.size // 4096)
-    backend.launch("em_update", blocks, arguments, threads=model.projector.threads)
+    backend.launch("em_update", (1, -(-image.size // 4096)), arguments, threads=threads)

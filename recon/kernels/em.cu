@@ -1,4 +1,5 @@
-// The two elementwise halves of an expectation-maximisation update. Shepp & Vardi, IEEE TMI 1(2), 1982.
+// The two elementwise halves of an expectation-maximisation update, and the gradient through the first.
+// Shepp & Vardi, IEEE TMI 1(2), 1982.
 #include "machine.h"
 
 constexpr float LEAST_EXPECTED = 1e-20f;
@@ -24,6 +25,29 @@ KERNEL em_ratio(GRID float* projection, const float* y, const float* m, const fl
                 const float f = factor ? factor[i] : 1.0f;
                 const float expected = f * p[i] + (ground ? ground[i] : 0.0f);
                 p[i] = expected > LEAST_EXPECTED ? f * (counts ? counts[i] : 1.0f) / expected : 0.0f;
+            });
+        }
+    });
+}
+
+// out <- -gradient ratio^2 / y: the gradient with respect to em_ratio's projection p, of which the ratio
+// m y / (m p + b) has the derivative -m^2 y / (m p + b)^2. 0 where the ratio is 0: such a bin counted
+// nothing, or is masked, or is not explained. Where little is expected a ratio squared may exceed what
+// float32 can hold, but there the gradient, a back projection's, is small: it multiplies the ratio first.
+// Strides, null y and blocks as in em_ratio.
+KERNEL em_ratio_back(GRID float* out, const float* gradient, const float* ratio, const float* y, long total, int n_radial, int n_tof,
+                     int n_planes, long y_view, long y_radial, long y_tof) {
+    blocks([&](long row, long, float*) {
+        const long view = row / n_radial, radial = row % n_radial;
+        for (int t = 0; t < n_tof; ++t) {
+            const long first = (row * n_tof + t) * n_planes;
+            const int size = first + n_planes <= total ? n_planes : int(total - first);
+            float* o = out + first;
+            const float *g = gradient + first, *r = ratio + first;
+            const float* counts = y ? y + view * y_view + radial * y_radial + t * y_tof : nullptr;
+            threads(size, [&](int i) {
+                const float share = counts ? r[i] / counts[i] : r[i];
+                o[i] = r[i] != 0.0f ? -(g[i] * r[i]) * share : 0.0f;
             });
         }
     });

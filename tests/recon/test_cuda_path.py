@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from recon import Grid, Scanner, SinogramLayout, backend
 from recon.acquisition import AcquisitionModel
-from recon.algorithms import osem
+from recon.algorithms import KernelMatrix, osem
 from recon.corrections.photon_transport import PhotonSource
+from recon.learned import EMUpdate
 from recon.listmode import ListModeProjector
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
@@ -144,6 +146,44 @@ def test_the_cuda_path_of_an_osem_update_with_blur_gives_what_the_cpu_gives(
 
     assert on_cpu.max() > 0
     np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-5, atol=1e-6 * on_cpu.max())
+
+
+@pytest.mark.parametrize("tof_mashing", [0, 3])
+def test_the_cuda_path_of_the_gradient_of_an_update_gives_what_the_cpu_gives(
+    tof_mashing, monkeypatch, emulated, rng
+):
+    layout = tiny(span=3, tof_mashing=tof_mashing)
+    grid = Grid.centred(shape=(12, 9, 9), voxel_mm=(9, 9, 4))
+    prompts = rng.poisson(2, (2 * layout.views, *layout.shape[1:])).astype(np.float32)
+    sensitivity = 1 + rng.random(grid.shape, dtype=np.float32)
+    data = torch.from_numpy(prompts)[::2], torch.from_numpy(sensitivity)  # views that lie apart
+
+    def gradient():
+        image = torch.ones(grid.shape, requires_grad=True)
+        EMUpdate(SinogramProjector(layout, grid))(image, *data).square().sum().backward()
+        return image.grad.numpy()
+
+    on_cpu, on_cuda = both(monkeypatch, emulated, gradient)
+
+    assert on_cpu.max() > 0
+    np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-5, atol=2e-6 * np.abs(on_cpu).max())
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_cuda_path_of_the_kernel_matrix_gives_what_the_cpu_gives(
+    transposed, monkeypatch, emulated, rng
+):
+    grid = Grid.centred(shape=(4, 5, 70), voxel_mm=(4, 4, 2))  # more z than there are threads
+    anatomy = rng.integers(0, 4, grid.shape).astype(np.float32)  # with ties
+    image = rng.random(grid.shape, dtype=np.float32)
+
+    def kernelised():
+        kernel = KernelMatrix(anatomy, grid)
+        return (kernel.T if transposed else kernel)(image)
+
+    on_cpu, on_cuda = both(monkeypatch, emulated, kernelised)
+
+    np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-6)
 
 
 def test_the_cuda_path_of_photon_pairs_gives_what_the_cpu_gives(monkeypatch, emulated, rng):

@@ -11,8 +11,16 @@ import numpy as np
 import pytest
 
 from recon import backend
-from recon.acquisition import AcquisitionModel
-from recon.algorithms import osem
+from recon.acquisition import AcquisitionModel, launch_on_bins
+from recon.algorithms import (
+    KernelMatrix,
+    RelativeDifference,
+    Subsets,
+    TotalVariation,
+    mapem,
+    osem,
+    saga,
+)
 from recon.corrections.photon_transport import PhotonSource
 from recon.corrections.scatter import single_scatter
 from recon.listmode import ListModeProjector
@@ -23,12 +31,22 @@ from tests.recon.cases import GRIDS, LAYOUTS, uniform
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = {
     "blur",
+    "descent",
+    "differences",
+    "differences_transposed",
     "em_ratio",
+    "em_ratio_back",
     "em_update",
+    "kernelised",
+    "map_em_update",
+    "most_alike",
     "photon_pairs",
+    "prior_pairs",
     "scatter_bins",
     "scatter_pairs",
     "scatter_rays",
+    "tv_diagonal",
+    "tv_flux",
     "lors_forward",
     *(f"lors_back_{axis}" for axis in (0, 1, 2)),
     *(f"sinogram_forward_{spacing}" for spacing in (0, 1, 2)),
@@ -177,7 +195,7 @@ def signature(kernel):
     arguments = re.search(rf"KERNEL {name}\w*\(GRID ([^)]*)\)", text).group(1)
     sizes, last = [], None
     for argument in arguments.replace("\\", " ").split(","):
-        kind = re.match(r"\s*(const )?(float|double|int|long)?\s*(\*?)", argument)
+        kind = re.match(r"\s*(const )?(float|double|int|long|unsigned char)?\s*(\*?)", argument)
         last = kind.group(2) or last
         sizes.append(8 if kind.group(3) else {"float": 4, "int": 4, "long": 8}[last])
     return sizes
@@ -200,11 +218,18 @@ def test_a_gpu_is_given_arguments_of_the_sizes_that_its_kernels_take(monkeypatch
             model = AcquisitionModel(projector, blur=GaussianBlur(grid.shape, grid.voxel_mm, 9))
             start = np.ones(grid.shape, np.float32)  # nothing is computed that would give a level
             next(osem(model, np.ones(layout.shape, np.float32), subsets=1, start=start))
+            data = Subsets(model, np.ones(layout.shape, np.float32), 1)
+            prior = RelativeDifference(grid, strength=1, epsilon=1)
+            next(mapem(data, prior, start))
+            next(saga(data, TotalVariation(grid, strength=1, epsilon=1), start))
+    bins = np.ones(timed.shape, np.float32)
+    launch_on_bins("em_ratio_back", [bins, bins, bins], [bins])
     ends = np.eye(3, dtype=np.float32) * 100
     listed = ListModeProjector(ends, -ends, GRIDS["half the ring spacing"])
     listed.T(listed(np.ones(listed.in_shape, np.float32)))
 
     image = np.ones(listed.in_shape, np.float32)
+    KernelMatrix(image, listed.grid).T(image)
     single_scatter(image, listed.grid, 0.1 * image, listed.grid, timed)
     source = PhotonSource(image, listed.grid, 0.1 * image, listed.grid, timed.scanner)
     source.pairs(1, np.random.default_rng(1))
