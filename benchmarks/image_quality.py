@@ -18,11 +18,11 @@ from tqdm import tqdm
 from benchmarks import machine
 from recon import AcquisitionModel, Grid, Scanner, SinogramProjector
 from recon.algorithms import fbp, osem
+from recon.algorithms.subsets import divisor_nearest
 from recon.corrections.attenuation import attenuate
 from recon.io.files import check_writable
 from recon.io.provenance import write_json
 from recon.layout import FWHM_PER_SIGMA
-from recon.plan import divisor_nearest
 from sim.acquire import draw, expect
 from sim.dose import Dose, at_dose
 from sim.objects.nema import nema_iq

@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from benchmarks import machine
 from recon import Scanner, backend
+from recon.algorithms.subsets import divisor_nearest
 from recon.io.files import check_writable
 from recon.io.provenance import write_json
 from recon.memory import in_gib
-from recon.plan import divisor_nearest
 from sim.protocol import Protocol
 from sim.study_file import EXAMPLE, read_study
 from sim.study_phantom import image_grid, simulate_phantom

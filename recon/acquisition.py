@@ -167,7 +167,7 @@ EVENTS = 4096  # listed events that a kernel takes as one row
 
 
 def launch_on_bins(kernel, bins, inputs, threads=None):
-    """Runs an elementwise kernel of kernels/em.cu on bins.
+    """Runs an elementwise kernel on bins (kernels/em.cu, kernels/primal_dual.cu).
 
     Args:
         kernel: its name.

@@ -9,6 +9,7 @@ import numpy as np
 from cyclopts import Group, Parameter
 
 from recon import backend, text
+from recon.algorithms.subsets import divisor_nearest
 from recon.chain import OFF, ON, Raw, prepare
 from recon.command_line import command_line, flag_of
 from recon.field_of_view import image_grid
@@ -16,7 +17,8 @@ from recon.io import FileError, check_output, check_picture, provenance, write_i
 from recon.io.image import is_interfile
 from recon.io.provenance import sidecar_path
 from recon.measurement import Measurement
-from recon.plan import Plan, divisor_nearest
+from recon.method import Method
+from recon.plan import Plan
 from recon.quantity import COUNTS, activity_record, calibration_of, factor_of
 from recon.reconstruction import counts_of, reconstruct
 
@@ -29,8 +31,8 @@ def _whole(_, tokens):
         raise ValueError(f"takes a whole number, got {tokens[0].value}") from None
 
 
-LISTS, CORRECTIONS, IMAGE = (Group(name, sort_key=key) for key, name in enumerate(
-    ("List mode", "Corrections", "Image and algorithm")
+LISTS, CORRECTIONS, IMAGE, PRIOR = (Group(name, sort_key=key) for key, name in enumerate(
+    ("List mode", "Corrections", "Image and algorithm", "Priors and anatomy")
 ))
 WHOLE = Parameter(converter=_whole)
 Listed = Annotated[int | None, WHOLE, Parameter(group=LISTS)]
@@ -67,8 +69,20 @@ def recon(
     additive: Correction = None,
     calibration_factor: Annotated[float | Path | None, Parameter(group=CORRECTIONS)] = None,
     isotope: Annotated[str | None, Parameter(group=CORRECTIONS)] = None,
+    algorithm: Annotated[
+        Literal["osem", "kem", "osl", "mapem", "bsrem", "svrg", "saga", "spdhg"],
+        Parameter(group=IMAGE),
+    ] = "osem",
     subsets: Annotated[int | None, WHOLE, Parameter(group=IMAGE)] = None,
-    iterations: Annotated[int, WHOLE, Parameter(group=IMAGE)] = 3,
+    iterations: Annotated[int | None, WHOLE, Parameter(group=IMAGE)] = None,
+    tolerance: Annotated[float | None, Parameter(group=IMAGE)] = None,
+    prior: Annotated[
+        Literal["quadratic", "rdp", "log-cosh", "tv", "pls"] | None, Parameter(group=PRIOR)
+    ] = None,
+    strength: Annotated[float | None, Parameter(group=PRIOR)] = None,
+    gamma: Annotated[float, Parameter(group=PRIOR)] = 2.0,
+    epsilon: Annotated[float | None, Parameter(group=PRIOR)] = None,
+    anatomy: Annotated[Path | None, Parameter(group=PRIOR)] = None,
     psf_mm: OneOrThree = None,
     post_filter_mm: OneOrThree = None,
     start: Annotated[Path | None, Parameter(group=IMAGE)] = None,
@@ -86,7 +100,7 @@ def recon(
     quality: Path | None = None,
     config: Path | None = None,
 ):
-    """Reconstruct a scan by OSEM, with the model y = m (A x) + b.
+    """Reconstruct a scan by OSEM or with a prior, with the model y = m (A x) + b.
 
     From a sinogram, or from list mode. What is missing of m and b is made first, by the commands
     histogram, norm, mu-map, randoms and scatter, and kept in a work folder: it is made again only
@@ -119,9 +133,25 @@ def recon(
         calibration_factor: C, which makes the image's unit Bq/mL: a number, or the file that
             `countless calibrate` wrote.
         isotope: Such as F-18, where the scan does not say its own.
+        algorithm: osem; kem, which is osem whose voxels are means over those alike in --anatomy; or
+            one that takes a prior: svrg and saga (fastest), bsrem, mapem (with --subsets 1), spdhg
+            (total variation without --epsilon), all of which reach the same image, or osl.
         subsets: Of the views, view k, k + subsets, …; by default the divisor of the number of
             views nearest 21.
-        iterations: Passes over all subsets.
+        iterations: Passes over all subsets; by default 3, and at most 20 with a prior, after one
+            of osem.
+        tolerance: End when a pass changes the image by less than this part of it (root mean
+            square); by default 0.001 with a prior.
+        prior: What smooths: rdp, the relative difference; quadratic; log-cosh; tv, total variation;
+            pls, parallel level sets, total variation that spares the edges of --anatomy. By
+            default rdp, and tv with spdhg.
+        strength: Of the prior; the same number smooths alike at any dose and in any unit; by
+            default 0.01.
+        gamma: Of rdp: the larger, the better edges are kept.
+        epsilon: Where rdp, log-cosh, tv and pls become smooth, as a part of the image's typical
+            activity; by default 0.001, 0.1, 0.01 and 0.01.
+        anatomy: CT or MR in register with the scan (.nii, .nii.gz, .hv); on other voxels it is
+            resampled. With rdp, quadratic and log-cosh, neighbours that are alike there count.
         psf_mm: FWHM of a Gaussian point spread function, one value or three (x, y, z).
         post_filter_mm: FWHM of a Gaussian that smooths what is written, one value or three.
         start: First image, on the output's grid; by default flat in a cylinder, 0 outside.
@@ -140,6 +170,8 @@ def recon(
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
     is_interfile(output)  # refuses a name that is no image's
+    method = Method.of(algorithm=algorithm, prior=prior, strength=strength, gamma=gamma,
+                       epsilon=epsilon, anatomy=anatomy, tolerance=tolerance)
     raw = Raw(
         **{field.name: settings[field.name] for field in fields(Raw) if field.name != "work"},
         work=work or sidecar_path(output).with_suffix(".work"),
@@ -150,7 +182,7 @@ def recon(
             "sinogram of the scatter, or leave one of the two out"
         )
     factor = calibration_factor if isinstance(calibration_factor, Path) else None
-    given = (*raw.paths, *filter(None, (start, grid_like, factor, config)))
+    given = (*raw.paths, *filter(None, (start, grid_like, anatomy, factor, config)))
     check_output(output, given)
     for flag, path in (("--preview", preview), ("--quality", quality)):
         if path:
@@ -168,7 +200,8 @@ def recon(
             frame=frame,
             start=start,
             subsets=divisor_nearest(layout.views) if subsets is None else subsets,
-            iterations=iterations,
+            method=method,
+            iterations=method.passes if iterations is None else iterations,
             order=subset_order,
             psf_mm=_three("psf_mm", psf_mm),
             post_filter_mm=_three("post_filter_mm", post_filter_mm),
@@ -211,18 +244,22 @@ def _run(plan, settings):
         device=f"{plan.device} ({plan.device_reason})",
     ) | (activity_record(calibration) if calibration else {})
     log, began = [], time.perf_counter()
-    for number, image in reconstruct(plan, *data):
-        image = backend.to_device(image, "cpu")
+    for done in reconstruct(plan, *data):
+        image = backend.to_device(done.image, "cpu")
         shown = calibration(image) if calibration else image
         seconds = round(time.perf_counter() - began, 3)
         sums = {"sum": float(shown.sum(dtype=float)), "maximum": float(shown.max())}
-        log.append({"pass": number, "seconds": seconds, **sums})
-        if number in plan.kept_passes:
-            done = {"algorithm": plan.algorithm(number), "pass": number, "passes": log}
-            more = {"frame": plan.frame, "info": plan.measurement.info, "sidecar": record | done}
-            write_image(plan.image_path(number), shown, plan.grid, unit=unit, **more)
+        log.append({"pass": done.number, "seconds": seconds, **sums, "change": done.change})
+        if done.last or done.number in plan.kept_passes:
+            name = plan.algorithm(done.number)
+            more = {"algorithm": name, "pass": done.number, "passes": log} | done.settled
+            path = plan.output if done.last else plan.image_path(done.number)
+            write_image(path, shown, plan.grid, unit=unit, frame=plan.frame,
+                        info=plan.measurement.info, sidecar=record | more)
+    if plan.method.tolerance:
+        print(text.table([("ended", _ended(done, plan.method.tolerance))]))
     print(text.table([("written", f"{plan.output} after {seconds:.1f} s, in {unit}")]))
-    title = f"{plan.output.name}   {plan.algorithm()}"
+    title = f"{plan.output.name}   {plan.algorithm(done.number)}"
     if plan.preview:
         from recon.preview import draw
 
@@ -232,6 +269,16 @@ def _run(plan, settings):
 
         draw(Quality.of(plan, image, *data), plan.quality, title=title)
         print(text.table([("quality", plan.quality)]))
+
+
+def _ended(done, tolerance):
+    """How a reconstruction with a tolerance came to its end."""
+    if done.change is None:
+        return "after 1 pass; how near that is takes two to tell"
+    moved = f"after {done.number} passes; the last changed the image by {100 * done.change:.2g} %"
+    if done.change < tolerance:
+        return moved
+    return f"{moved}, more than {100 * tolerance:g} %: give more --iterations to come nearer"
 
 
 def _calibration(measurement, factor, isotope):

@@ -1,7 +1,7 @@
 """What a reconstruction will do, settled from headers and told before the work starts."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from recon import backend, memory, text
 from recon.agreement import check_position
+from recon.algorithms.subsets import divisor_nearest
 from recon.chunks import chunks
 from recon.command_line import flag_of
 from recon.field_of_view import check_sizes, radius_mm, same_place, seen
@@ -17,17 +18,17 @@ from recon.io import FileError, check_counts, check_output, check_picture, like
 from recon.io.image import is_interfile
 from recon.io.provenance import read_sidecar
 from recon.measurement import Measurement
+from recon.method import PENALISED, Method
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
 from recon.quantity import ACTIVITY, activity_in
 
-SUBSETS = 21
 SENSITIVITY_BYTES = 2 * memory.GIB
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A reconstruction by OSEM, checked as far as headers tell.
+    """A reconstruction, checked as far as headers tell.
 
     Attributes:
         measurement: Measurement.
@@ -35,7 +36,9 @@ class Plan:
         grid: Grid of the image.
         frame: index order and affine for a NIfTI output, see `recon.io.like`; or None.
         start: first image; None for a flat cylinder.
-        subsets, iterations, order: of OSEM; iterations are passes over all subsets.
+        method: recon.method.Method, the algorithm and its prior.
+        subsets, order: of the views.
+        iterations: passes over all subsets, at most where the method has a tolerance.
         psf_mm, post_filter_mm: FWHM along x, y, z; 0 for none.
         save_every: passes between images that are kept; None for the last alone.
         preview, quality: pictures to draw, or None.
@@ -51,6 +54,7 @@ class Plan:
     grid: Grid
     frame: object = None
     start: Path | None = None
+    method: Method = field(default_factory=Method)
     subsets: int
     iterations: int = 3
     order: str = "spread"
@@ -187,14 +191,27 @@ class Plan:
             bins=math.prod(self.measurement.layout.shape),
             subsets=self.subsets,
             voxels=math.prod(self.grid.shape),
-            more_images=self._blur_images,
-        )
+            more_images=self._blur_images + self._method_images,
+        ) + 4 * self._method_bins
 
     @property
     def _blur_images(self):
         """Images that blurs take; the post filter's own sum is kept too."""
         filtered = memory.BLUR_IMAGES + 1 if any(self.post_filter_mm) else 0
         return filtered + (memory.BLUR_IMAGES if any(self.psf_mm) else 0)
+
+    @property
+    def _method_images(self):
+        """Images that the method keeps: weights, gradients, curvatures, and of what subsets say."""
+        if self.method.algorithm in ("svrg", "saga"):
+            return 7 + self.subsets
+        return {"osem": 0, "kem": 10, "spdhg": 14}.get(self.method.algorithm, 7)
+
+    @property
+    def _method_bins(self):
+        """Floats that the method keeps for bins: the dual variables of spdhg."""
+        bins = math.prod(self.measurement.layout.shape)
+        return 2 * bins if self.method.algorithm == "spdhg" else 0
 
     @cached_property
     def sensitivity_bytes(self):
@@ -258,10 +275,17 @@ class Plan:
         yield "image", f"{self.output} in {self.unit}, {text.grid(self.grid)}"
         yield "position", text.position(self.grid.patient_position)
         passes = "1 pass" if self.iterations == 1 else f"{self.iterations} passes"
+        method = self.method
+        guide = method.guided_by if method.algorithm == "kem" else ""
         yield (
             "algorithm",
-            f"OSEM, {passes} over {text.plural(self.subsets, 'subset')} in {self.order} order",
+            f"{method.name}{guide}, {passes} over {text.plural(self.subsets, 'subset')} in "
+            f"{self.order} order",
         )
+        if method.prior:
+            yield "prior", str(method)
+        if method.tolerance:
+            yield "ends", f"when a pass changes the image by less than {100 * method.tolerance:g} %"
         yield "smoothing", (
             f"PSF {text.widths(self.psf_mm)}, post filter {text.widths(self.post_filter_mm)}"
         )
@@ -273,8 +297,10 @@ class Plan:
         )
 
     def algorithm(self, number=None):
-        """OSEM with its passes (all, or so many) × subsets and smoothing, briefly."""
-        words = [f"OSEM {number or self.iterations} × {self.subsets}"]
+        """The method with its passes (all, or so many) × subsets and smoothing, briefly."""
+        words = [f"{self.method.name} {number or self.iterations} × {self.subsets}"]
+        if self.method.prior:
+            words.append(str(self.method))
         smoothing = {"PSF": self.psf_mm, "post filter": self.post_filter_mm}
         words += [f"{name} {text.widths(fwhm)}" for name, fwhm in smoothing.items() if any(fwhm)]
         return ", ".join(words)
@@ -286,6 +312,10 @@ class Plan:
             yield (
                 "no factor is known to hold dead time: Bq/mL are too low by what the scanner missed"
             )
+        if self.method.algorithm == "osl":
+            yield "one-step-late does not reach the minimum of its objective; svrg does"
+        if self.method.algorithm in PENALISED and any(self.post_filter_mm):
+            yield "a prior smooths already; the post filter smooths what comes of it once more"
         if self.frame is not None and is_interfile(self.output):
             yield (
                 f"{self.output} keeps the voxels of --grid-like but not its index order and "
@@ -297,9 +327,3 @@ class Plan:
                 f"memory holds {kept} of {self.subsets} sensitivity images; the others are "
                 "computed anew in each pass, which takes longer"
             )
-
-
-def divisor_nearest(number, wanted=SUBSETS):
-    """The divisor of a number nearest to the wanted one, the smaller of two."""
-    divisors = [d for d in range(1, number + 1) if number % d == 0]
-    return min(divisors, key=lambda d: (abs(d - wanted), d))

@@ -1,4 +1,4 @@
-"""From a plan and its data to images: OSEM with a progress bar, an image after every pass."""
+"""From a plan and its data to images, with a progress bar, an image after every pass."""
 
 import sys
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from recon import backend, text
+from recon import text
 from recon.acquisition import AcquisitionModel
-from recon.algorithms import osem
+from recon.algorithms import Diverged, Subsets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,36 +62,78 @@ def counts_of(prompts, factors, background):
     return Counts(most=most, bins=prompts.size, masked_bins=masked, **total)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """The image after a pass over all subsets.
+
+    Attributes:
+        number: from 1 on.
+        image: float32 (x, y, z), post-filtered where the plan says so, on the device of the data.
+        change: root mean square of what the pass changed, as a part of the image's, unfiltered;
+            None after the first.
+        last: whether nothing follows.
+        settled: what the method found on the way, a dict (`recon.method.Method.images`).
+    """
+
+    number: int
+    image: object
+    change: float | None
+    last: bool
+    settled: dict
+
+
 def reconstruct(plan, prompts, factors, background):
-    """Yields (pass, image) after each pass of the plan's OSEM.
+    """Yields a Pass after each pass of the plan's method.
 
     Args:
         plan: Plan.
         prompts, factors, background: of `Measurement.load`.
-    Yields:
-        The number of the pass, from 1 on, and a float32 image (x, y, z), post-filtered where the
-        plan says so, on the device of the data; the iteration goes on from the unfiltered one.
+    Raises:
+        Diverged: the image blew up.
     """
     model = AcquisitionModel(
         plan.projector, blur=plan.blur(plan.psf_mm), factors=factors, background=background
     )
-    updates = osem(
-        model,
-        prompts,
-        subsets=plan.subsets,
-        **plan.first_image(),
-        order=plan.order,
-        sensitivity_bytes=plan.sensitivity_bytes,
+    data = Subsets(
+        model, prompts, plan.subsets, order=plan.order, kept_bytes=plan.sensitivity_bytes
     )
-    smooth = post_filter(plan.blur(plan.post_filter_mm), backend.array_module(prompts))
-    total = plan.iterations * plan.subsets
+    anatomy, note = plan.method.read_anatomy(plan.grid, plan.measurement.scan, plan.device)
+    if note:
+        print(text.table([("note", note)]))
+    settled = {}
+    updates = plan.method.images(data, plan.first_image(), anatomy, settled)
+    smooth = post_filter(plan.blur(plan.post_filter_mm), data.xp)
+    total, before = plan.iterations * plan.subsets, None
     with tqdm(total=total, unit="update", file=sys.stderr, dynamic_ncols=True) as bar:
         for number in range(1, plan.iterations + 1):
             bar.set_description(f"pass {number} of {plan.iterations}")
             for _ in range(plan.subsets):
                 image = next(updates)
                 bar.update()
-            yield number, smooth(image)
+            change = _change(image, before, number, plan)
+            small = None not in (change, plan.method.tolerance) and change < plan.method.tolerance
+            last = small or number == plan.iterations
+            yield Pass(number=number, image=smooth(image), change=change, last=last,
+                       settled=settled)
+            if last:
+                return
+            if plan.method.algorithm != "osem":
+                bar.set_postfix_str("" if change is None else f"changed by {100 * change:.2g} %")
+            before = image.copy()
+
+
+def _change(image, before, number, plan):
+    """Root mean square of the change since the pass before, as a part of the image's."""
+    size = float((image * image).sum(dtype=np.float64))
+    if not np.isfinite(size):
+        remedy = "lower --strength, or " if plan.method.strength else ""
+        raise Diverged(
+            f"the image blew up in pass {number} of {plan.method.name}; {remedy}take fewer subsets"
+        )
+    if before is None:
+        return None
+    moved = image - before
+    return float(np.sqrt((moved * moved).sum(dtype=np.float64) / size)) if size else 0.0
 
 
 def post_filter(blur, xp=np):

@@ -16,13 +16,13 @@ import numpy as np
 from recon import backend
 from recon.acquisition import AcquisitionModel
 from recon.algorithms import osem
+from recon.algorithms.subsets import divisor_nearest
 from recon.corrections.attenuation import attenuate
 from recon.corrections.randoms import randoms_from_delayeds
 from recon.corrections.scatter import ScatterSampling
 from recon.corrections.scatter_estimate import estimate_scatter
 from recon.field_of_view import image_grid, seen
 from recon.operators import GaussianBlur
-from recon.plan import divisor_nearest
 from recon.projectors import SinogramProjector
 from recon.reconstruction import post_filter
 from recon.resampling import resample

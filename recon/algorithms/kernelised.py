@@ -5,7 +5,7 @@ import numpy as np
 from recon import backend
 from recon.acquisition import AcquisitionModel
 from recon.algorithms.anatomy import checked, most_alike, window
-from recon.algorithms.em import osem
+from recon.algorithms.em import updates
 from recon.operators import LinearOperator
 
 
@@ -79,7 +79,7 @@ class KernelMatrix(LinearOperator):
         return out
 
 
-def kem(model, prompts, kernel, *, subsets, start=None, **options):
+def kem(data, kernel, start=None, *, inside=None):
     """Yields the image K alpha after each update of OSEM on the coefficients alpha, without end.
 
     It is OSEM with K before the model's own blur: it minimises no penalised likelihood, its noise
@@ -87,18 +87,17 @@ def kem(model, prompts, kernel, *, subsets, start=None, **options):
     not show, K blurs.
 
     Args:
-        model: AcquisitionModel with a SinogramProjector, without K.
-        prompts: counts, float32 (view, radial, [tof,] plane).
+        data: Subsets of the scan, whose model is without K.
         kernel: K, a KernelMatrix on the model's images.
-        subsets: their number; divides the number of views.
         start: first coefficients, float32 (x, y, z), not negative; by default flat. Zeros stay.
-        options: more of `osem`'s.
+        inside: where the flat start is not 0, bool (x, y, z); everywhere by default.
     Yields:
         The image (x, y, z), float32, a new array each time.
     Raises:
         ValueError: a kernel on other images, or what `osem` refuses.
     Source: Wang & Qi, IEEE TMI 34(1), 2015.
     """
+    model = data.model
     if kernel.in_shape != model.image_shape:
         raise ValueError(
             f"kem takes a kernel on images {model.image_shape} like the model, got {kernel!r}; "
@@ -107,5 +106,5 @@ def kem(model, prompts, kernel, *, subsets, start=None, **options):
     blur = kernel if model.blur is None else model.blur @ kernel
     kernelised = AcquisitionModel(model.projector, blur=blur, factors=model.factors,
                                   background=model.background)
-    for coefficients in osem(kernelised, prompts, subsets=subsets, start=start, **options):
+    for coefficients in updates(data.with_model(kernelised), start=start, inside=inside):
         yield kernel(coefficients)

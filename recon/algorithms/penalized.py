@@ -13,7 +13,7 @@ from recon import backend
 from recon.algorithms import em
 
 
-class Diverged(ArithmeticError):
+class Diverged(RuntimeError):
     """An image that blew up, with what to do."""
 
 
@@ -136,9 +136,9 @@ def descend(data, prior, image, k, step, least, table=None, total=None, replace=
         diagonal of the prior's Hessian, now and then.
     """
     back, sensitivity = data.ratio_back(k, image), data.sensitivity(k)
-    arguments = (image, back, sensitivity, table, total, prior.gradient(image),
-                 prior.half_quadratic(image), data.largest_sensitivity, float(least),
-                 float(data.number), float(step), int(replace))
+    arguments = (image, back, sensitivity, table, total, *prior.descent(image),
+                 data.largest_sensitivity, float(least), float(data.number), float(step),
+                 int(replace))
     _each("descent", arguments, data)
 
 

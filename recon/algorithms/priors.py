@@ -15,7 +15,8 @@ import numpy as np
 from recon import backend
 from recon.operators import Differences
 
-_VALUE, _GRADIENT, _DIAGONAL, _CURVATURE, _HALF_QUADRATIC = range(5)  # of kernels/prior.cu
+_VALUE, _GRADIENT, _DIAGONAL, _CURVATURE = range(4)  # of kernels/prior.cu
+_DESCENT = 5
 
 
 class _Pairs:
@@ -37,32 +38,32 @@ class _Pairs:
             )
         self.grid, self.strength, self.kappa, self.chosen = grid, float(strength), kappa, chosen
         self.gamma, self.epsilon = float(gamma), float(epsilon)
-        self._weights = _neighbours(grid.voxel_mm)
+        self._weights = np.float32(strength) * _neighbours(grid.voxel_mm)
 
     def value(self, image):
         """strength * R(image), a float; sums are in float64."""
-        return self.strength * float(self._of(image, _VALUE).sum(dtype=np.float64))
+        return float(self._of(image, _VALUE)[0].sum(dtype=np.float64))
 
     def gradient(self, image):
         """Its derivatives by each voxel, float32 (x, y, z)."""
-        return self._scaled(image, _GRADIENT)
+        return self._of(image, _GRADIENT)[0]
 
     def diagonal(self, image):
         """Its second derivatives by each voxel, float32 (x, y, z)."""
-        return self._scaled(image, _DIAGONAL)
+        return self._of(image, _DIAGONAL)[0]
 
     def curvature(self, image):
         """Second derivatives of a parabola that is nowhere below it, float32 (x, y, z)."""
-        return self._scaled(image, _CURVATURE)
+        return self._of(image, _CURVATURE)[0]
 
-    def half_quadratic(self, image):
-        """Second derivatives of a parabola that pulls no voxel beyond its neighbours, float32."""
-        return self._scaled(image, _HALF_QUADRATIC)
+    def descent(self, image):
+        """Its gradient, and the curvature of a parabola that pulls no voxel beyond its neighbours.
 
-    def _scaled(self, image, what):
-        out = self._of(image, what)
-        out *= np.float32(self.strength)
-        return out
+        That parabola touches the prior at the image, and of each pair it is least where both are
+        alike (half-quadratic). It is that of `curvature`, but for the relative difference, where it
+        is flatter.
+        """
+        return self._of(image, _DESCENT)
 
     def _of(self, image, what):
         if image.shape != self.grid.shape or image.dtype != np.float32:
@@ -70,9 +71,10 @@ class _Pairs:
                 f"the prior takes a float32 image of shape {self.grid.shape}, got {image.dtype} "
                 f"{image.shape}"
             )
-        xp = backend.array_module(image)
-        out, (nx, ny, nz) = xp.empty_like(image, order="C"), image.shape
-        arguments = (out, xp.ascontiguousarray(image), _on(xp, self.kappa), _on(xp, self.chosen),
+        xp, (nx, ny, nz) = backend.array_module(image), image.shape
+        out = [xp.empty_like(image, order="C") for _ in range(2 if what == _DESCENT else 1)]
+        arguments = (*(out if what == _DESCENT else (*out, backend.NULL)),
+                     xp.ascontiguousarray(image), _on(xp, self.kappa), _on(xp, self.chosen),
                      xp.asarray(self._weights), self.gamma, self.epsilon, self._potential, what,
                      nx, ny, nz)
         backend.launch("prior_pairs", (nx * ny, 1), arguments)
@@ -184,7 +186,9 @@ class TotalVariation:
         """Second derivatives of a parabola that is nowhere below it, float32 (x, y, z)."""
         return self._second(image, _CURVATURE)
 
-    half_quadratic = curvature
+    def descent(self, image):
+        """Its gradient and its curvature."""
+        return self.gradient(image), self.curvature(image)
 
     def _flux(self, image, value=backend.NULL):
         xp = backend.array_module(image)

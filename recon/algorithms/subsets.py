@@ -4,6 +4,8 @@ from functools import cached_property
 
 from recon import backend
 
+SUBSETS = 21  # about as many as are usual
+
 
 class Subsets:
     """Subset k of a scan is views k, k + number, k + 2 number, …
@@ -15,7 +17,8 @@ class Subsets:
         order: 'spread' or 'sequential', see `subset_order`.
         kept_bytes: memory for sensitivity images; those that do not fit are computed anew.
     Attributes:
-        models: AcquisitionModel of each.
+        model, all_prompts: of the whole scan.
+        models: AcquisitionModel of each subset.
         order: the numbers of the subsets, in the order in which they are taken.
     Raises:
         ValueError: the number does not divide the views, or the prompts do not fit the model.
@@ -35,12 +38,18 @@ class Subsets:
         self.model, self.number, self.kept_bytes = model, number, kept_bytes
         self.models = [model.subset(slice(k, None, number)) for k in range(number)]
         self.order = subset_order(number, order)
-        self._prompts, self._kept = prompts, {}
+        self.all_prompts, self._kept = prompts, {}
         self.xp = backend.array_module(prompts)
+
+    def with_model(self, model):
+        """The same subsets of the same prompts by another AcquisitionModel."""
+        other = Subsets(model, self.all_prompts, self.number, kept_bytes=self.kept_bytes)
+        other.order = self.order
+        return other
 
     def prompts(self, k):
         """Counts of subset k."""
-        return self._prompts[k :: self.number]
+        return self.all_prompts[k :: self.number]
 
     def sensitivity(self, k):
         """Sensitivity image of subset k, (x, y, z) float32."""
@@ -93,3 +102,9 @@ def subset_order(subsets, order="spread"):
             block //= factor
         taken.append(position)
     return taken
+
+
+def divisor_nearest(number, wanted=SUBSETS):
+    """The divisor of a number nearest to the wanted one, the smaller of two."""
+    divisors = [d for d in range(1, number + 1) if number % d == 0]
+    return min(divisors, key=lambda d: (abs(d - wanted), d))

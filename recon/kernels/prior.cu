@@ -1,8 +1,8 @@
 // Priors on an image (x, y, z): what neighbours say about a voxel. Blocks: x one row along z.
 #include "machine.h"
 
-enum { VALUE, GRADIENT, DIAGONAL, CURVATURE, HALF_QUADRATIC };  // what is worked out of a prior
-enum { QUADRATIC, RELATIVE_DIFFERENCE, LOG_COSH };              // potentials of a pair of voxels
+enum { VALUE, GRADIENT, DIAGONAL, CURVATURE, HALF_QUADRATIC, DESCENT };  // what is worked out of a prior
+enum { QUADRATIC, RELATIVE_DIFFERENCE, LOG_COSH };                       // potentials of a pair of voxels
 
 // The potential psi(x, y) of a pair: half of its value, so that both voxels make it whole, or, by x, its
 // derivative, its second derivative, or the curvature at (x, y) of a parabola that lies nowhere below it
@@ -19,12 +19,13 @@ template <int POTENTIAL, int WHAT> DEVICE float potential(float x, float y, floa
     if (POTENTIAL == RELATIVE_DIFFERENCE) {  // Nuyts et al., IEEE TNS 49(1), 2002, equation 3
         const float whole = x + y + gamma * size + epsilon, other = 2.0f * y + epsilon;
         if (WHAT == CURVATURE) return other > 0.0f ? 4.0f / other : 0.0f;
-        if (!(whole > 0.0f)) return 0.0f;  // both are 0, and so is epsilon
-        if (WHAT == VALUE) return 0.5f * d * (d / whole);
-        const float slope = (x + 3.0f * y + gamma * size + 2.0f * epsilon) / whole / whole;
+        const float inverse = whole > 0.0f ? 1.0f / whole : 0.0f;  // 0 where both are 0, and so is epsilon
+        if (WHAT == VALUE) return 0.5f * d * (d * inverse);
+        const float slope = (x + 3.0f * y + gamma * size + 2.0f * epsilon) * inverse * inverse;
         if (WHAT == GRADIENT) return d * slope;
         if (WHAT == HALF_QUADRATIC) return 2.0f * slope;
-        return 2.0f * (other / whole) * (other / whole) / whole;
+        const float share = other * inverse;
+        return 2.0f * share * share * inverse;
     }
     const float u = size / epsilon, e = expf(-2.0f * u);  // epsilon^2 log cosh(d / epsilon)
     if (WHAT == VALUE) return 0.5f * epsilon * epsilon * (u + log1pf(e) - 0.693147181f);
@@ -35,38 +36,45 @@ template <int POTENTIAL, int WHAT> DEVICE float potential(float x, float y, floa
 }
 
 struct Pairs {
-    float* out;
+    float *out, *more;
     const float *image, *kappa, *weights;
     const unsigned char* chosen;
     float gamma, epsilon;
     int nx, ny, nz;
 
-    // Adds what the neighbour at (a, b, c) says to a row of `out`. The 13 offsets of which each pair has
-    // one are numbered 0 .. 12, their opposites go with the neighbour's number.
+    // Adds what the neighbour at (a, b, c) says to a row of `out`, and of `more` for DESCENT. The 13 offsets of
+    // which each pair has one are numbered 1 .. 13, their opposites go with the neighbour's number.
     template <int POTENTIAL, int WHAT> DEVICE void add(long row, int a, int b, int c) const {
-        const int at_x = int(row / ny) + a, at_y = int(row % ny) + b;
-        if (at_x < 0 || at_x >= nx || at_y < 0 || at_y >= ny) return;
-        const long here = row * nz, there = (long(at_x) * ny + at_y) * nz;
-        const int number = 9 * a + 3 * b + c;  // 1 .. 13 for one of the two, -1 .. -13 for the other
+        const int at_x = int(row / ny) + a, at_y = int(row % ny) + b, number = 9 * a + 3 * b + c;
         const float weight = weights[number + 13];
-        if (weight == 0.0f) return;
-        const long n = long(nx) * ny * nz;
+        if (at_x < 0 || at_x >= nx || at_y < 0 || at_y >= ny || weight == 0.0f) return;
+        // From the first voxel on that has a neighbour there: conditions in the loop would keep it out of vectors.
+        const int first = most(0, -c);
+        const long n = long(nx) * ny * nz, here = row * nz + first, there = (long(at_x) * ny + at_y) * nz + first + c;
         const unsigned char* selected =
-            !chosen ? nullptr : number > 0 ? chosen + (number - 1) * n + here : chosen + (-number - 1) * n + there + c;
-        const float *other = image + there + c, *their = kappa + there + c, *mine = kappa + here, *own = image + here;
-        float* sum = out + here;
-        const int last = nz - 1;
-        threads(nz, [&](int z) {
-            if (z + c < 0 || z + c > last) return;
+            !chosen ? nullptr : number > 0 ? chosen + (number - 1) * n + here : chosen + (-number - 1) * n + there;
+        const float *x = image + here, *y = image + there, *mine = kappa + here, *their = kappa + there;
+        float *sum = out + here, *second = more + here;
+        const auto weighted = [&](int z) {
             float w = weight;
             if (kappa) w *= mine[z] * their[z];
-            if (selected) w *= 0.5f * float(selected[z]);
-            sum[z] += w * potential<POTENTIAL, WHAT>(own[z], other[z], gamma, epsilon);
-        });
+            return selected ? w * 0.5f * float(selected[z]) : w;
+        };
+        const int count = nz - (c ? 1 : 0);
+        constexpr int FIRST = WHAT == DESCENT ? GRADIENT : WHAT;
+        threads(count, [&](int z) { sum[z] += weighted(z) * potential<POTENTIAL, FIRST>(x[z], y[z], gamma, epsilon); });
+        // A loop of its own: with two sums in one, compilers keep it out of vectors.
+        if (WHAT == DESCENT)
+            threads(count, [&](int z) { second[z] += weighted(z) * potential<POTENTIAL, HALF_QUADRATIC>(x[z], y[z], gamma, epsilon); });
+        barrier();  // another thread has the voxel in the next offset
     }
     template <int POTENTIAL, int WHAT> DEVICE void row(long row) const {
-        float* sum = out + row * nz;
-        threads(nz, [&](int z) { sum[z] = 0.0f; });
+        float *sum = out + row * nz, *second = more + row * nz;
+        threads(nz, [&](int z) {
+            sum[z] = 0.0f;
+            if (WHAT == DESCENT) second[z] = 0.0f;
+        });
+        barrier();
         for (int a = -1; a <= 1; ++a)
             for (int b = -1; b <= 1; ++b)
                 for (int c = -1; c <= 1; ++c)
@@ -77,16 +85,17 @@ struct Pairs {
         if (what == GRADIENT) row<POTENTIAL, GRADIENT>(at);
         if (what == DIAGONAL) row<POTENTIAL, DIAGONAL>(at);
         if (what == CURVATURE) row<POTENTIAL, CURVATURE>(at);
-        if (what == HALF_QUADRATIC) row<POTENTIAL, HALF_QUADRATIC>(at);
+        if (what == DESCENT) row<POTENTIAL, DESCENT>(at);
     }
 };
 
-// out <- sum over the 26 neighbours k of a voxel j of weight_jk kappa_j kappa_k potential(image_j, image_k).
+// out <- sum over the 26 neighbours k of a voxel j of weight_jk kappa_j kappa_k potential(image_j, image_k); of
+// DESCENT the gradient into out and the half-quadratic curvature into more, which else is null.
 // weights: 27 of the offsets (x, y, z), 0 for no pair; kappa null: 1. chosen: (13, x, y, z), of each voxel and
 // offset in how many of the two directions the pair counts, 0 to 2; null: both.
-KERNEL prior_pairs(GRID float* out, const float* image, const float* kappa, const unsigned char* chosen, const float* weights,
-                   float gamma, float epsilon, int kind, int what, int nx, int ny, int nz) {
-    const Pairs pairs = {out, image, kappa, weights, chosen, gamma, epsilon, nx, ny, nz};
+KERNEL prior_pairs(GRID float* out, float* more, const float* image, const float* kappa, const unsigned char* chosen,
+                   const float* weights, float gamma, float epsilon, int kind, int what, int nx, int ny, int nz) {
+    const Pairs pairs = {out, more, image, kappa, weights, chosen, gamma, epsilon, nx, ny, nz};
     blocks([&](long row, long, float*) {
         if (kind == QUADRATIC) pairs.row_of<QUADRATIC>(row, what);
         if (kind == RELATIVE_DIFFERENCE) pairs.row_of<RELATIVE_DIFFERENCE>(row, what);

@@ -13,7 +13,7 @@ import torch
 
 from recon import Grid, Scanner, SinogramLayout, backend
 from recon.acquisition import AcquisitionModel
-from recon.algorithms import KernelMatrix, osem
+from recon.algorithms import KernelMatrix, Subsets, TotalVariation, osem, spdhg
 from recon.corrections.photon_transport import PhotonSource
 from recon.learned import EMUpdate
 from recon.listmode import ListModeProjector
@@ -146,6 +146,33 @@ def test_the_cuda_path_of_an_osem_update_with_blur_gives_what_the_cpu_gives(
 
     assert on_cpu.max() > 0
     np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-5, atol=1e-6 * on_cpu.max())
+
+
+@pytest.mark.parametrize("guided", [False, True])
+def test_the_cuda_path_of_primal_dual_updates_gives_what_the_cpu_gives(
+    guided, monkeypatch, emulated, rng
+):
+    layout = tiny(tof_mashing=3) if guided else tiny(span=3)
+    grid = Grid.centred(shape=(12, 9, 9), voxel_mm=(9, 9, 4))
+    factors = rng.random((layout.views, layout.radial_bins, layout.planes), dtype=np.float32)
+    background = rng.random(layout.shape, dtype=np.float32)
+    prompts = rng.poisson(5, layout.shape).astype(np.float32)
+    prior = TotalVariation(
+        grid, strength=1, epsilon=0,
+        kappa=rng.random(grid.shape, dtype=np.float32) if guided else None,
+        direction=rng.random((3, *grid.shape), dtype=np.float32) / 2 if guided else None,
+    )
+
+    def update():
+        projector = SinogramProjector(layout, grid)
+        model = AcquisitionModel(projector, factors=factors, background=background)
+        images = spdhg(Subsets(model, prompts, 2), prior, np.ones(grid.shape, np.float32))
+        return next(itertools.islice(images, 2, None)).copy()
+
+    on_cpu, on_cuda = both(monkeypatch, emulated, update)
+
+    assert on_cpu.max() > 0
+    np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-5, atol=1e-5 * on_cpu.max())
 
 
 @pytest.mark.parametrize("tof_mashing", [0, 3])

@@ -8,7 +8,7 @@ import pytest
 
 from recon import Grid, backend
 from recon.acquisition import AcquisitionModel
-from recon.algorithms import KernelMatrix, kem, osem
+from recon.algorithms import KernelMatrix, Subsets, kem, osem
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
 from tests.recon.cases import GRIDS, LAYOUTS, MACHINES, adjoint_gap, on_cpu, uniform
@@ -190,7 +190,7 @@ def compared():
     anatomy, activity, model, prompts = two_tissues()
     kernel = KernelMatrix(anatomy, GRID)
     return [
-        (after(16, osem(model, data, subsets=4)), after(16, kem(model, data, kernel, subsets=4)))
+        (after(16, osem(model, data, subsets=4)), after(16, kem(Subsets(model, data, 4), kernel)))
         for data in (prompts, model(activity))
     ]
 
@@ -217,7 +217,7 @@ def test_kem_lowers_a_hot_spot_that_the_anatomy_does_not_show():
     activity[10, 8, 4] = 15
     data = model(activity)
     plain = after(16, osem(model, data, subsets=4))
-    guided = after(16, kem(model, data, KernelMatrix(anatomy, GRID), subsets=4))
+    guided = after(16, kem(Subsets(model, data, 4), KernelMatrix(anatomy, GRID)))
     assert guided[10, 8, 4] < plain[10, 8, 4] / 2
 
 
@@ -225,7 +225,7 @@ def test_kem_of_one_neighbour_is_osem():
     anatomy, _, model, prompts = two_tissues()
     kernel = KernelMatrix(anatomy, GRID, neighbours=1)
     np.testing.assert_array_equal(
-        after(6, kem(model, prompts, kernel, subsets=4)), after(6, osem(model, prompts, subsets=4))
+        after(6, kem(Subsets(model, prompts, 4), kernel)), after(6, osem(model, prompts, subsets=4))
     )
 
 
@@ -236,14 +236,14 @@ def test_images_of_kem_become_more_likely_with_every_iteration(blurred):
         blur = GaussianBlur(GRID.shape, GRID.voxel_mm, 9)
         model = AcquisitionModel(model.projector, blur=blur, factors=model.factors,
                                  background=model.background)
-    images = islice(kem(model, prompts, KernelMatrix(anatomy, GRID), subsets=1), 8)
+    images = islice(kem(Subsets(model, prompts, 1), KernelMatrix(anatomy, GRID)), 8)
     likelihood = [model.log_likelihood(image, prompts) for image in images]
     assert np.all(np.diff(likelihood) > 0)
 
 
 def test_kem_yields_a_new_image_each_time():
     anatomy, _, model, prompts = two_tissues()
-    first, second = islice(kem(model, prompts, KernelMatrix(anatomy, GRID), subsets=4), 2)
+    first, second = islice(kem(Subsets(model, prompts, 4), KernelMatrix(anatomy, GRID)), 2)
     assert not np.shares_memory(first, second)
 
 
@@ -252,7 +252,7 @@ def test_kem_passes_on_what_osem_takes():
     start = np.ones(GRID.shape, np.float32)
     start[:4] = 0
     kernel = KernelMatrix(anatomy, GRID)
-    one, other = (after(3, kem(model, prompts, kernel, subsets=4, start=start, order=order))
+    one, other = (after(3, kem(Subsets(model, prompts, 4, order=order), kernel, start=start))
                   for order in ("spread", "sequential"))
     assert not one[:2].any()  # coefficients of 0 stay, farther than the reach of 2
     assert not np.array_equal(one, other)
@@ -265,11 +265,11 @@ def test_kem_is_the_same_to_the_bit_for_any_number_of_threads():
         same = AcquisitionModel(SinogramProjector(LAYOUT, GRID, threads=threads),
                                 factors=model.factors, background=model.background)
         kernel = KernelMatrix(anatomy, GRID, threads=threads)
-        found.append(after(5, kem(same, prompts, kernel, subsets=4)).tobytes())
+        found.append(after(5, kem(Subsets(same, prompts, 4), kernel)).tobytes())
     assert found[0] == found[1]
 
 
 def test_kem_refuses_a_kernel_on_other_images():
     _, _, model, prompts = two_tissues()
     with pytest.raises(ValueError, match=r"kernel on images \(17, 16, 9\) like the model"):
-        next(kem(model, prompts, KernelMatrix(GREY, SMALL), subsets=4))
+        next(kem(Subsets(model, prompts, 4), KernelMatrix(GREY, SMALL)))

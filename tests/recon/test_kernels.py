@@ -20,6 +20,7 @@ from recon.algorithms import (
     mapem,
     osem,
     saga,
+    spdhg,
 )
 from recon.corrections.photon_transport import PhotonSource
 from recon.corrections.scatter import single_scatter
@@ -41,11 +42,14 @@ KERNELS = {
     "map_em_update",
     "most_alike",
     "photon_pairs",
+    "poisson_dual",
+    "primal_step",
     "prior_pairs",
     "scatter_bins",
     "scatter_pairs",
     "scatter_rays",
     "tv_diagonal",
+    "tv_dual",
     "tv_flux",
     "lors_forward",
     *(f"lors_back_{axis}" for axis in (0, 1, 2)),
@@ -222,6 +226,7 @@ def test_a_gpu_is_given_arguments_of_the_sizes_that_its_kernels_take(monkeypatch
             prior = RelativeDifference(grid, strength=1, epsilon=1)
             next(mapem(data, prior, start))
             next(saga(data, TotalVariation(grid, strength=1, epsilon=1), start))
+            next(spdhg(data, TotalVariation(grid, strength=1, epsilon=0), start))
     bins = np.ones(timed.shape, np.float32)
     launch_on_bins("em_ratio_back", [bins, bins, bins], [bins])
     ends = np.eye(3, dtype=np.float32) * 100

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from recon import Grid, Scanner, SinogramLayout, memory
+from recon.algorithms.subsets import divisor_nearest
 from recon.field_of_view import image_grid, same_place
 from recon.measurement import Measurement
-from recon.plan import Plan, divisor_nearest
+from recon.plan import Plan
 
 
 @pytest.mark.parametrize(

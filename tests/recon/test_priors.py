@@ -219,3 +219,21 @@ def test_priors_give_the_same_bits_for_any_number_of_threads(image, monkeypatch)
 def test_what_makes_no_prior_is_refused(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+@named
+@pytest.mark.parametrize("machine", MACHINES)
+def test_descent_is_the_gradient_and_a_curvature_no_larger_than_the_bound(name, machine, image):
+    prior = PRIORS[name][0]()
+    gradient, flatter = map(on_cpu, prior.descent(backend.to_device(image, machine)))
+    scale = float(np.abs(gradient).max())
+    np.testing.assert_allclose(gradient, prior.gradient(image), rtol=1e-5, atol=1e-6 * scale)
+    assert np.all(flatter <= 1.0001 * prior.curvature(image)) and np.all(flatter > 0)
+
+
+def test_parabola_of_the_relative_differences_descent_is_least_where_two_voxels_are_alike():
+    # Of one pair each voxel's share is half of it: 3 - gradient / (curvature / 2) is the other, 1.
+    grid = Grid.centred(shape=(2, 1, 1), voxel_mm=(4, 4, 4))
+    image = np.array([3, 1], np.float32).reshape(2, 1, 1)
+    gradient, curvature = RelativeDifference(grid, strength=1, gamma=2).descent(image)
+    np.testing.assert_allclose(image - 2 * gradient / curvature, image[::-1], rtol=1e-6)
