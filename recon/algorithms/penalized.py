@@ -53,8 +53,8 @@ def one_step_late(data, prior, start=None):
         late += sensitivity
         if bool(((late <= 0) & (sensitivity > 0) & (image > 0)).any()):
             raise Diverged(
-                "one-step-late takes a prior whose gradient is below the sensitivity, and strength "
-                f"{prior.strength:g} is too much for it; take less, or svrg, saga or mapem, which "
+                "one-step-late takes a prior whose gradient is below the sensitivity, and beta "
+                f"{prior.strength:g} is too much for it; take less strength, or svrg or saga, which "
                 "take any"
             )
         em.update(image, data.ratio_back(k, image), late * (sensitivity > 0),

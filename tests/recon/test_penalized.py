@@ -138,7 +138,7 @@ def test_one_step_late_stops_elsewhere_than_at_the_minimum(least):
 
 
 def test_one_step_late_says_when_the_prior_is_too_strong_for_it():
-    with pytest.raises(Diverged, match="strength 100000 is too much for it"):
+    with pytest.raises(Diverged, match="beta 100000 is too much for it"):
         after(10, one_step_late(DATA, Quadratic(GRID, strength=1e5, kappa=KAPPA), START))
 
 

@@ -17,7 +17,7 @@ from recon.io.provenance import read_sidecar
 from recon.measurement import Measurement
 from recon.operators import GaussianBlur
 from recon.plan import Plan
-from recon.reconstruction import post_filter
+from recon.reconstruction import Pass, post_filter
 from tests.files import contents
 from tests.recon.cases import MACHINES
 from tests.recon.command.conftest import GRID
@@ -159,7 +159,8 @@ def test_a_preview_is_drawn(recon, scan, name):
 
 def test_a_failure_while_iterating_leaves_the_old_output_alone(run, scan, monkeypatch):
     def broken(*_):
-        yield 1, np.ones(GRID.shape, np.float32)
+        yield Pass(number=1, image=np.ones(GRID.shape, np.float32), change=None, last=False,
+                   settled={})
         raise KeyboardInterrupt
 
     monkeypatch.setattr("recon.command.reconstruct", broken)
