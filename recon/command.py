@@ -134,8 +134,9 @@ def recon(
             `countless calibrate` wrote.
         isotope: Such as F-18, where the scan does not say its own.
         algorithm: osem; kem, which is osem whose voxels are means over those alike in --anatomy; or
-            one that takes a prior: svrg and saga (fastest), bsrem, mapem (with --subsets 1), spdhg
-            (total variation without --epsilon), all of which reach the same image, or osl.
+            one that takes a prior: svrg and saga (fastest), bsrem, mapem (with --subsets 1) and
+            spdhg (total variation without --epsilon), which end at their objective's minimum, or
+            osl, which does not.
         subsets: Of the views, view k, k + subsets, …; by default the divisor of the number of
             views nearest 21.
         iterations: Passes over all subsets; by default 3, and at most 20 with a prior, after one
