@@ -9,7 +9,7 @@ from recon.randoms_command import randoms
 
 
 def test_settings_at_their_default_are_not_said():
-    settings = {"scan": Path("a b.hs"), "output": Path("x.nii.gz"), "iterations": 3, "tof": True}
+    settings = {"scan": Path("a b.hs"), "output": Path("x.nii.gz"), "gamma": 2.0, "tof": True}
     assert command_line(recon, settings) == "countless recon 'a b.hs' --output x.nii.gz"
 
 
