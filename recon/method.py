@@ -29,7 +29,7 @@ from recon.algorithms import (
 from recon.algorithms.em import updates
 from recon.algorithms.penalized import level
 from recon.algorithms.subsets import divisor_nearest
-from recon.io import FileError, read_image
+from recon.io import FileError, like, read_image
 from recon.resampling import coverage, resample
 
 PENALISED = {"osl": one_step_late, "mapem": mapem, "bsrem": bsrem, "svrg": svrg, "saga": saga,
@@ -182,24 +182,36 @@ class Method:
             return LogCosh(grid, delta=epsilon, **options)
         return RelativeDifference(grid, gamma=self.gamma, epsilon=epsilon, **options)
 
-    def read_anatomy(self, grid, scan, device):
-        """The anatomical image on a Grid and a device, and a note of how it came there, or None.
+    def check_anatomy(self, grid, scan):
+        """How much of a Grid the anatomical image covers, from its header; None without one.
 
         Raises:
-            FileError: it cannot be read, has NaN, or lies elsewhere.
+            FileError: it cannot be read, or lies elsewhere.
         """
         if self.anatomy is None:
-            return None, None
+            return None
         check_position(self.anatomy, grid.patient_position, scan)
-        image, own, _ = read_image(self.anatomy, grid.patient_position)
-        if not np.isfinite(image).all():
-            raise FileError(f"{self.anatomy} has NaN or infinite values; fill them in")
-        inside = np.prod([part.mean() for part in coverage(own, grid)])
+        own = like(self.anatomy, grid.patient_position)[0]
+        inside = float(np.prod([part.mean() for part in coverage(own, grid)]))
         if inside == 0:
             raise FileError(
                 f"{self.anatomy} has {text.grid(own)}, and none of it lies in the image, "
                 f"{text.grid(grid)}; is it of this patient, and registered?"
             )
+        return inside
+
+    def read_anatomy(self, grid, scan, device):
+        """The anatomical image on a Grid and a device, and a note of how it came there, or None.
+
+        Raises:
+            FileError: as `check_anatomy`, or it has NaN.
+        """
+        inside = self.check_anatomy(grid, scan)
+        if inside is None:
+            return None, None
+        image, own, _ = read_image(self.anatomy, grid.patient_position)
+        if not np.isfinite(image).all():
+            raise FileError(f"{self.anatomy} has NaN or infinite values; fill them in")
         note = None
         if own.shape != grid.shape or not np.allclose(own.affine, grid.affine, atol=1e-3):
             note = (f"{self.anatomy} was resampled to the image's voxels"

@@ -85,6 +85,7 @@ class Plan:
         self._check_mu_map()
         self._check_outputs()
         self._check_start()
+        self.method.check_anatomy(self.grid, self.measurement.scan)
         self._check_memory()
 
     def _check_field_of_view(self):

@@ -162,3 +162,13 @@ def test_what_does_not_go_together_is_refused_and_writes_nothing(
     result = run("recon", "prompts.hs", "-o", "x.nii.gz", "--grid-like", "truth.hv", *words)
     assert result.code == 2 and said in " ".join(result.err.split())
     assert sorted(scan.iterdir()) == before
+
+
+def test_an_anatomy_that_lies_elsewhere_is_refused_before_the_long_steps(run, scan):
+    away = replace(GRID, origin_mm=(500.0, 500.0, 500.0))
+    write_image(scan / "away.nii.gz", np.ones(GRID.shape, np.float32), away)
+    result = run("recon", scan / "prompts.hs", "-o", scan / "x.nii.gz", "--mu-map", scan / "mu.hv",
+                 "--efficiency", scan / "efficiency.hs", "--scatter", "on", "--algorithm", "kem",
+                 "--anatomy", scan / "away.nii.gz")
+    assert result.code == 2 and "none of it lies in the image" in " ".join(result.err.split())
+    assert not (scan / "x.work").exists()
