@@ -66,11 +66,11 @@ PRIORS = {
         GRID, strength=0.05 * LEVEL, epsilon=0.1 * LEVEL, kappa=KAPPA),
 }
 CONVERGING = {  # and updates that are enough here
-    "svrg": (lambda prior: svrg(DATA, prior, START), 300 * SUBSETS),
-    "saga": (lambda prior: saga(DATA, prior, START), 300 * SUBSETS),
+    "svrg": (lambda prior: svrg(DATA, prior, START), 150 * SUBSETS),
+    "saga": (lambda prior: saga(DATA, prior, START), 150 * SUBSETS),
     # Its steps must shrink slowly, and subsets be alike: two of 16 views.
     "bsrem": (lambda prior: bsrem(TWO, prior, START, relaxation=0.03), 2500 * 2),
-    "mapem": (lambda prior: mapem(WHOLE, prior, START), 2000),
+    "mapem": (lambda prior: mapem(WHOLE, prior, START), 1000),
 }
 VOIS = [(slice(13, 16), slice(8, 12)), (slice(4, 7), slice(9, 12)), (slice(9, 12), slice(5, 8))]
 named = pytest.mark.parametrize("name", PRIORS)
@@ -92,7 +92,7 @@ def after(updates, images):
 @pytest.fixture(scope="module")
 def least():
     """Of each prior the image of least objective that is known: a long run."""
-    return {name: after(500 * SUBSETS, svrg(DATA, prior, START, steps=(1.0,)))
+    return {name: after(300 * SUBSETS, svrg(DATA, prior, START, steps=(1.0,)))
             for name, prior in PRIORS.items()}
 
 
