@@ -12,7 +12,7 @@ _SEEDS = ("seed", "command", "epoch", "nrmse", "sha256")
 
 
 def groups(methods):
-    """Names of the methods that are trainings of one recipe with other seeds.
+    """The methods that are trainings of one recipe with other seeds.
 
     Args:
         methods: list of `benchmarks.methods.Method`.

@@ -17,7 +17,7 @@ from recon.io import FileError, check_output, check_picture, provenance, write_i
 from recon.io.image import is_interfile
 from recon.io.provenance import sidecar_path
 from recon.measurement import Measurement
-from recon.method import Method
+from recon.method import ALGORITHMS, PRIORS, Method
 from recon.plan import Plan
 from recon.quantity import COUNTS, activity_record, calibration_of, factor_of
 from recon.reconstruction import counts_of, reconstruct
@@ -69,16 +69,11 @@ def recon(
     additive: Correction = None,
     calibration_factor: Annotated[float | Path | None, Parameter(group=CORRECTIONS)] = None,
     isotope: Annotated[str | None, Parameter(group=CORRECTIONS)] = None,
-    algorithm: Annotated[
-        Literal["osem", "kem", "osl", "mapem", "bsrem", "svrg", "saga", "spdhg"],
-        Parameter(group=IMAGE),
-    ] = "osem",
+    algorithm: Annotated[Literal[ALGORITHMS], Parameter(group=IMAGE)] = "osem",
     subsets: Annotated[int | None, WHOLE, Parameter(group=IMAGE)] = None,
     iterations: Annotated[int | None, WHOLE, Parameter(group=IMAGE)] = None,
     tolerance: Annotated[float | None, Parameter(group=IMAGE)] = None,
-    prior: Annotated[
-        Literal["quadratic", "rdp", "log-cosh", "tv", "pls"] | None, Parameter(group=PRIOR)
-    ] = None,
+    prior: Annotated[Literal[tuple(PRIORS)] | None, Parameter(group=PRIOR)] = None,
     strength: Annotated[float | None, Parameter(group=PRIOR)] = None,
     gamma: Annotated[float, Parameter(group=PRIOR)] = 2.0,
     epsilon: Annotated[float | None, Parameter(group=PRIOR)] = None,

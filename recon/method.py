@@ -1,6 +1,5 @@
 """The algorithm of a reconstruction with its prior, as a user names them."""
 
-import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +26,9 @@ from recon.algorithms import (
     svrg,
 )
 from recon.algorithms.em import updates
-from recon.algorithms.penalized import level
+from recon.algorithms.penalized import first_image, level
 from recon.algorithms.subsets import divisor_nearest
+from recon.field_of_view import same_place
 from recon.io import FileError, like, read_image
 from recon.resampling import coverage, resample
 
@@ -43,10 +43,8 @@ PRIORS = {
     "tv": ("total variation", 0.01),
     "pls": ("parallel level sets", 0.01),
 }
-PASSES = {"osem": 3, "kem": 3}  # by default; of the others
-PENALISED_PASSES = 20
-TOLERANCE = 1e-3  # by default, of the penalised ones
-STRENGTH = 0.01
+PASSES, PENALISED_PASSES = 3, 20  # by default
+TOLERANCE, STRENGTH = 1e-3, 0.01  # by default, of the penalised ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,19 +147,12 @@ class Method:
             grid = data.model.projector.grid
             yield from kem(data, KernelMatrix(anatomy, grid), **first)
         else:
-            start = first.get("start")
-            if start is None:
-                start = self._pass_of_osem(data, first)
+            # One pass with as many subsets whatever --subsets says: `kappa` hangs on it.
+            number = divisor_nearest(data.model.data_shape[0])
+            usual = Subsets(data.model, data.all_prompts, number, kept_bytes=0)
+            start = first_image(data if number == data.number else usual, **first)
             prior = self._made(data, start, anatomy, said)
             yield from PENALISED[self.algorithm](data, prior, start)
-
-    @staticmethod
-    def _pass_of_osem(data, first):
-        """One pass of OSEM, the same for any --subsets: what `kappa` makes of it belongs to it."""
-        number = divisor_nearest(data.model.data_shape[0])
-        if number != data.number:
-            data = Subsets(data.model, data.all_prompts, number, kept_bytes=0)
-        return next(itertools.islice(updates(data, **first), number - 1, None))
 
     def _made(self, data, start, anatomy, said):
         """The prior, weighted by `kappa` at the first image."""
@@ -213,7 +204,7 @@ class Method:
         if not np.isfinite(image).all():
             raise FileError(f"{self.anatomy} has NaN or infinite values; fill them in")
         note = None
-        if own.shape != grid.shape or not np.allclose(own.affine, grid.affine, atol=1e-3):
+        if not same_place(own, grid):
             note = (f"{self.anatomy} was resampled to the image's voxels"
                     + (f" and covers {100 * inside:.0f} % of them" if inside < 0.995 else ""))
             image = resample(image, own, grid)
@@ -222,7 +213,7 @@ class Method:
     @property
     def passes(self):
         """How many there are by default, at most."""
-        return PASSES.get(self.algorithm, PENALISED_PASSES)
+        return PENALISED_PASSES if self.algorithm in PENALISED else PASSES
 
     @property
     def name(self):

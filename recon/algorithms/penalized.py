@@ -145,11 +145,11 @@ def descend(data, prior, image, k, step, least, table=None, total=None, replace=
     _each("descent", arguments, data)
 
 
-def first_image(data, start):
-    """A copy of `start`, or the image after one pass of OSEM."""
+def first_image(data, start=None, inside=None):
+    """A copy of `start`, or the image after one pass of OSEM, flat at first `inside`."""
     if start is not None:
         return em.checked(data.model, start, data.xp)
-    return next(itertools.islice(em.updates(data), data.number - 1, None))
+    return next(itertools.islice(em.updates(data, inside=inside), data.number - 1, None))
 
 
 def _each(kernel, arguments, data):

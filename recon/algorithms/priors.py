@@ -167,42 +167,45 @@ class TotalVariation:
 
     def value(self, image):
         """strength * R(image), a float; sums are in float64."""
-        xp = backend.array_module(image)
-        value = xp.empty_like(image, order="C")
-        self._flux(image, value)
+        value = backend.array_module(image).empty_like(image, order="C")
+        self._flux(self.differences(image), value)
         return self.strength * float(value.sum(dtype=np.float64))
 
     def gradient(self, image):
         """Its derivatives by each voxel, float32 (x, y, z)."""
-        out = self.differences.T(self._flux(image))
-        out *= np.float32(self.strength)
-        return out
+        return self._flux_back(self.differences(image))
 
     def diagonal(self, image):
         """Its second derivatives by each voxel, float32 (x, y, z)."""
-        return self._second(image, _DIAGONAL)
+        return self._second(self.differences(image), _DIAGONAL)
 
     def curvature(self, image):
         """Second derivatives of a parabola that is nowhere below it, float32 (x, y, z)."""
-        return self._second(image, _CURVATURE)
+        return self._second(self.differences(image), _CURVATURE)
 
     def descent(self, image):
         """Its gradient and its curvature."""
-        return self.gradient(image), self.curvature(image)
-
-    def _flux(self, image, value=backend.NULL):
-        xp = backend.array_module(image)
         field = self.differences(image)
+        curvature = self._second(field, _CURVATURE)  # first, for the flux is written over the field
+        return self._flux_back(field), curvature
+
+    def _flux_back(self, field):
+        out = self.differences.T(self._flux(field))
+        out *= np.float32(self.strength)
+        return out
+
+    def _flux(self, field, value=backend.NULL):
+        xp, n = backend.array_module(field), field[0].size
         arguments = (value, field, _on(xp, self.direction), _on(xp, self.kappa), self.epsilon,
-                     np.int64(image.size))
-        backend.launch("tv_flux", (1, -(-image.size // 4096)), arguments)
+                     np.int64(n))
+        backend.launch("tv_flux", (1, -(-n // 4096)), arguments)
         return field
 
-    def _second(self, image, what):
-        xp = backend.array_module(image)
-        out, (nx, ny, nz) = xp.empty_like(image, order="C"), image.shape
-        arguments = (out, self.differences(image), _on(xp, self.direction), _on(xp, self.kappa),
-                     self.epsilon, *self.differences.scales, what, nx, ny, nz)
+    def _second(self, field, what):
+        xp = backend.array_module(field)
+        out, (nx, ny, nz) = xp.empty(self.grid.shape, np.float32), self.grid.shape
+        arguments = (out, field, _on(xp, self.direction), _on(xp, self.kappa), self.epsilon,
+                     *self.differences.scales, what, nx, ny, nz)
         backend.launch("tv_diagonal", (nx * ny, 1), arguments)
         out *= np.float32(self.strength)
         return out
@@ -224,8 +227,9 @@ def kappa(data, image):
     """
     total, ones = data.xp.zeros_like(image), data.xp.ones_like(image)
     for k, part in enumerate(data.models):
-        values = part.ratio(image, data.prompts(k))  # m y / ybar
-        values *= part.ratio(image)  # m / ybar
+        projection = part.project(image)
+        values = part.ratio_of(projection.copy(), data.prompts(k))  # m y / ybar
+        values *= part.ratio_of(projection)  # m / ybar
         values *= part.project(ones)
         total += part.back(values)
     return data.xp.sqrt(total)

@@ -53,8 +53,9 @@ struct Pairs {
         const long n = long(nx) * ny * nz, here = row * nz + first, there = (long(at_x) * ny + at_y) * nz + first + c;
         const unsigned char* selected =
             !chosen ? nullptr : number > 0 ? chosen + (number - 1) * n + here : chosen + (-number - 1) * n + there;
-        const float *x = image + here, *y = image + there, *mine = kappa + here, *their = kappa + there;
-        float *sum = out + here, *second = more + here;
+        const float *x = image + here, *y = image + there;
+        const float *mine = kappa ? kappa + here : nullptr, *their = kappa ? kappa + there : nullptr;
+        float *sum = out + here, *second = WHAT == DESCENT ? more + here : nullptr;
         const auto weighted = [&](int z) {
             float w = weight;
             if (kappa) w *= mine[z] * their[z];
@@ -69,7 +70,7 @@ struct Pairs {
         barrier();  // another thread has the voxel in the next offset
     }
     template <int POTENTIAL, int WHAT> DEVICE void row(long row) const {
-        float *sum = out + row * nz, *second = more + row * nz;
+        float *sum = out + row * nz, *second = WHAT == DESCENT ? more + row * nz : nullptr;
         threads(nz, [&](int z) {
             sum[z] = 0.0f;
             if (WHAT == DESCENT) second[z] = 0.0f;

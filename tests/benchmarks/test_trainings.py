@@ -25,7 +25,7 @@ def trained(name, seed=1, source="low", **recipe):
     return Method(name=name, source=source, denoiser=Denoiser(None, settings), sha256=name)
 
 
-def row(phantom, method, nrmse, bias=0.0):
+def row(phantom, method, nrmse):
     return {"phantom": phantom, "method": method, "factor": 4.0, "lesions": [], "organs": {},
             "uniform": "liver", "variation": None, "false": 0, "lost": None, "standard": None,
             "udpet": None, "truth": {"nrmse": nrmse, "psnr": 30.0, "ssim": 0.9}}

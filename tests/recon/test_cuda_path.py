@@ -1,6 +1,7 @@
 """The CUDA side of the kernels, thread by thread on the CPU: it gives what the CPU side gives."""
 
 import ctypes
+import functools
 import itertools
 import re
 import shutil
@@ -13,7 +14,18 @@ import torch
 
 from recon import Grid, Scanner, SinogramLayout, backend
 from recon.acquisition import AcquisitionModel
-from recon.algorithms import KernelMatrix, Subsets, TotalVariation, osem, spdhg
+from recon.algorithms import (
+    KernelMatrix,
+    LogCosh,
+    Quadratic,
+    RelativeDifference,
+    Subsets,
+    TotalVariation,
+    mapem,
+    osem,
+    saga,
+    spdhg,
+)
 from recon.corrections.photon_transport import PhotonSource
 from recon.learned import EMUpdate
 from recon.listmode import ListModeProjector
@@ -146,6 +158,59 @@ def test_the_cuda_path_of_an_osem_update_with_blur_gives_what_the_cpu_gives(
 
     assert on_cpu.max() > 0
     np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-5, atol=1e-6 * on_cpu.max())
+
+
+@pytest.mark.parametrize("guided", [False, True])
+@pytest.mark.parametrize(
+    "kind", ["quadratic", "relative difference", "log-cosh", "total variation"]
+)
+def test_the_cuda_path_of_a_prior_gives_what_the_cpu_gives(
+    kind, guided, monkeypatch, emulated, rng
+):
+    grid = Grid.centred(shape=(4, 5, 70), voxel_mm=(4, 5, 2))  # more z than there are threads
+    image = rng.random(grid.shape, dtype=np.float32)
+    options = {"strength": 2, "kappa": rng.random(grid.shape, dtype=np.float32) if guided else None}
+    if kind == "total variation":
+        direction = rng.random((3, *grid.shape), dtype=np.float32) / 2 if guided else None
+        prior = TotalVariation(grid, epsilon=0.1, direction=direction, **options)
+    else:
+        if guided:
+            options["chosen"] = rng.integers(0, 3, (13, *grid.shape)).astype(np.uint8)
+        prior = {
+            "quadratic": Quadratic,
+            "relative difference": functools.partial(RelativeDifference, epsilon=0.1),
+            "log-cosh": functools.partial(LogCosh, delta=0.3),
+        }[kind](grid, **options)
+
+    def all_of_it():
+        return np.stack([prior.gradient(image), prior.diagonal(image), prior.curvature(image),
+                         *prior.descent(image), np.full_like(image, prior.value(image))])
+
+    on_cpu, on_cuda = both(monkeypatch, emulated, all_of_it)
+
+    for ours, theirs in zip(on_cuda, on_cpu, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("algorithm", [saga, mapem])
+def test_the_cuda_path_of_penalised_updates_gives_what_the_cpu_gives(
+    algorithm, monkeypatch, emulated, rng
+):
+    layout = tiny(span=3)
+    grid = Grid.centred(shape=(12, 9, 9), voxel_mm=(9, 9, 4))
+    prompts = rng.poisson(5, layout.shape).astype(np.float32)
+    background = rng.random(layout.shape, dtype=np.float32)
+    prior = RelativeDifference(grid, strength=1, epsilon=0.1)
+
+    def update():
+        model = AcquisitionModel(SinogramProjector(layout, grid), background=background)
+        images = algorithm(Subsets(model, prompts, 2), prior, np.ones(grid.shape, np.float32))
+        return next(itertools.islice(images, 2, None)).copy()
+
+    on_cpu, on_cuda = both(monkeypatch, emulated, update)
+
+    assert on_cpu.max() > 0
+    np.testing.assert_allclose(on_cuda, on_cpu, rtol=2e-5, atol=1e-5 * on_cpu.max())
 
 
 @pytest.mark.parametrize("guided", [False, True])

@@ -170,7 +170,7 @@ def test_another_shape_is_refused_and_both_are_named(shape):
         apply(PLAIN, torch.ones(shape))
 
 
-on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 
 
 @on_gpu

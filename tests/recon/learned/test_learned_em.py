@@ -319,7 +319,7 @@ def test_listed_events_update_an_image_but_have_no_likelihood():
         PoissonLikelihood(listed)(image, ones)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 @each_case
 def test_on_a_gpu_values_and_gradients_are_the_cpus(projector, blur):
     x, y, m, b = scan(projector, blur, batch=(2,))
