@@ -1,5 +1,5 @@
 // Priors on an image (x, y, z): what neighbours say about a voxel. Blocks: x one row along z.
-#include "machine.h"
+#include "window.h"
 
 enum { VALUE, GRADIENT, DIAGONAL, CURVATURE, HALF_QUADRATIC, DESCENT };  // what is worked out of a prior
 enum { QUADRATIC, RELATIVE_DIFFERENCE, LOG_COSH };                       // potentials of a pair of voxels
@@ -48,9 +48,8 @@ struct Pairs {
         const int at_x = int(row / ny) + a, at_y = int(row % ny) + b, number = 9 * a + 3 * b + c;
         const float weight = weights[number + 13];
         if (at_x < 0 || at_x >= nx || at_y < 0 || at_y >= ny || weight == 0.0f) return;
-        // From the first voxel on that has a neighbour there: conditions in the loop would keep it out of vectors.
-        const int first = most(0, -c);
-        const long n = long(nx) * ny * nz, here = row * nz + first, there = (long(at_x) * ny + at_y) * nz + first + c;
+        const int from = most(0, -c), to = least(nz, nz - c);
+        const long n = long(nx) * ny * nz, here = row * nz, there = (long(at_x) * ny + at_y) * nz + c;
         const unsigned char* selected =
             !chosen ? nullptr : number > 0 ? chosen + (number - 1) * n + here : chosen + (-number - 1) * n + there;
         const float *x = image + here, *y = image + there;
@@ -61,13 +60,13 @@ struct Pairs {
             if (kappa) w *= mine[z] * their[z];
             return selected ? w * 0.5f * float(selected[z]) : w;
         };
-        const int count = nz - (c ? 1 : 0);
         constexpr int FIRST = WHAT == DESCENT ? GRADIENT : WHAT;
-        threads(count, [&](int z) { sum[z] += weighted(z) * potential<POTENTIAL, FIRST>(x[z], y[z], gamma, epsilon); });
+        threads_between(from, to, [&](int z) { sum[z] += weighted(z) * potential<POTENTIAL, FIRST>(x[z], y[z], gamma, epsilon); });
         // A loop of its own: with two sums in one, compilers keep it out of vectors.
         if (WHAT == DESCENT)
-            threads(count, [&](int z) { second[z] += weighted(z) * potential<POTENTIAL, HALF_QUADRATIC>(x[z], y[z], gamma, epsilon); });
-        barrier();  // another thread has the voxel in the next offset
+            threads_between(from, to, [&](int z) {
+                second[z] += weighted(z) * potential<POTENTIAL, HALF_QUADRATIC>(x[z], y[z], gamma, epsilon);
+            });
     }
     template <int POTENTIAL, int WHAT> DEVICE void row(long row) const {
         float *sum = out + row * nz, *second = WHAT == DESCENT ? more + row * nz : nullptr;
@@ -75,7 +74,6 @@ struct Pairs {
             sum[z] = 0.0f;
             if (WHAT == DESCENT) second[z] = 0.0f;
         });
-        barrier();
         for (int a = -1; a <= 1; ++a)
             for (int b = -1; b <= 1; ++b)
                 for (int c = -1; c <= 1; ++c)
