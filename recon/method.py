@@ -210,6 +210,15 @@ class Method:
             image = resample(image, own, grid)
         return backend.to_device(np.ascontiguousarray(image, np.float32), device), note
 
+    def kept(self, subsets):
+        """How many images and sinograms it keeps beside what OSEM does, two numbers.
+
+        Weights, gradients and curvatures; what each subset said; dual variables.
+        """
+        if self.algorithm in ("svrg", "saga"):
+            return 7 + subsets, 0
+        return {"osem": (0, 0), "kem": (10, 0), "spdhg": (14, 2)}.get(self.algorithm, (7, 0))
+
     @property
     def passes(self):
         """How many there are by default, at most."""

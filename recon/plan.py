@@ -187,32 +187,21 @@ class Plan:
     @property
     def memory_needed(self):
         """Bytes without sensitivity images, which are kept as far as memory goes."""
+        bins = math.prod(self.measurement.layout.shape)
+        images, sinograms = self.method.kept(self.subsets)
         return memory.needed(
-            arrays=self.measurement.sizes(),
-            bins=math.prod(self.measurement.layout.shape),
+            arrays=[*self.measurement.sizes(), sinograms * bins],
+            bins=bins,
             subsets=self.subsets,
             voxels=math.prod(self.grid.shape),
-            more_images=self._blur_images + self._method_images,
-        ) + 4 * self._method_bins
+            more_images=self._blur_images + images,
+        )
 
     @property
     def _blur_images(self):
         """Images that blurs take; the post filter's own sum is kept too."""
         filtered = memory.BLUR_IMAGES + 1 if any(self.post_filter_mm) else 0
         return filtered + (memory.BLUR_IMAGES if any(self.psf_mm) else 0)
-
-    @property
-    def _method_images(self):
-        """Images that the method keeps: weights, gradients, curvatures, and of what subsets say."""
-        if self.method.algorithm in ("svrg", "saga"):
-            return 7 + self.subsets
-        return {"osem": 0, "kem": 10, "spdhg": 14}.get(self.method.algorithm, 7)
-
-    @property
-    def _method_bins(self):
-        """Floats that the method keeps for bins: the dual variables of spdhg."""
-        bins = math.prod(self.measurement.layout.shape)
-        return 2 * bins if self.method.algorithm == "spdhg" else 0
 
     @cached_property
     def sensitivity_bytes(self):
