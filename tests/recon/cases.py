@@ -1,6 +1,7 @@
 """Layouts, grids and machines that the tests of projectors and algorithms go through."""
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
@@ -68,6 +69,11 @@ def adjoint_gap(operator, machine="cpu"):
 def on_cpu(array):
     """The array as NumPy's, wherever it lives."""
     return backend.to_device(array, "cpu")
+
+
+def after(updates, images):
+    """The image after a number of updates, as NumPy's."""
+    return on_cpu(next(islice(images, updates - 1, None))).copy()
 
 
 def assert_same(ours, theirs):

@@ -14,19 +14,14 @@ from tests.recon.cases import (
     GRIDS,
     LAYOUTS,
     MACHINES,
+    after,
     cylinder_chords,
-    on_cpu,
     uniform,
 )
 
 GRID = GRIDS["half the ring spacing"]
 SPAN_1, SPAN_3 = LAYOUTS["span 1"], LAYOUTS["span 3"]
 MU_PER_MM = 0.0096  # of water at 511 keV
-
-
-def after(updates, images):
-    """The image after a number of updates, as NumPy's."""
-    return on_cpu(next(islice(images, updates - 1, None))).copy()
 
 
 def noisy(layout=SPAN_3, grid=GRID, counts=5.0, seed=7):

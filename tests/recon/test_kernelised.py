@@ -11,7 +11,7 @@ from recon.acquisition import AcquisitionModel
 from recon.algorithms import KernelMatrix, Subsets, kem, osem
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
-from tests.recon.cases import GRIDS, LAYOUTS, MACHINES, adjoint_gap, on_cpu, uniform
+from tests.recon.cases import GRIDS, LAYOUTS, MACHINES, adjoint_gap, after, on_cpu, uniform
 
 SMALL = Grid.centred(shape=(4, 5, 11), voxel_mm=(4, 5, 3))  # more z than a vector holds
 GREY = uniform(SMALL.shape, seed=2)
@@ -165,10 +165,6 @@ def two_tissues(counts=4.0, seed=5):
     model = AcquisitionModel(model.projector, factors=factors, background=background)
     prompts = np.random.default_rng(seed).poisson(model(activity)).astype(np.float32)
     return anatomy, activity, model, prompts
-
-
-def after(updates, images):
-    return next(islice(images, updates - 1, None)).copy()
 
 
 FLAT = np.s_[10:12, 6:-6, 2:-2]  # well inside one tissue

@@ -25,7 +25,7 @@ from recon.algorithms import (
     svrg,
 )
 from recon.algorithms.penalized import first_image, level
-from tests.recon.cases import DEMO, MACHINES, on_cpu
+from tests.recon.cases import DEMO, MACHINES, after
 from tests.recon.test_em import noisy
 
 GRID = Grid.centred(shape=(20, 20, 1), voxel_mm=(14, 14, 6.25))
@@ -82,11 +82,6 @@ def one_thread():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
-
-
-def after(updates, images):
-    """The image after a number of updates, as NumPy's."""
-    return on_cpu(next(islice(images, updates - 1, None))).copy()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Exact total variation against a bound from below that a dual in float64 gives."""
 
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from recon.algorithms import (
 from recon.algorithms.penalized import first_image
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
-from tests.recon.cases import LAYOUTS, MACHINES, TINY, assert_same, on_cpu, uniform
+from tests.recon.cases import LAYOUTS, MACHINES, TINY, after, assert_same, on_cpu, uniform
 
 LAYOUT = SinogramLayout.of(replace(TINY, rings=2), span=3, view_mashing=2, radial_bins=13)
 GRID = Grid.centred(shape=(6, 7, 3), voxel_mm=(15, 12, 4))  # slopes that differ along each axis
@@ -65,11 +64,6 @@ def gap(data, prior, image, bound):
 
 def total_variation(strength, grid=GRID, **options):
     return TotalVariation(grid, strength=strength, epsilon=0, **options)
-
-
-def after(updates, images):
-    """The image after a number of updates, as NumPy's."""
-    return on_cpu(next(islice(images, updates - 1, None))).copy()
 
 
 def dense(operator):
