@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from recon.grid import Grid
 from recon.io import FileError
 from recon.io.provenance import read_json
+from recon.layout import SinogramLayout
 from sim import dataset_file
+from sim.dose import Dose
 from sim.study import SPLITS
 
 OPEN_FILES = 64  # at a time, in each process
@@ -29,6 +32,29 @@ class Pair:
     number: int
     factor: float
     realisation: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scan:
+    """What a scan counted, and what its image was made with.
+
+    Attributes:
+        layout: SinogramLayout.
+        grid: Grid of the images, in the scanner's coordinates.
+        prompts: float32 (view, radial, [tof,] plane).
+        factors: what multiplies expected counts, for images in Bq/mL, (view, radial, plane).
+        background: expected randoms and scatter, of the prompts' shape.
+        psf_mm: FWHM of the model's point spread, 0 for none.
+        subsets: of the views.
+    """
+
+    layout: SinogramLayout
+    grid: Grid
+    prompts: np.ndarray
+    factors: np.ndarray
+    background: np.ndarray
+    psf_mm: float
+    subsets: int
 
 
 def open_study(folder):
@@ -152,6 +178,33 @@ class StoredStudy:
         corner = rng.integers(0, np.subtract(shape, size) + 1)
         box = tuple(slice(int(c), int(c) + n) for c, n in zip(corner, size, strict=True))
         return self.read(pair, names, box)
+
+    @property
+    def keeps_scans(self):
+        """Whether sinograms lie beside the images."""
+        return self.index["recipe"].get("keep_scans", False)
+
+    def scan(self, pair, *, standard=False):
+        """The Scan that a pair's low-dose image was made of, or its standard-dose image.
+
+        Raises:
+            FileError: the study does not keep its scans.
+        """
+        if not self.keeps_scans:
+            raise FileError(
+                f"{self.folder} keeps no scans beside its images; simulate it with "
+                "`keep_scans: true`"
+            )
+        file = self.file(pair.number)
+        layout, grid, psf_mm, subsets = dataset_file.stored_model(file)
+        dose = 0 if standard else 1 + self.factors.index(pair.factor)
+        signal = Dose(factor=1 if standard else pair.factor, mode=str(file.attrs["mode"])).signal
+        place = dose, pair.realisation
+        return Scan(
+            layout=layout, grid=grid, prompts=file["prompts"][place].astype(np.float32),
+            factors=file["factors"][:] * np.float32(signal), background=file["background"][place],
+            psf_mm=psf_mm, subsets=subsets,
+        )
 
     def lesions(self, number):
         """A phantom's lesions, a structured array (`dataset_file.LESIONS`)."""

@@ -96,6 +96,8 @@ class Reconstructed:
         scatter_scale, scatter_scale_sd: that the tails gave, see `ScatterScale`.
         multiple_sd: standard error of the simulation of multiple scatter, as a fraction of all
             scatter.
+        factors: what multiplied expected counts, attenuation included, (view, radial, plane).
+        background: expected randoms and scatter, of the prompts' shape.
     """
 
     image: np.ndarray
@@ -104,6 +106,8 @@ class Reconstructed:
     scatter_scale: float
     scatter_scale_sd: float
     multiple_sd: float
+    factors: np.ndarray
+    background: np.ndarray
 
 
 def reconstruct(
@@ -134,8 +138,9 @@ def reconstruct(
         prompts, delayeds, efficiency, mu_per_cm, mu_grid, layout, settings,
         delayed_layout=delayed_layout, sampling=sampling, threads=threads, device=device,
     )
-    images = passes(prompts, factors, at_random + estimate.scatter, layout, grid, settings.subsets,
-                    settings.psf_mm, threads, device)
+    background = at_random + estimate.scatter
+    images = passes(prompts, factors, background, layout, grid, settings.subsets, settings.psf_mm,
+                    threads, device)
     image = next(islice(images, settings.iterations - 1, None))
     blur = _blur(grid, settings.post_filter_mm, threads)
     image = post_filter(blur, backend.array_module(image))(image)
@@ -143,7 +148,8 @@ def reconstruct(
         image=backend.to_device(image, "cpu"), randoms=float(at_random.sum(dtype=np.float64)),
         scatter=float(estimate.scatter.sum(dtype=np.float64)),
         scatter_scale=estimate.scale.scan, scatter_scale_sd=estimate.scale.scan_sd,
-        multiple_sd=estimate.multiple.relative_sd,
+        multiple_sd=estimate.multiple.relative_sd, factors=backend.to_device(factors, "cpu"),
+        background=background,
     )
 
 

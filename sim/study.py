@@ -169,6 +169,8 @@ class Study:
         seed: of everything that is random.
         phantoms, scan, ct, doses, reconstruction, split: see their classes.
         realisations: scans of each phantom at each dose, which differ in their noise.
+        keep_scans: whether counts, factors and background of all scans are kept beside the images,
+            for what learns from sinograms.
     """
 
     seed: int = 1
@@ -177,6 +179,7 @@ class Study:
     ct: CT = field(default_factory=CT)
     doses: Doses = field(default_factory=Doses)
     realisations: int = 1
+    keep_scans: bool = False
     reconstruction: Reconstruction = field(default_factory=Reconstruction)
     split: Split = field(default_factory=Split)
 
@@ -222,6 +225,8 @@ class Study:
         """The settings, and the version, that a phantom's file depends on."""
         said = self.settings() | {"version": __version__}
         del said["split"]
+        if not self.keep_scans:  # as studies that are older than the setting have it
+            del said["keep_scans"]
         said["phantoms"].pop("count")
         said["phantoms"] |= self.phantoms.sha256  # wherever the files lie
         return said

@@ -55,8 +55,12 @@ def _of_file(file, record, data):
         "truth": grid, "ct": grid, "labels": grid, "standard": (data.realisations, *grid),
         "low": (len(data.factors), data.realisations, *grid),
     }
+    if data.keeps_scans:
+        bins = dataset_file.stored_model(file)[0].shape
+        shapes["prompts"] = (1 + len(data.factors), data.realisations, *bins)
+        shapes |= {"background": shapes["prompts"], "factors": (*bins[:2], bins[-1])}
     for name, shape in shapes.items():
-        kind = np.uint16 if name == "labels" else np.float32
+        kind = {"labels": np.uint16, "prompts": np.uint32}.get(name, np.float32)
         if file[name].shape != shape or file[name].dtype != kind:
             yield f"has {name} of shape {file[name].shape} and type {file[name].dtype}"
             return

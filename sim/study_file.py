@@ -35,6 +35,7 @@ doses:
   factors: [4, 20]       # a quarter and a twentieth of the standard dose, which is always there
   pairs: independent     # or thinned: counts of the standard-dose scan, whose noise they share
 realisations: 1          # scans that differ in their noise
+keep_scans: false        # or true: with their sinograms, to learn from (`countless train`)
 reconstruction:
   voxel_mm: 4
   iterations: 3

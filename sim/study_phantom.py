@@ -161,19 +161,24 @@ def _fill(file, study, number, machine):
         file, study.realisations, len(doses.factors), grid.shape
     )
     rows, multiple_sd = [], 0.0
-    for dose, realisation, image, row, sd in scans:
+    if study.keep_scans:
+        kept = dataset_file.add_scans(file, study.realisations, 1 + len(doses.factors), study.scan,
+                                      study.reconstruction)
+    for dose, realisation, prompts, found, row in scans:
         if dose:
-            low[dose - 1, realisation] = image
+            low[dose - 1, realisation] = found.image
         else:
-            standard[realisation] = image
+            standard[realisation] = found.image
+        if study.keep_scans:
+            dataset_file.write_scan(kept, (dose, realisation), prompts, found)
         rows.append(row)
-        multiple_sd = max(multiple_sd, sd)
+        multiple_sd = max(multiple_sd, found.multiple_sd)
     file.attrs["multiple_sd"] = multiple_sd
     dataset_file.add_table(file, "scans", np.array(rows, dataset_file.SCANS))
 
 
 def _scans(study, number, expected, mu_per_cm, machine):
-    """Yields (index of the dose, realisation, image, row of `scans`, multiple_sd) of each scan."""
+    """Yields (index of the dose, realisation, prompts, Reconstructed, row of `scans`) of each."""
     protocol, settings = study.scan, study.reconstruction
     grid = settings.grid(protocol.layout)
     for realisation in range(study.realisations):
@@ -193,10 +198,10 @@ def _scans(study, number, expected, mu_per_cm, machine):
             )
             sums = [_sum(part) for part in (counts.prompts, counts.delayeds, low.trues,
                                             low.scatter, low.randoms)]
-            yield index, realisation, found.image, (
+            yield index, realisation, counts.prompts, found, (
                 factor, realisation, *sums, found.scatter, found.randoms, found.scatter_scale,
                 found.scatter_scale_sd,
-            ), found.multiple_sd
+            )
 
 
 def _check_counts(expected, doses):

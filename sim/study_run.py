@@ -115,9 +115,10 @@ def _make(study, folder, missing, records, *, made, **options):
 
 
 def raw_bytes(study):
-    """Bytes of a phantom's images before they are packed, which make them fewer."""
-    voxels = math.prod(image_grid(study).shape)
-    return voxels * (4 * study.images + 4 + 4 + 2)
+    """Bytes of a phantom's images and scans before they are packed, which make them fewer."""
+    voxels, layout = math.prod(image_grid(study).shape), study.scan.layout
+    scans = study.images * 8 * math.prod(layout.shape) + 4 * math.prod(layout.without_tof().shape)
+    return voxels * (4 * study.images + 4 + 4 + 2) + study.keep_scans * scans
 
 
 def check_same(study, folder):

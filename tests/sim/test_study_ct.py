@@ -88,7 +88,7 @@ def made(tmp_path, monkeypatch):
         used.append(mu_per_cm)
         image = np.zeros(grid.shape, np.float32)
         return Reconstructed(image=image, randoms=0, scatter=0, scatter_scale=1,
-                             scatter_scale_sd=0, multiple_sd=0)
+                             scatter_scale_sd=0, multiple_sd=0, factors=None, background=None)
 
     monkeypatch.setattr(study_phantom, "reconstruct", blank)
 
