@@ -2,5 +2,7 @@
 
 from recon.learned.autograd import apply
 from recon.learned.em import EMUpdate, PoissonLikelihood
+from recon.learned.layers import Layers
+from recon.learned.unrolled import Unrolled
 
-__all__ = ["EMUpdate", "PoissonLikelihood", "apply"]
+__all__ = ["EMUpdate", "Layers", "PoissonLikelihood", "Unrolled", "apply"]
