@@ -26,6 +26,9 @@ class Denoiser:
         network: torch.nn.Module, as `denoise.networks` says, in evaluation mode.
         settings: dict, as JSON holds it:
             network: its name; arguments: its settings (`denoise.networks.network`).
+            unrolled: of a reconstruction's network, as `denoise.unrolled.unrolled` takes it, with
+                the number of subsets, the model's psf_mm and, where it serves no other, the layout
+                of its scans; not there of a denoiser.
             inputs: channels' names, out of "low" and "ct".
             target: "standard", "truth" or "noise2noise".
             scaling: the rule that values are scaled by, as words and numbers.
@@ -61,18 +64,29 @@ def save_denoiser(path, denoiser):
         Path(name).write_bytes(packed.getbuffer())
 
 
-def load_denoiser(path, foreign=None):
+def load_denoiser(path, foreign=None, *, reconstructs=False):
     """Reads a Denoiser.
 
     Args:
         path: file of `save_denoiser`.
         foreign: import path of the network, where it is none of Countless's own: a file alone
             cannot have a module imported.
+        reconstructs: whether it must be an unrolled network; None for either.
     Raises:
-        FileError: it cannot be read, is of another version, or its weights do not fit its network.
+        FileError: it cannot be read, is of another version or kind, or its weights do not fit its
+            network.
     """
+    from denoise.unrolled import unrolled
+
     content = _content(path)
     settings = content["settings"]
+    if reconstructs not in (None, "unrolled" in settings):
+        raise FileError(
+            f"{path} holds a network that denoises images: `countless denoise --model {path}`, or "
+            f"`countless recon --algorithm pnp --model {path}`" if reconstructs else
+            f"{path} holds a network that reconstructs scans: `countless recon --algorithm "
+            f"{settings['unrolled']['kind']} --model {path}`"
+        )
     name = settings["network"]
     if name not in NETWORKS and name != foreign:
         raise FileError(
@@ -80,7 +94,8 @@ def load_denoiser(path, foreign=None):
             "if you trust it, to have it imported"
         )
     try:
-        made = network(name, settings["arguments"])
+        made = (unrolled(settings["unrolled"], name, settings["arguments"])
+                if "unrolled" in settings else network(name, settings["arguments"]))
         made.load_state_dict(content["weights"])
     except (ValueError, RuntimeError) as reason:
         raise FileError(

@@ -72,6 +72,20 @@ def network_grid(grid, voxel_mm):
     Raises:
         ValueError: a side differs by more than FARTHEST.
     """
+    if check_voxels(grid, voxel_mm) <= SAME:
+        return grid
+    lengths = np.multiply(grid.shape, grid.voxel_mm)
+    shape = np.maximum(np.round(lengths / voxel_mm), 1).astype(int)
+    return Grid.centred(shape=shape, voxel_mm=lengths / shape, centre_mm=grid.centre,
+                        patient_position=grid.patient_position)
+
+
+def check_voxels(grid, voxel_mm):
+    """How many times as long or short a Grid's voxels are as those that a network knows, at most.
+
+    Raises:
+        ValueError: more than FARTHEST.
+    """
     ratios = np.divide(grid.voxel_mm, voxel_mm)
     farthest = max(ratios.max(), 1 / ratios.min())
     if farthest > FARTHEST:
@@ -80,12 +94,7 @@ def network_grid(grid, voxel_mm):
             f"times as long or short, got {text.sides(grid.voxel_mm)}; reconstruct the image with "
             "voxels nearer to these, or train a network on such images"
         )
-    if farthest <= SAME:
-        return grid
-    lengths = np.multiply(grid.shape, grid.voxel_mm)
-    shape = np.maximum(np.round(lengths / voxel_mm), 1).astype(int)
-    return Grid.centred(shape=shape, voxel_mm=lengths / shape, centre_mm=grid.centre,
-                        patient_position=grid.patient_position)
+    return farthest
 
 
 def _check_rule(said):

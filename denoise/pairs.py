@@ -72,7 +72,8 @@ class Patches(Dataset):
         rng = np.random.default_rng(
             np.random.SeedSequence(recipe.seed, spawn_key=(int(self.augmented), epoch, index))
         )
-        which, pair = self._drawn(index, rng)
+        which, pair = (drawn(self.sources, rng) if self.augmented
+                       else in_turn(self.sources, index, self.count))
         source, study = self.sources[which], self.sources[which].images.study
         middle = self._place(which, pair, rng)
         target = pair
@@ -102,17 +103,6 @@ class Patches(Dataset):
         if not self.augmented:
             found["truth"] = images["truth"][None] / np.float32(scaling.level)
         return found
-
-    def _drawn(self, index, rng):
-        """Which source, and a Pair of it."""
-        if self.augmented:
-            which = int(rng.integers(len(self.sources)))
-            pairs = self.sources[which].pairs
-            return which, pairs[rng.integers(len(pairs))]
-        turn, which = divmod(index, len(self.sources))
-        turns = len(range(which, self.count, len(self.sources)))
-        pairs = self.sources[which].pairs
-        return which, pairs[turn * max(len(pairs), turns) // turns % len(pairs)]
 
     def _images(self, stored, pair, target, middle, degrees):
         """Patches (x, y, z) of low, target, labels and, where it is wanted, ct."""
@@ -155,6 +145,21 @@ class Patches(Dataset):
         return inside[rng.integers(len(inside))] + rng.integers(-_APART // 2, _APART // 2, 3)
 
 
+def drawn(sources, rng):
+    """Which source, each equally often, and a Pair of it."""
+    which = int(rng.integers(len(sources)))
+    pairs = sources[which].pairs
+    return which, pairs[rng.integers(len(pairs))]
+
+
+def in_turn(sources, index, count):
+    """Which source of so many items' one takes, by turns, and its Pair, which follow evenly."""
+    turn, which = divmod(index, len(sources))
+    turns = len(range(which, count, len(sources)))
+    pairs = sources[which].pairs
+    return which, pairs[turn * max(len(pairs), turns) // turns % len(pairs)]
+
+
 def _rotation(turn, sides):
     """Matrix (2, 2) from a voxel of a patch rotated about z to one of the image."""
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
@@ -187,7 +192,7 @@ def measured(images, pairs, path):
     try:
         for pair in tqdm(pairs, desc="scaling", unit=" images", delay=1, file=sys.stderr,
                          dynamic_ncols=True):
-            name = _image_name(images.study, pair)
+            name = image_name(images.study, pair)
             if name not in known:
                 known[name] = asdict(_measured(images, pair))
             found[pair] = Scaling(**known[name])
@@ -196,7 +201,7 @@ def measured(images, pairs, path):
     return found
 
 
-def _image_name(study, pair):
+def image_name(study, pair):
     file = study.file(pair.number)
     if file.attrs["number"] != pair.number:
         raise FileError(

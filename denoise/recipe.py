@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from denoise.networks import NETWORKS
 from recon.config import nearest
+from recon.method import UNROLLED
 
 TARGETS = ("standard", "truth", "noise2noise")
 LOSSES = ("l2", "l1")
@@ -21,6 +22,13 @@ class Recipe:
         width, levels, dimensions, slices, keeps, fusion: of the networks that take them
             (`denoise.networks.NETWORKS`), as `denoise.unet.UNet` says.
         network_settings: keyword arguments of a network given by its import path.
+        unrolled: out of `recon.method.UNROLLED` for a network inside a reconstruction, which
+            learns from scans and not from images; None for one that denoises images.
+        blocks, updates, shared: of it (`recon.learned.Unrolled`); `shared` says that its blocks
+            have one network.
+        subsets: of the scans' views; None for those that the first study's images were made with,
+            1 for primal-dual.
+        apart: whether each block learns by itself, rather than all from the last image.
         ct: whether the network sees the CT beside the low-dose image.
         target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
             at the same low dose (Lehtinen et al., ICML 2018), which takes no better image.
@@ -58,6 +66,12 @@ class Recipe:
     keeps: str = "nothing"
     fusion: str = "early"
     network_settings: dict | None = None
+    unrolled: str | None = None
+    blocks: int = 3
+    updates: int = 4
+    shared: bool = True
+    subsets: int | None = None
+    apart: bool = False
     ct: bool = False
     target: str = "standard"
     loss: str = "l2"
@@ -101,6 +115,8 @@ class Recipe:
         if self.voxel_mm and (len(self.voxel_mm) != 3 or min(self.voxel_mm) <= 0):
             raise ValueError(f"voxel_mm takes three sides above 0, got {self.voxel_mm}")
         self._check_network()
+        if self.unrolled:
+            self._check_unrolled()
         if self.slices > self.patch[2]:
             raise ValueError(
                 f"patch takes at least the {self.slices} slices along z that the network sees, got "
@@ -131,6 +147,26 @@ class Recipe:
             raise ValueError(
                 f"fusion {self.fusion} takes a CT beside the image, got ct false; give ct as well"
             )
+
+    def _check_unrolled(self):
+        if self.unrolled not in UNROLLED:
+            raise ValueError(f"unrolled takes {', '.join(UNROLLED)}, got {self.unrolled!r}; "
+                             f"{nearest(self.unrolled, UNROLLED)}")
+        for name in ("blocks", "updates", "subsets"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} takes a whole number from 1, got {value}")
+        for name, takes, why in (
+            ("batch", 1, "a step takes a whole scan"),
+            ("voxel_mm", None, "its voxels are those of the studies' images"),
+            ("adversarial", 0, "it takes no discriminator"),
+        ):
+            if getattr(self, name) != takes:
+                raise ValueError(f"unrolled takes {name} {takes}, got {getattr(self, name)}; {why}")
+        if self.target == "noise2noise":
+            raise ValueError("unrolled takes target standard or truth, got noise2noise")
+        if self.unrolled == "primal-dual" and self.subsets not in (None, 1):
+            raise ValueError(f"primal-dual takes 1 subset, got {self.subsets}; leave it out")
 
     def _check_adversarial(self):
         if self.target == "noise2noise":
@@ -173,7 +209,16 @@ class Recipe:
         if self.network not in NETWORKS:
             return dict(self.network_settings or {})
         takes = _settings_of(self.network)
-        return {"inputs": 1 + self.ct} | {name: getattr(self, name) for name in takes}
+        inputs = 1 + self.ct + (self.unrolled == "primal-dual")
+        return {"inputs": inputs} | {name: getattr(self, name) for name in takes}
+
+    @property
+    def unrolling(self):
+        """How networks are unrolled, for `denoise.unrolled.unrolled`; None of a denoiser."""
+        if not self.unrolled:
+            return None
+        return {"kind": self.unrolled, "blocks": self.blocks, "updates": self.updates,
+                "shared": self.shared, "subsets": self.subsets}
 
     @property
     def inputs(self):

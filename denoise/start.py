@@ -32,18 +32,19 @@ def read_start(path, recipe):
     """The Start in a checkpoint.
 
     Args:
-        path: file that `countless train` made.
+        path: file that `countless train` made; of a denoiser, too, for an unrolled network.
         recipe: Recipe of the training that begins with it.
     Raises:
         FileError: it cannot be read, or is not of the recipe's network, channels or scale.
     """
     from denoise.checkpoint import load_denoiser
 
-    denoiser = load_denoiser(path, foreign=recipe.network)
-    there, ours = _kind(denoiser.settings), _kind({
-        "network": recipe.network, "inputs": list(recipe.inputs), "arguments": recipe.arguments,
-        "scaling": {"rule": RULE, "ct_hu": CT_HU},
-    })
+    denoiser = load_denoiser(path, foreign=recipe.network, reconstructs=None)
+    wanted = {"network": recipe.network, "inputs": list(recipe.inputs),
+              "arguments": recipe.arguments, "scaling": {"rule": RULE, "ct_hu": CT_HU}}
+    if recipe.unrolled and "unrolled" in denoiser.settings:
+        wanted["unrolled"] = recipe.unrolling
+    there, ours = _kind(denoiser.settings), _kind(wanted)
     for name in ours | there:
         if there.get(name) != ours.get(name):
             raise FileError(
@@ -59,5 +60,8 @@ def read_start(path, recipe):
 
 def _kind(settings):
     """What must be the same of two networks, flat."""
-    return {"network": settings["network"], "channels": ", ".join(settings["inputs"]),
-            **settings["arguments"], **settings["scaling"]}
+    found = {"network": settings["network"], "channels": ", ".join(settings["inputs"]),
+             **settings["arguments"], **settings["scaling"]}
+    said = settings.get("unrolled", {})
+    return found | {name: said[name] for name in ("kind", "blocks", "updates", "shared")
+                    if name in said}

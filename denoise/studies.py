@@ -12,10 +12,11 @@ from dataclasses import replace
 from denoise.network_input import FARTHEST
 from denoise.study_images import StudyImages
 from recon import text
+from recon.algorithms.subsets import divisor_nearest
 
 
 def resolved(recipe, studies):
-    """The Recipe with the network's voxels, where it leaves them open: those of the first study.
+    """The Recipe with what it leaves open: voxels, or subsets of views, as of the first study.
 
     Args:
         recipe: Recipe.
@@ -23,7 +24,8 @@ def resolved(recipe, studies):
     Raises:
         ValueError: a study has no phantom for training, none has one for validation, one validates
             with what another trains on, or one lacks what the recipe asks for: realisations, voxels
-            about as large, images as large as a patch.
+            about as large, images as large as a patch, subsets that divide its views.
+        FileError: it has no scans, of which an unrolled network learns.
     """
     for study in studies:
         if not study.numbers["train"]:
@@ -31,10 +33,13 @@ def resolved(recipe, studies):
     if not any(study.numbers["validation"] for study in studies):
         raise ValueError(_lacks(studies[0], "validation"))
     _check_apart(studies)
-    if not recipe.voxel_mm:
+    if recipe.unrolled and recipe.subsets is None:
+        usual = studies[0].index["recipe"]["reconstruction"]["subsets"]
+        recipe = replace(recipe, subsets=1 if recipe.unrolled == "primal-dual" else usual)
+    if not recipe.voxel_mm and not recipe.unrolled:
         recipe = replace(recipe, voxel_mm=_grid(studies[0]).voxel_mm)
     for study in studies:
-        _check_study(recipe, study)
+        (_check_scans if recipe.unrolled else _check_study)(recipe, study)
     return recipe
 
 
@@ -94,7 +99,8 @@ def study_rows(recipe, studies):
     """What studies hold for a resolved recipe, as rows for `recon.text.table`."""
     for study in studies:
         images, grid = study.realisations * len(study.factors), _grid(study)
-        seen = StudyImages(study, recipe.voxel_mm).grid(study.numbers["train"][0])
+        sides = recipe.voxel_mm or grid.voxel_mm
+        seen = StudyImages(study, sides).grid(study.numbers["train"][0])
         again = "" if seen == grid else f", resampled to {text.sides(seen.voxel_mm)}"
         yield "study", (
             f"{study.folder}: {text.plural(len(study.numbers['train']), 'phantom')} for training, "
@@ -150,6 +156,16 @@ def _check_apart(studies):
                 f"{other.folder} validates with, for one seed draws the same; simulate them with "
                 "the same split, or with another seed"
             )
+
+
+def _check_scans(recipe, study):
+    """Refuses a study whose scans an unrolled network cannot learn from."""
+    scan = study.scan(study.pairs("train")[0])
+    if scan.layout.views % recipe.subsets:
+        raise ValueError(
+            f"subsets takes a divisor of the {scan.layout.views} views of {study.folder}, got "
+            f"{recipe.subsets}; the nearest is {divisor_nearest(scan.layout.views, recipe.subsets)}"
+        )
 
 
 def _check_study(recipe, study):

@@ -2,20 +2,21 @@
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from denoise.recipe import Recipe
-from denoise.studies import domain, fingerprint, phantoms_of, resolved, study_rows
+from denoise.studies import fingerprint, resolved, study_rows
 from recon import text
 from recon.command_line import command_line
 from recon.io import FileError
 from recon.io.outputs import check_output, make_folder
 from recon.io.provenance import provenance, read_json, write_json
+from recon.method import UNROLLED
 from recon.version import __version__
 
-RUN, CONFIG, SCALINGS = "run.json", "config.yaml", "scalings.json"
+RUN, CONFIG = "run.json", "config.yaml"
 
 
 def _mapping(_, tokens):
@@ -50,6 +51,12 @@ def train(
     keeps: str = Recipe.keeps,
     fusion: str = Recipe.fusion,
     network_settings: Settings = Recipe.network_settings,
+    unrolled: Literal[UNROLLED] | None = Recipe.unrolled,
+    blocks: int = Recipe.blocks,
+    updates: int = Recipe.updates,
+    shared: bool = Recipe.shared,
+    subsets: int | None = Recipe.subsets,
+    apart: bool = Recipe.apart,
     ct: bool = Recipe.ct,
     target: str = Recipe.target,
     loss: str = Recipe.loss,
@@ -83,17 +90,19 @@ def train(
     nodes: int = 1,
     strategy: str = "auto",
 ):
-    """Train a network to make low-dose images look like better ones.
+    """Train a network to make low-dose images look like better ones, or to reconstruct scans.
 
     The run's folder gets model.pt, the best average of weights so far (of a GAN the last), which
-    `countless denoise` takes; metrics.csv; a picture of examples; and checkpoints/last.ckpt, from
-    which the same command goes on when it was stopped, to the same weights as if it had not been.
+    `countless denoise` takes, or `countless recon` where it is unrolled; metrics.csv; a picture of
+    examples; and checkpoints/last.ckpt, from which the same command goes on when it was stopped, to
+    the same weights as if it had not been.
 
     Args:
         studies: Folders that `countless simulate` made; patches are drawn from each equally often.
         output: Folder of the run; made where there is none.
         config: YAML file of settings; flags win over it.
-        start: Trained network (.pt) whose weights to begin with, of the same settings.
+        start: Trained network (.pt) whose weights to begin with, of the same settings; an unrolled
+            network's may be a denoiser's.
         network: unet, redcnn, nafnet, or the path `package.module:Class` of your own or MONAI's.
         width: Channels at full resolution.
         levels: How often a unet or nafnet halves the resolution.
@@ -105,6 +114,15 @@ def train(
         network_settings: Of a network given by its path, as YAML: "{in_channels: 2}". One whose
             forward takes images alone gets the logarithm of the noise as a last channel more, and
             its answer is added to the image.
+        unrolled: Put the network into a reconstruction of a few blocks, each some EM updates and
+            the network's answer, and learn from the studies' sinograms (`keep_scans: true`): fbsem
+            weighs EM's image and the network's, learned-gradient takes a step down a gradient that
+            the network finds, primal-dual has one for sinograms as well.
+        blocks: Of an unrolled network.
+        updates: EM updates in a block, each of a subset of the views.
+        shared: Whether all blocks have one network.
+        subsets: Of the views; those that the first study's images were made with without it.
+        apart: Have each block learn by itself, rather than all from the last image.
         ct: Show the network the CT as well.
         target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
             at the same low dose.
@@ -120,17 +138,17 @@ def train(
         rotated: Part of the patches that are.
         intensity: Most that values are scaled by, as a part of them.
         epochs: How often the network is validated and saved.
-        patches: In an epoch.
-        batch: Patches in a step, on each device.
+        patches: In an epoch; scans of an unrolled network.
+        batch: Patches in a step, on each device; 1 of an unrolled network, which sees whole scans.
         learning_rate: At its highest.
         warmup: Part of the steps in which it rises; a cosine then leads it to 0.
         weight_decay: Of AdamW.
         clip: Norm that gradients are clipped to.
         average: Decay of the moving average of weights.
-        validation_patches: Of the phantoms for validation, always the same.
+        validation_patches: Of the phantoms for validation, always the same; or scans.
         patience: Epochs without improvement after which training ends; 0 for never.
         seed: Of the first weights and of all patches.
-        workers: Processes that read patches; 0 for none but this one.
+        workers: Processes that read patches; 0 for none but this one, which reads scans.
         examples_every: Epochs between pictures of examples; 0 for none.
         tensorboard: Write TensorBoard's logs too.
         precision: Lightning's, such as 32-true or bf16-mixed; auto takes bfloat16 where the machine
@@ -154,17 +172,22 @@ def _train(paths, folder, recipe, start, machine, command):
     from denoise.networks import check_takes, network
     from denoise.start import read_start
     from denoise.training import fit, is_first_process
+    from denoise.training_data import prepare
     from denoise.training_keeper import Stopped
     from sim.dataset import open_study
     from sim.study_lock import locked
 
     made = network(recipe.network, recipe.arguments)  # refused before anything is written
+    if recipe.unrolled:
+        from denoise.unrolled import unrolled
+
+        unrolled(recipe.unrolling, recipe.network, recipe.arguments)
     begun = read_start(start, recipe) if start else None
     with contextlib.ExitStack() as stack:
         studies = [stack.enter_context(open_study(path)) for path in paths]
         recipe = resolved(recipe, studies)
         check_same(recipe, studies, folder, begun)
-        check_takes(made, len(recipe.inputs), recipe.patch)
+        check_takes(made, recipe.arguments.get("inputs", len(recipe.inputs)), recipe.patch)
         first = is_first_process()
         if first:
             print(text.table(rows(recipe, studies)), flush=True)
@@ -197,59 +220,18 @@ def _result(recipe, found, folder):
     )
     yield recipe.kept, (
         f"epoch {kept['epoch']}: NRMSE {kept['nrmse']:.4f} of the {recipe.target} target in the "
-        f"body in validation's patches; the low dose's is {kept['nrmse_low']:.4f}"
+        f"body in validation's {_items(recipe)}; the "
+        f"{'first image' if recipe.unrolled else 'low dose'}'s is {kept['nrmse_low']:.4f}"
     )
-    yield "next", f"`countless denoise low.nii.gz -o out.nii.gz --model {folder / 'model.pt'}`"
+    model = folder / "model.pt"
+    yield "next", (
+        f"`countless recon prompts.hs … --algorithm {recipe.unrolled} --model {model}`"
+        if recipe.unrolled else f"`countless denoise low.nii.gz -o out.nii.gz --model {model}`"
+    )
 
 
-def prepare(recipe, studies, folder, command, start=None):
-    """What a training needs of studies.
-
-    Args:
-        recipe: Recipe, resolved (`denoise.studies`).
-        studies: list of StoredStudy.
-        folder: of the run.
-        command: the command line.
-    Returns:
-        Patches for training, Patches for validation, and the settings of the Denoiser.
-    """
-    from denoise.pairs import Patches, Source, measured
-    from denoise.study_images import StudyImages
-
-    sources = {"train": [], "validation": []}
-    for study in studies:
-        images = StudyImages(study, recipe.voxel_mm)
-        pairs = {split: study.pairs(split) for split in sources}
-        scalings = measured(images, pairs["train"] + pairs["validation"], folder / SCALINGS)
-        for split in filter(pairs.get, sources):
-            sources[split].append(Source(images=images, pairs=pairs[split], scalings=scalings))
-    made = [
-        Patches(sources[split], recipe, count=count, augmented=augmented)
-        for split, count, augmented in (("train", recipe.patches, True),
-                                        ("validation", recipe.validation_patches, False))
-    ]
-    trained = [source.scalings[pair] for source in sources["train"] for pair in source.pairs]
-    settings = _denoiser_settings(recipe, studies, trained, command)
-    if start:
-        settings["training"]["start"] = start.told()
-    return *made, settings
-
-
-def _denoiser_settings(recipe, studies, scalings, command):
-    from denoise.channels import CT_HU
-    from denoise.scaling import RULE
-
-    return {
-        "network": recipe.network, "arguments": recipe.arguments, "inputs": list(recipe.inputs),
-        "target": recipe.target,
-        "scaling": {"rule": RULE, "ct_hu": CT_HU},
-        "voxel_mm": list(recipe.voxel_mm),
-        "domain": domain(studies, scalings),
-        "training": {
-            "studies": [phantoms_of(study) for study in studies], "seed": recipe.seed,
-            "command": command, "version": __version__, "recipe": recipe.settings(),
-        },
-    }
+def _items(recipe):
+    return "scans" if recipe.unrolled else "patches"
 
 
 def check_same(recipe, studies, folder, start=None):
@@ -291,14 +273,22 @@ def rows(recipe, studies):
     yield "network", f"{recipe.network}, " + ", ".join(
         f"{name} {value}" for name, value in recipe.arguments.items()
     )
+    if recipe.unrolled:
+        yield "unrolled", (
+            f"{recipe.unrolled}, {text.plural(recipe.blocks, 'block')} of "
+            f"{text.plural(recipe.updates, 'update')} of {recipe.subsets} subsets, "
+            f"{'one network' if recipe.shared else 'a network each'}"
+            + (", each trained by itself" if recipe.apart else "")
+        )
     yield "target", {
         "standard": "the standard-dose image", "truth": "the truth",
         "noise2noise": "another scan at the same low dose",
     }[recipe.target]
     steps = recipe.patches // recipe.batch
+    each = ("a scan" if recipe.unrolled else
+            f"{recipe.batch} patches of {' × '.join(map(str, recipe.patch))} voxels")
     yield "training", (
-        f"{text.plural(recipe.epochs, 'epoch')} of {text.plural(steps, 'step')} of "
-        f"{recipe.batch} patches of {' × '.join(map(str, recipe.patch))} voxels"
+        f"{text.plural(recipe.epochs, 'epoch')} of {text.plural(steps, 'step')} of {each}"
     )
 
 

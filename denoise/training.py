@@ -9,6 +9,7 @@ import copy
 import logging
 import os
 import warnings
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ from denoise.losses import terms
 from denoise.networks import network
 from denoise.pairs import Batches, deaf
 from denoise.run_state import check_fits, checkpoint_path, exhausted, rows_of
+from denoise.scans import given
 from denoise.training_keeper import Keeper
+from denoise.unrolled import unrolled
 from recon.io.files import optional
 from recon.io.outputs import make_folder
 
@@ -44,28 +47,46 @@ class Training(pl.LightningModule):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            self.network = network(recipe.network, recipe.arguments)
+            self.network = (
+                unrolled(recipe.unrolling, recipe.network, recipe.arguments)
+                if recipe.unrolled else network(recipe.network, recipe.arguments)
+            )
             self.discriminator = (
                 Discriminator(dimensions=recipe.dimensions) if recipe.adversarial else None
             )
         if weights is not None:
-            self.network.load_state_dict(weights)
+            whole = not recipe.unrolled or any(name.startswith("networks.") for name in weights)
+            # With a denoiser's each network of an unrolled one begins.
+            for part in [self.network] if whole else self.network.networks:
+                part.load_state_dict(weights)
         for values in self.parameters():
             if values.dim() in _CHANNELS_LAST:  # faster, on CPUs above all
                 values.data = values.data.to(memory_format=_CHANNELS_LAST[values.dim()])
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         # Sums of the terms, and of how many, in this epoch.
         self.register_buffer("losses", torch.zeros(len(recipe.terms) + 1))
-        self.recipe, self.train_patches, self.workers = recipe, train, workers
-        self.validation_patches = [validation[k] for k in range(len(validation))]
+        self.recipe, self.train_items, self.workers = recipe, train, workers
+        self.validation_items = [validation[k] for k in range(len(validation))]
+
+    def transfer_batch_to_device(self, batch, device, index):
+        if self.recipe.unrolled:  # by `given`
+            return batch
+        return super().transfer_batch_to_device(batch, device, index)
 
     def on_train_batch_start(self, *_):
         drawn = np.random.SeedSequence(self.recipe.seed, spawn_key=(self.trainer.global_step,))
         torch.manual_seed(int(drawn.generate_state(1)[0]))
 
     def training_step(self, batch, _):
-        output = self.network(batch["x"], batch["noise"]).float()
-        found = terms(self.recipe, output, batch, self.discriminator)
+        if self.recipe.unrolled:
+            batch = given(batch, self.recipe, self.device)
+            apart = self.recipe.apart
+            images = list(self.network.images(batch["layers"], apart=apart))
+            outputs = [image[None, None] for image in (images if apart else images[-1:])]
+        else:
+            outputs = [self.network(batch["x"], batch["noise"]).float()]
+        each = [terms(self.recipe, output, batch, self.discriminator) for output in outputs]
+        found = {name: sum(one[name] for one in each) / len(each) for name in each[0]}
         self.losses += torch.stack([*found.values(), torch.ones_like(found["loss"])]).detach()
         return sum(weight * found[name] for name, weight in self.recipe.terms.items())
 
@@ -88,7 +109,11 @@ class Training(pl.LightningModule):
         self.found, self.shown = {"nrmse": [], "nrmse_low": []}, []
 
     def validation_step(self, batch, _):
-        denoised = self.average(batch["x"], batch["noise"]).float()
+        if self.recipe.unrolled:
+            batch = given(batch, self.recipe, self.device)
+            denoised = self.average(batch["layers"])[None, None]
+        else:
+            denoised = self.average(batch["x"], batch["noise"]).float()
         for name, image in (("nrmse", denoised), ("nrmse_low", batch["x"][:, :1])):
             self.found[name].append(nrmse(image, batch["target"], batch["body"]))
         if not self.shown:
@@ -130,11 +155,17 @@ class Training(pl.LightningModule):
     def train_dataloader(self):
         several = {"multiprocessing_context": "spawn", "persistent_workers": True,
                    "worker_init_fn": deaf} if self.workers else {}
-        return DataLoader(self.train_patches, batch_sampler=self._batches(),
+        return DataLoader(self.train_items, batch_sampler=self._batches(), collate_fn=self._one,
                           num_workers=self.workers, **several)
 
     def val_dataloader(self):
-        return DataLoader(self.validation_patches, batch_size=self.recipe.batch)
+        return DataLoader(self.validation_items, batch_size=self.recipe.batch,
+                          collate_fn=self._one)
+
+    @property
+    def _one(self):
+        """What makes a batch of items: of scans, which are of many sizes, there is one in each."""
+        return itemgetter(0) if self.recipe.unrolled else None
 
     def _batches(self):
         trainer = self.trainer
@@ -149,11 +180,11 @@ def fit(recipe, train, validation, folder, settings, *, start=None, workers=0, e
 
     Args:
         recipe: Recipe.
-        train, validation: Patches.
+        train, validation: Patches, or Scans of an unrolled network.
         folder: of the run; gets checkpoints/last.ckpt, metrics.csv, model.pt and examples/.
         settings: dict of the Denoiser that is written.
         start: `denoise.start.Start` of a new training; None for random weights.
-        workers: processes that read patches, spawned; 0 for none but this one.
+        workers: processes that read patches, spawned; 0 for none but this one, which reads scans.
         examples_every: epochs between pictures; 0 for none.
         tensorboard: whether to write TensorBoard's logs as well.
         precision, accelerator, devices, nodes, strategy: Lightning's; "auto" takes bfloat16 where
@@ -176,6 +207,7 @@ def fit(recipe, train, validation, folder, settings, *, start=None, workers=0, e
     rows = rows_of(last) if last.is_file() else []
     if len(rows) == recipe.epochs or exhausted(rows, recipe):
         return rows
+    workers = 0 if recipe.unrolled else workers
     module = Training(recipe, train, validation, workers, start and start.weights)
     if last.is_file():
         check_fits(module, last)

@@ -17,7 +17,7 @@ from recon.io import FileError, check_output, check_picture, provenance, write_i
 from recon.io.image import is_interfile
 from recon.io.provenance import sidecar_path
 from recon.measurement import Measurement
-from recon.method import ALGORITHMS, PRIORS, Method
+from recon.method import ALGORITHMS, LEARNED, PRIORS, Method
 from recon.plan import Plan
 from recon.quantity import COUNTS, activity_record, calibration_of, factor_of
 from recon.reconstruction import counts_of, reconstruct
@@ -32,7 +32,7 @@ def _whole(_, tokens):
 
 
 LISTS, CORRECTIONS, IMAGE, PRIOR = (Group(name, sort_key=key) for key, name in enumerate(
-    ("List mode", "Corrections", "Image and algorithm", "Priors and anatomy")
+    ("List mode", "Corrections", "Image and algorithm", "Priors, networks and anatomy")
 ))
 WHOLE = Parameter(converter=_whole)
 Listed = Annotated[int | None, WHOLE, Parameter(group=LISTS)]
@@ -78,6 +78,8 @@ def recon(
     gamma: Annotated[float, Parameter(group=PRIOR)] = 2.0,
     epsilon: Annotated[float | None, Parameter(group=PRIOR)] = None,
     anatomy: Annotated[Path | None, Parameter(group=PRIOR)] = None,
+    model: Annotated[str | None, Parameter(group=PRIOR)] = None,
+    network: Annotated[str | None, Parameter(group=PRIOR)] = None,
     psf_mm: OneOrThree = None,
     post_filter_mm: OneOrThree = None,
     start: Annotated[Path | None, Parameter(group=IMAGE)] = None,
@@ -131,7 +133,9 @@ def recon(
         algorithm: osem; kem, which is osem whose voxels are means over those alike in --anatomy; or
             one that takes a prior: svrg and saga (fastest), bsrem, mapem (with --subsets 1) and
             spdhg (total variation without --epsilon), which end at their objective's minimum, or
-            osl, which does not.
+            osl, which does not. Learned ones, not for clinical use: fbsem, learned-gradient and
+            primal-dual are networks with the scan inside (`countless train --unrolled`); pnp pulls
+            the image to what a denoiser makes of it; dip fits a network to this scan alone.
         subsets: Of the views, view k, k + subsets, …; by default the divisor of the number of
             views nearest 21.
         iterations: Passes over all subsets; by default 3, and at most 20 with a prior, after one
@@ -142,12 +146,16 @@ def recon(
             pls, parallel level sets, total variation that spares the edges of --anatomy. By
             default rdp, and tv with spdhg.
         strength: Of the prior; the same number smooths alike at any dose and in any unit; by
-            default 0.01.
+            default 0.01. Of pnp and dip, how far the image is pulled to the network's.
         gamma: Of rdp: the larger, the better edges are kept.
         epsilon: Where rdp, log-cosh, tv and pls become smooth, as a part of the image's typical
             activity; by default 0.001, 0.1, 0.01 and 0.01.
         anatomy: CT or MR in register with the scan (.nii, .nii.gz, .hv); on other voxels it is
-            resampled. With rdp, quadratic and log-cosh, neighbours that are alike there count.
+            resampled. With rdp, quadratic and log-cosh, neighbours that are alike there count; dip
+            and networks that see a CT take it in HU.
+        model: Trained network: a file that `countless train` made, or the name of one that comes
+            with Countless; fbsem and pnp have one by default.
+        network: Import path `package.module:Class` of a model's network, where it is your own.
         psf_mm: FWHM of a Gaussian point spread function, one value or three (x, y, z).
         post_filter_mm: FWHM of a Gaussian that smooths what is written, one value or three.
         start: First image, on the output's grid; by default flat in a cylinder, 0 outside.
@@ -166,8 +174,17 @@ def recon(
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
     is_interfile(output)  # refuses a name that is no image's
+    learned = _learned(algorithm, model=model, network=network, strength=strength)
     method = Method.of(algorithm=algorithm, prior=prior, strength=strength, gamma=gamma,
-                       epsilon=epsilon, anatomy=anatomy, tolerance=tolerance)
+                       epsilon=epsilon, anatomy=anatomy, tolerance=tolerance, learned=learned)
+    if learned and learned.subsets:
+        for name, value in (("subsets", subsets), ("iterations", iterations)):
+            if value is not None:
+                raise ValueError(
+                    f"{flag_of(name)} is the network's own with {algorithm}, got {value}; leave it "
+                    "out"
+                )
+        subsets = learned.subsets
     raw = Raw(
         **{field.name: settings[field.name] for field in fields(Raw) if field.name != "work"},
         work=work or sidecar_path(output).with_suffix(".work"),
@@ -178,7 +195,8 @@ def recon(
             "sinogram of the scatter, or leave one of the two out"
         )
     factor = calibration_factor if isinstance(calibration_factor, Path) else None
-    given = (*raw.paths, *filter(None, (start, grid_like, anatomy, factor, config)))
+    read = (start, grid_like, anatomy, factor, config, learned and learned.path)
+    given = (*raw.paths, *filter(None, read))
     check_output(output, given)
     for flag, path in (("--preview", preview), ("--quality", quality)):
         if path:
@@ -249,9 +267,13 @@ def _run(plan, settings):
         if done.last or done.number in plan.kept_passes:
             name = plan.algorithm(done.number)
             more = {"algorithm": name, "pass": done.number, "passes": log} | done.settled
+            if plan.method.learned:
+                more |= plan.method.learned.told()
             path = plan.output if done.last else plan.image_path(done.number)
             write_image(path, shown, plan.grid, unit=unit, frame=plan.frame,
                         info=plan.measurement.info, sidecar=record | more)
+    for warning in done.settled.get("warnings", ()):
+        print(text.table([("WARNING", warning)]))
     if plan.method.tolerance:
         print(text.table([("ended", _ended(done, plan.method.tolerance))]))
     print(text.table([("written", f"{plan.output} after {seconds:.1f} s, in {unit}")]))
@@ -265,6 +287,26 @@ def _run(plan, settings):
 
         draw(Quality.of(plan, image, *data), plan.quality, title=title)
         print(text.table([("quality", plan.quality)]))
+
+
+def _learned(algorithm, *, model, network, strength):
+    """What makes images by a learned algorithm; None of another.
+
+    Raises:
+        ValueError: a model goes with an algorithm that takes none.
+    """
+    if algorithm not in LEARNED:
+        for flag, value in (("--model", model), ("--network", network)):
+            if value is not None:
+                raise ValueError(
+                    f"{flag} takes an algorithm with a network ({', '.join(LEARNED)}), got "
+                    f"{algorithm}; add --algorithm fbsem, or leave it out"
+                )
+        return None
+    # The one door from here to networks, which stand above: opened where they are asked for.
+    from denoise.reconstruction import learned
+
+    return learned(algorithm, model=model, network=network, strength=strength)
 
 
 def _ended(done, tolerance):

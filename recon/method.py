@@ -34,7 +34,9 @@ from recon.resampling import coverage, resample
 
 PENALISED = {"osl": one_step_late, "mapem": mapem, "bsrem": bsrem, "svrg": svrg, "saga": saga,
              "spdhg": spdhg}
-ALGORITHMS = ("osem", "kem", *PENALISED)
+UNROLLED = ("fbsem", "learned-gradient", "primal-dual")  # networks (`recon.learned.unrolled`)
+LEARNED = (*UNROLLED, "pnp", "dip")  # `denoise.reconstruction`
+ALGORITHMS = ("osem", "kem", *PENALISED, *LEARNED)
 # Of each prior its name in words, and epsilon in units of the image's level where none is given.
 PRIORS = {
     "quadratic": ("quadratic", None),
@@ -63,6 +65,9 @@ class Method:
         epsilon: of rdp, tv and pls, and log-cosh's delta, in units of the image's level.
         anatomy: image that guides: kem and pls take it, and other priors of pairs may.
         tolerance: root mean square of what a pass changes, as a part of the image's, that ends it.
+        learned: of `denoise.reconstruction.learned`, for an algorithm out of LEARNED; it says how
+            many `passes` there are and of how many `subsets` (None for the user's), `kept`, `name`
+            and `words`, and makes `images`.
     Raises:
         ValueError: they do not go together.
     """
@@ -74,23 +79,26 @@ class Method:
     epsilon: float | None = None
     anatomy: Path | None = None
     tolerance: float | None = None
+    learned: object = None
 
     @classmethod
-    def of(cls, *, algorithm, prior, strength, epsilon, tolerance, **others):
+    def of(cls, *, algorithm, prior, strength, epsilon, tolerance, learned=None, **others):
         """The Method of settings that may be left open.
 
         Raises:
             ValueError: a setting of a prior goes with an algorithm that has none.
         """
         if algorithm not in PENALISED:
-            given = {"--prior": prior, "--strength": strength, "--epsilon": epsilon}
+            given = {"--prior": prior, "--epsilon": epsilon}
+            if not learned:  # which has its own
+                given["--strength"] = strength
             for flag, value in given.items():
                 if value is not None:
                     raise ValueError(
                         f"{flag} takes an algorithm with a prior ({', '.join(PENALISED)}), got "
                         f"{algorithm}; add --algorithm svrg, or leave {flag} out"
                     )
-            return cls(algorithm=algorithm, tolerance=tolerance, **others)
+            return cls(algorithm=algorithm, tolerance=tolerance, learned=learned, **others)
         prior = prior or ("tv" if algorithm == "spdhg" else "rdp")
         if epsilon is None:
             epsilon = 0.0 if algorithm == "spdhg" else PRIORS[prior][1]
@@ -131,6 +139,8 @@ class Method:
                 f"--anatomy takes kem, or a prior that it guides, got "
                 f"{self.prior or self.algorithm}; take pls to guide total variation"
             )
+        if self.learned:
+            self.learned.check_anatomy(self.anatomy)
 
     def images(self, data, first, anatomy, said):
         """Yields the image after each update, without end.
@@ -143,6 +153,8 @@ class Method:
         """
         if self.algorithm == "osem":
             yield from updates(data, **first)
+        elif self.learned:
+            yield from self.learned.images(data, first, anatomy, said)
         elif self.algorithm == "kem":
             grid = data.model.projector.grid
             yield from kem(data, KernelMatrix(anatomy, grid), **first)
@@ -215,6 +227,8 @@ class Method:
 
         Weights, gradients and curvatures; what each subset said; dual variables.
         """
+        if self.learned:
+            return self.learned.kept, 0
         if self.algorithm in ("svrg", "saga"):
             return 7 + subsets, 0
         return {"osem": (0, 0), "kem": (10, 0), "spdhg": (14, 2)}.get(self.algorithm, (7, 0))
@@ -222,11 +236,15 @@ class Method:
     @property
     def passes(self):
         """How many there are by default, at most."""
+        if self.learned:
+            return self.learned.passes
         return PENALISED_PASSES if self.algorithm in PENALISED else PASSES
 
     @property
     def name(self):
         """Of the algorithm, as the field writes it."""
+        if self.learned:
+            return self.learned.name
         return {"saga": "SAGA", "osl": "one-step-late", "mapem": "MAP-EM"}.get(
             self.algorithm, self.algorithm.upper())
 

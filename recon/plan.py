@@ -86,6 +86,8 @@ class Plan:
         self._check_outputs()
         self._check_start()
         self.method.check_anatomy(self.grid, self.measurement.scan)
+        if self.method.learned:
+            self.method.learned.check(self)
         self._check_memory()
 
     def _check_field_of_view(self):
@@ -274,6 +276,8 @@ class Plan:
         )
         if method.prior:
             yield "prior", str(method)
+        if method.learned:
+            yield "learned", method.learned.words
         if method.tolerance:
             yield "ends", f"when a pass changes the image by less than {100 * method.tolerance:g} %"
         yield "smoothing", (

@@ -5,7 +5,8 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-KINDS = ("fbsem", "gradient", "primal-dual")
+from recon.method import UNROLLED
+
 _FEATURES = 16  # of a dual network
 
 
@@ -14,10 +15,10 @@ class Unrolled(nn.Module):
 
     In each block, x being the image after its EM updates and s the sensitivity (`Layers`):
 
-        fbsem        the minimum of  s (z - x log z) + beta / 2 (z - r)^2,  r = network(image)
-        gradient     x - beta g / (s / x + beta),  g = image - network(image), 0 at least
-        primal-dual  network(x, image), where x = image (1 + G^T A^T m (h / root) / s), and h, which
-                     is kept from block to block, is the residual and what a dual network adds
+        fbsem             the minimum of  s (z - x log z) + beta / 2 (z - network(image))^2
+        learned-gradient  x - beta g / (s / x + beta),  g = image - network(image), 0 at least
+        primal-dual       network(x, image),  x = image (1 + G^T A^T m (h / root) / s), where h,
+                          kept from block to block, is the residual and what a dual network adds
 
     The image that networks of the first two see is that before the block. beta, of each block, is a
     number of counts in a voxel: a network weighs more where and when little was counted.
@@ -26,7 +27,7 @@ class Unrolled(nn.Module):
         networks: modules whose forward(x, noise) takes images (1, channels, x, y, z), scaled, and
             relative noise (1,), and corrects the first channel (1, 1, x, y, z); one for all blocks,
             or one for each. A primal-dual one sees two channels, the others one; and those beside.
-        kind: out of KINDS.
+        kind: out of `recon.method.UNROLLED`.
         blocks: their number.
         updates: EM updates in a block, each of a subset; primal-dual takes all data, and no other.
     Raises:
@@ -37,8 +38,8 @@ class Unrolled(nn.Module):
 
     def __init__(self, networks, *, kind="fbsem", blocks=4, updates=1):
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f"Unrolled takes one of {', '.join(KINDS)}, got {kind!r}")
+        if kind not in UNROLLED:
+            raise ValueError(f"Unrolled takes one of {', '.join(UNROLLED)}, got {kind!r}")
         for name, value in (("blocks", blocks), ("updates", updates)):
             if value < 1:
                 raise ValueError(f"Unrolled takes {name} from 1, got {value}")

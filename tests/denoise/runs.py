@@ -13,7 +13,7 @@ import torch
 from denoise.recipe import Recipe
 from denoise.run_state import checkpoint_path
 from denoise.studies import resolved
-from denoise.train_command import prepare
+from denoise.training_data import prepare
 from sim.dataset import open_study
 
 ROOT = Path(__file__).resolve().parents[2]

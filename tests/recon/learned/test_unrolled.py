@@ -11,7 +11,8 @@ from recon import AcquisitionModel
 from recon.algorithms.em import updates
 from recon.algorithms.subsets import Subsets
 from recon.learned.layers import Layers
-from recon.learned.unrolled import KINDS, Unrolled, _Fusion, fused
+from recon.learned.unrolled import Unrolled, _Fusion, fused
+from recon.method import UNROLLED
 from tests.recon.learned.small import PLAIN, TIMED
 
 SEEN = (slice(0, 4), slice(0, 3), slice(1, 5))
@@ -102,7 +103,7 @@ def test_with_all_weight_a_fbsem_is_its_network_where_that_is_positive():
 
 
 def test_a_gradient_of_nothing_leaves_em():
-    given, made = layers(), unrolled("gradient", blocks=2)
+    given, made = layers(), unrolled("learned-gradient", blocks=2)
     for values in made.networks.parameters():
         values.data.zero_()
     expected = given.em(given.start, 0, 2)
@@ -122,7 +123,7 @@ def test_a_first_primal_dual_block_without_training_goes_up_the_likelihood():
     assert after - before > 0.3 * (model.log_likelihood(best, data.all_prompts) - before)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", UNROLLED)
 @pytest.mark.parametrize("projector", [PLAIN, TIMED], ids=["plain", "tof"])
 def test_gradients_of_weights_match_finite_differences(kind, projector):
     given, made = layers(projector), unrolled(kind).eval()
@@ -147,7 +148,7 @@ def test_gradients_of_weights_match_finite_differences(kind, projector):
         assert slope == pytest.approx(found, **within)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", UNROLLED)
 def test_what_is_computed_again_gives_the_same_gradients(kind):
     given, found = layers(), []
     for training in (False, True):  # blocks are computed again in training alone
@@ -158,7 +159,7 @@ def test_what_is_computed_again_gives_the_same_gradients(kind):
         assert torch.allclose(once, again, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", UNROLLED)
 def test_blocks_apart_learn_from_their_own_image_alone(kind):
     given, made = layers(), unrolled(kind, blocks=3)
     images = list(made.images(given, apart=True))
@@ -167,7 +168,7 @@ def test_blocks_apart_learn_from_their_own_image_alone(kind):
         assert (network.conv.weight.grad is not None) == (number == 2)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", UNROLLED)
 def test_the_unit_of_a_scan_does_not_matter(kind):
     made = unrolled(kind)
     images = [made(layers(unit=unit)).detach() for unit in (1.0, 2500.0)]
@@ -183,7 +184,7 @@ def test_networks_see_the_box_alone_and_what_lies_beside():
     assert (found[inside] == 100.7).all() and torch.equal(found[~inside], given.start[~inside])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", UNROLLED)
 def test_one_learns_what_another_knows_of_a_scan(kind):
     given, target = layers(), unrolled(kind, seed=5)(layers()).detach()
     made = unrolled(kind, seed=1)
@@ -198,7 +199,7 @@ def test_one_learns_what_another_knows_of_a_scan(kind):
 
 
 @pytest.mark.parametrize(("options", "said"), [
-    ({"kind": "fbsm"}, "fbsem, gradient, primal-dual, got 'fbsm'"),
+    ({"kind": "fbsm"}, "fbsem, learned-gradient, primal-dual, got 'fbsm'"),
     ({"blocks": 0}, "blocks from 1"), ({"updates": 0}, "updates from 1"),
     ({"blocks": 3}, "1 network or 3, one for each block, got 2"),
 ])
