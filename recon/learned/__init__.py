@@ -3,6 +3,7 @@
 from recon.learned.autograd import apply
 from recon.learned.em import EMUpdate, PoissonLikelihood
 from recon.learned.layers import Layers
+from recon.learned.plug_and_play import plug_and_play
 from recon.learned.unrolled import Unrolled
 
-__all__ = ["EMUpdate", "Layers", "PoissonLikelihood", "Unrolled", "apply"]
+__all__ = ["EMUpdate", "Layers", "PoissonLikelihood", "Unrolled", "apply", "plug_and_play"]
