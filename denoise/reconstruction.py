@@ -1,6 +1,7 @@
 """Learned algorithms of `countless recon`: unrolled networks, plug-and-play, deep image prior."""
 
 import sys
+from dataclasses import asdict
 
 import numpy as np
 from tqdm import tqdm
@@ -84,7 +85,7 @@ class UnrolledNetwork:
         check_voxels(plan.grid, self.settings["voxel_mm"])
         layout = plan.measurement.layout
         trained = self.said.get("layout")
-        if trained is not None and trained != plain(vars(layout)):
+        if trained is not None and trained != plain(asdict(layout)):
             raise ValueError(
                 f"{self.path} is a network for the sinograms of {trained['scanner']['name']} of "
                 f"{trained['views']} views, {trained['radial_bins']} radial bins and "
@@ -146,7 +147,7 @@ class PlugAndPlay:
     def images(self, data, first, anatomy, said):
         """Yields the image after each update, see `recon.method.Method.images`."""
         from denoise.inference import denoise
-        from recon.learned import plug_and_play
+        from recon.learned.plug_and_play import plug_and_play
 
         grid, scanner = data.model.projector.grid, data.model.projector.layout.scanner.name
         device = "cuda" if backend.is_cuda(data.all_prompts) else "cpu"
@@ -170,11 +171,10 @@ class PlugAndPlay:
 class DeepImagePrior:
     """A U-Net that is fitted to one scan, and sees the CT where there is one."""
 
-    subsets, passes, kept, path = None, 5, 24, None
-    network = {"width": 16, "levels": 3}
-    seed = 1
+    subsets, passes, kept, path, seed = None, 5, 24, None, 1
 
     def __init__(self, strength):
+        self.network = {"width": 16, "levels": 3}
         self.strength, self.name = strength, "deep image prior"
         self.words = (
             f"U-Net of width {self.network['width']}, strength {strength:g}; passes are the knob: "
@@ -193,7 +193,7 @@ class DeepImagePrior:
         from torch import nn
 
         from denoise.unet import UNet
-        from recon.learned import deep_image_prior
+        from recon.learned.deep_image_prior import deep_image_prior
 
         guide = None if anatomy is None else backend.to_device(anatomy, "cpu")[None] / CT_HU
 

@@ -20,7 +20,7 @@ from recon.measurement import Measurement
 from recon.method import ALGORITHMS, LEARNED, PRIORS, Method
 from recon.plan import Plan
 from recon.quantity import COUNTS, activity_record, calibration_of, factor_of
-from recon.reconstruction import counts_of, reconstruct
+from recon.reconstruction import counts_of, ended, reconstruct
 
 
 def _whole(_, tokens):
@@ -275,7 +275,7 @@ def _run(plan, settings):
     for warning in done.settled.get("warnings", ()):
         print(text.table([("WARNING", warning)]))
     if plan.method.tolerance:
-        print(text.table([("ended", _ended(done, plan.method.tolerance))]))
+        print(text.table([("ended", ended(done, plan.method.tolerance))]))
     print(text.table([("written", f"{plan.output} after {seconds:.1f} s, in {unit}")]))
     title = f"{plan.output.name}   {plan.algorithm(done.number)}"
     if plan.preview:
@@ -307,16 +307,6 @@ def _learned(algorithm, *, model, network, strength):
     from denoise.reconstruction import learned
 
     return learned(algorithm, model=model, network=network, strength=strength)
-
-
-def _ended(done, tolerance):
-    """How a reconstruction with a tolerance came to its end."""
-    if done.change is None:
-        return "after 1 pass; how near that is takes two to tell"
-    moved = f"after {done.number} passes; the last changed the image by {100 * done.change:.2g} %"
-    if done.change < tolerance:
-        return moved
-    return f"{moved}, more than {100 * tolerance:g} %: give more --iterations to come nearer"
 
 
 def _calibration(measurement, factor, isotope):

@@ -136,6 +136,16 @@ def _change(image, before, number, plan):
     return float(np.sqrt((moved * moved).sum(dtype=np.float64) / size)) if size else 0.0
 
 
+def ended(done, tolerance):
+    """How a reconstruction with a tolerance came to its end."""
+    if done.change is None:
+        return "after 1 pass; how near that is takes two to tell"
+    moved = f"after {done.number} passes; the last changed the image by {100 * done.change:.2g} %"
+    if done.change < tolerance:
+        return moved
+    return f"{moved}, more than {100 * tolerance:g} %: give more --iterations to come nearer"
+
+
 def post_filter(blur, xp=np):
     """A function that smooths images by a blur, an operator on images; None for none.
 
