@@ -29,6 +29,7 @@ class Recipe:
         subsets: of the scans' views; None for those that the first study's images were made with,
             1 for primal-dual.
         apart: whether each block learns by itself, rather than all from the last image.
+        recompute: whether blocks are computed again for gradients, to save memory.
         ct: whether the network sees the CT beside the low-dose image.
         target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
             at the same low dose (Lehtinen et al., ICML 2018), which takes no better image.
@@ -72,6 +73,7 @@ class Recipe:
     shared: bool = True
     subsets: int | None = None
     apart: bool = False
+    recompute: bool = False
     ct: bool = False
     target: str = "standard"
     loss: str = "l2"

@@ -1,6 +1,7 @@
 """Learned algorithms of `countless recon`: unrolled networks, plug-and-play, deep image prior."""
 
 import sys
+from copy import copy
 from dataclasses import asdict
 
 import numpy as np
@@ -136,6 +137,12 @@ class PlugAndPlay:
         self.settings = self.denoiser.settings
         self.name = "plug-and-play"
         self.words = f"{path.name} with strength {strength:g}, once in each pass; {LIMITS}"
+
+    def of_strength(self, strength):
+        """The same with another strength."""
+        other = copy(self)
+        other.strength = strength
+        return other
 
     def check_anatomy(self, anatomy):
         _check_ct(self.settings, anatomy, self.path)

@@ -57,6 +57,7 @@ def train(
     shared: bool = Recipe.shared,
     subsets: int | None = Recipe.subsets,
     apart: bool = Recipe.apart,
+    recompute: bool = Recipe.recompute,
     ct: bool = Recipe.ct,
     target: str = Recipe.target,
     loss: str = Recipe.loss,
@@ -123,6 +124,7 @@ def train(
         shared: Whether all blocks have one network.
         subsets: Of the views; those that the first study's images were made with without it.
         apart: Have each block learn by itself, rather than all from the last image.
+        recompute: Compute blocks again for gradients: a third slower, in the memory of one block.
         ct: Show the network the CT as well.
         target: "standard" for the standard-dose image, "truth", or "noise2noise" for another scan
             at the same low dose.

@@ -48,7 +48,8 @@ class Training(pl.LightningModule):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.network = (
-                unrolled(recipe.unrolling, recipe.network, recipe.arguments)
+                unrolled(recipe.unrolling, recipe.network, recipe.arguments,
+                         recompute=recipe.recompute)
                 if recipe.unrolled else network(recipe.network, recipe.arguments)
             )
             self.discriminator = (

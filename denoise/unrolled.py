@@ -19,18 +19,19 @@ from recon.projectors import SinogramProjector
 AROUND_MM = 24.0  # beyond the body, that networks see
 
 
-def unrolled(said, name, arguments):
+def unrolled(said, name, arguments, *, recompute=False):
     """An Unrolled of networks that are not yet trained.
 
     Args:
         said: dict of kind, blocks, updates and shared.
         name, arguments: of the networks (`denoise.networks.network`).
+        recompute: as `Unrolled` takes it.
     Raises:
         ValueError: a setting does not fit.
     """
     count = 1 if said["shared"] else said["blocks"]
     return Unrolled([network(name, arguments) for _ in range(count)], kind=said["kind"],
-                    blocks=said["blocks"], updates=said["updates"])
+                    blocks=said["blocks"], updates=said["updates"], recompute=recompute)
 
 
 def subsets_of(scan, number, device="cpu"):

@@ -30,13 +30,15 @@ class Unrolled(nn.Module):
         kind: out of `recon.method.UNROLLED`.
         blocks: their number.
         updates: EM updates in a block, each of a subset; primal-dual takes all data, and no other.
+        recompute: whether blocks are computed again for gradients, which takes a third longer, and
+            the memory of one block rather than of all.
     Raises:
         ValueError: the settings do not fit.
     Sources: Mehranian & Reader, IEEE TRPMS 5(1), 2021 (FBSEM); Hammernik et al., Magn Reson Med
         79(6), 2018 (learned gradients); Adler & Oktem, IEEE TMI 37(6), 2018 (learned primal-dual).
     """
 
-    def __init__(self, networks, *, kind="fbsem", blocks=4, updates=1):
+    def __init__(self, networks, *, kind="fbsem", blocks=4, updates=1, recompute=False):
         super().__init__()
         if kind not in UNROLLED:
             raise ValueError(f"Unrolled takes one of {', '.join(UNROLLED)}, got {kind!r}")
@@ -46,7 +48,7 @@ class Unrolled(nn.Module):
         if len(networks) not in (1, blocks):
             raise ValueError(f"Unrolled takes 1 network or {blocks}, one for each block, got "
                              f"{len(networks)}")
-        self.kind, self.blocks, self.updates = kind, blocks, updates
+        self.kind, self.blocks, self.updates, self.recompute = kind, blocks, updates, recompute
         self.networks = nn.ModuleList(networks)
         if kind == "primal-dual":
             self.duals = nn.ModuleList(Dual() for _ in networks)
@@ -67,7 +69,7 @@ class Unrolled(nn.Module):
         """
         image, dual = layers.start, None
         for number in range(self.blocks):
-            if self.training and torch.is_grad_enabled():  # what blocks keep would not fit memory
+            if self.recompute and torch.is_grad_enabled():
                 image, dual = checkpoint(self._block, number, layers, image, dual,
                                          use_reentrant=False)
             else:

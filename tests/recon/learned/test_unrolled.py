@@ -151,8 +151,8 @@ def test_gradients_of_weights_match_finite_differences(kind, projector):
 @pytest.mark.parametrize("kind", UNROLLED)
 def test_what_is_computed_again_gives_the_same_gradients(kind):
     given, found = layers(), []
-    for training in (False, True):  # blocks are computed again in training alone
-        made = unrolled(kind, blocks=3, shared=True).train(training)
+    for recompute in (False, True):
+        made = unrolled(kind, blocks=3, shared=True, recompute=recompute)
         made(given).square().sum().backward()
         found.append([values.grad for values in made.parameters()])
     for once, again in zip(*found, strict=True):  # summed over blocks in another order

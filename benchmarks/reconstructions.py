@@ -1,0 +1,115 @@
+"""Reconstructions that are compared with denoised images: `countless recon`'s, of a stored scan."""
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from denoise.shipped import shipped
+from denoise.unrolled import subsets_of
+from recon import backend
+from recon.field_of_view import seen
+from recon.io.provenance import sha256
+from recon.method import Method
+
+_CT = Path("ct")  # stands for the study's own, which lies in no file of its own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruction:
+    """A reconstruction with a knob, or a network's, which has none.
+
+    Attributes:
+        algorithm: of `recon.method.Method`.
+        parameter: the knob's name: strength, or passes; None without.
+        range: of the knob, least and most.
+        passes: over all subsets, where they are not the knob.
+        guided: whether it sees the CT.
+        learned: of `denoise.reconstruction.learned`, for a learned algorithm.
+    """
+
+    algorithm: str
+    parameter: str | None = None
+    range: tuple[float, float] | None = None
+    passes: int = 3
+    guided: bool = False
+    learned: object = None
+
+    def __call__(self, scan, ct, value=None, device="cpu"):
+        """The image (x, y, z) of a `sim.dataset.Scan`, in Bq/mL.
+
+        Args:
+            scan: Scan.
+            ct: (x, y, z) in HU.
+            value: of the knob; passes are rounded.
+            device: "cpu" or "cuda".
+        """
+        strength = value if self.parameter == "strength" else None
+        passes = max(round(value), 1) if self.parameter == "passes" else self.passes
+        learned = self.learned
+        if learned is not None and strength is not None:
+            learned = learned.of_strength(strength)
+        method = Method.of(
+            algorithm=self.algorithm, prior=None, strength=None if learned else strength,
+            epsilon=None, tolerance=None, anatomy=_CT if self.guided else None, learned=learned,
+        )
+        number = scan.subsets
+        if learned is not None and learned.subsets:
+            number, passes = learned.subsets, learned.passes
+        data = subsets_of(scan, number, device)
+        inside = np.ascontiguousarray(np.broadcast_to(seen(scan.grid, scan.layout),
+                                                      scan.grid.shape))
+        guide = backend.to_device(np.ascontiguousarray(ct), device) if self.guided else None
+        images = method.images(data, {"inside": backend.to_device(inside, device)}, guide, {})
+        image = next(islice(images, passes * data.number - 1, None))
+        return backend.to_device(image, "cpu").copy()
+
+
+def find_reconstruction(name):
+    """The Reconstruction of a name or of an unrolled network's file, and the file's SHA-256.
+
+    Returns:
+        Reconstruction and SHA-256, None of both where the name is none of these.
+    Raises:
+        FileError: a file that cannot be read.
+    """
+    if name in RECONSTRUCTIONS:
+        return RECONSTRUCTIONS[name](), None
+    path = shipped().get(name) or Path(name)
+    kind = _kind(path)
+    if kind is None:
+        return None, None
+    from denoise.reconstruction import learned
+
+    made = learned(kind, model=str(path))
+    guided = "ct" in made.settings["inputs"]
+    return Reconstruction(algorithm=kind, guided=guided, learned=made), sha256(path)
+
+
+def _kind(path):
+    """The algorithm of an unrolled network's file; None of any other."""
+    if path.suffix != ".pt" or not path.is_file():
+        return None
+    from denoise.checkpoint import load_denoiser
+
+    said = load_denoiser(path, reconstructs=None).settings.get("unrolled")
+    return said["kind"] if said else None
+
+
+def _learned(algorithm):
+    from denoise.reconstruction import learned
+
+    return learned(algorithm)
+
+
+RECONSTRUCTIONS = {
+    "osem": lambda: Reconstruction(algorithm="osem", parameter="passes", range=(1, 6)),
+    "map-rdp": lambda: Reconstruction(algorithm="svrg", parameter="strength", range=(1e-3, 0.3),
+                                      passes=10),
+    "kem": lambda: Reconstruction(algorithm="kem", parameter="passes", range=(1, 16), guided=True),
+    "pnp": lambda: Reconstruction(algorithm="pnp", parameter="strength", range=(0.03, 30.0),
+                                  passes=5, learned=_learned("pnp")),
+    "dip": lambda: Reconstruction(algorithm="dip", parameter="passes", range=(1, 8), guided=True,
+                                  learned=_learned("dip")),
+}
