@@ -63,7 +63,7 @@ def contrast_noise(
     """
     chosen = find_methods(methods)
     for method in chosen:
-        if method.denoiser is None or method.source != "low":
+        if method.denoiser is None or method.source != "low" or method.reconstructs:
             raise ValueError(
                 f"{NAME} --methods takes denoisers, got {method.name}; images as they are, and "
                 "the standard dose, are always there"

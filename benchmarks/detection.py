@@ -93,8 +93,8 @@ def observe(data, lesions, methods, strengths, progress=lambda: None):
             for factor in method.factors(data):
                 for realisation in range(data.realisations):
                     pair = method.pair(data, number, factor, realisation)
-                    images = data.read(pair, (method.source, "ct"))
-                    image = method.image(images[method.source], grid, body,
+                    images = data.read(pair, ("ct",))
+                    image = method.image(method.input(data, pair), grid, body,
                                          strengths.get((method.name, factor)), images["ct"])
                     found.keep(number, method, factor, realisation, image, grid.voxel_mm)
                     progress()

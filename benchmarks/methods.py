@@ -1,4 +1,4 @@
-"""What is compared: low-dose images as they are, denoised, and the standard-dose image likewise."""
+"""What is compared: images at low and standard dose as they are, denoised, or made another way."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +7,9 @@ import numpy as np
 from scipy import optimize
 
 from benchmarks.image_metrics import around, nrmse
+from benchmarks.reconstructions import RECONSTRUCTIONS, Reconstruction, find_reconstruction
 from denoise import scaling
-from denoise.baselines import BASELINES, Baseline, find_baseline
+from denoise.baselines import BASELINES, find_baseline
 from denoise.shipped import find_model, shipped
 from denoise.studies import phantoms_of, same_phantoms
 from recon.io import FileError
@@ -29,7 +30,8 @@ class Method:
     Attributes:
         name: as it was asked for.
         source: the image it begins with, out of SOURCES.
-        denoiser: None for that image itself, a Baseline, or a `denoise.checkpoint.Denoiser`.
+        denoiser: None for that image itself, a Baseline, a `denoise.checkpoint.Denoiser`, or a
+            Reconstruction of the image's scan.
         sha256: of a checkpoint, None without one.
     """
 
@@ -41,12 +43,34 @@ class Method:
     @property
     def tuned(self):
         """Whether it has a strength, which validation images say."""
-        return isinstance(self.denoiser, Baseline)
+        return self.parameter is not None
+
+    @property
+    def baseline(self):
+        """Whether it is tuned, and no network has a part in it."""
+        return self.tuned and getattr(self.denoiser, "learned", None) is None
+
+    @property
+    def parameter(self):
+        """What its strength is called; None without one."""
+        return getattr(self.denoiser, "parameter", None)
+
+    @property
+    def reconstructs(self):
+        """Whether it begins with the scan of an image."""
+        return isinstance(self.denoiser, Reconstruction)
+
+    @property
+    def settings(self):
+        """Of a network (`denoise.checkpoint.Denoiser`), None of all else."""
+        if self.sha256 is None:
+            return None
+        return self.denoiser.learned.settings if self.reconstructs else self.denoiser.settings
 
     @property
     def domain(self):
         """What a network was trained on (`denoise.checkpoint`), None of all else."""
-        return self.denoiser.settings["domain"] if self.sha256 else None
+        return self.settings["domain"] if self.sha256 else None
 
     def factors(self, data):
         """Dose reduction factors of the images of a StoredStudy that it begins with."""
@@ -57,20 +81,32 @@ class Method:
         factor = data.factors[0] if self.source == "standard" else factor
         return Pair(number=number, factor=factor, realisation=realisation)
 
+    def input(self, data, pair):
+        """What it begins with of a StoredStudy's Pair: an image (x, y, z) in Bq/mL, or a Scan.
+
+        Raises:
+            FileError: it begins with a scan, and the study keeps none.
+        """
+        if self.reconstructs:
+            return data.scan(pair, standard=self.source == "standard")
+        return data.read(pair, (self.source,))[self.source]
+
     def image(self, image, grid, body, strength=None, ct=None):
         """What it makes of an image.
 
         Args:
-            image: (x, y, z) in Bq/mL, of the source.
+            image: of `input`.
             grid: Grid.
             body: bool (x, y, z), whose surroundings alone a baseline is worked out in.
-            strength: of a baseline.
+            strength: of what is `tuned`.
             ct: (x, y, z) in HU.
         Returns:
             (x, y, z) float32; beyond the body a baseline leaves the image as it is.
         """
         if self.denoiser is None:
             return image
+        if self.reconstructs:
+            return self.denoiser(image, ct, strength)
         if not self.tuned:
             from denoise.inference import denoise
 
@@ -95,8 +131,8 @@ def find_methods(names):
     """The Methods of names, a list.
 
     A name is `low` or `standard` for that image itself; a baseline's, a shipped model's or a
-    checkpoint's file for what it makes of the low-dose image; or `standard:` and one of these for
-    what it makes of the standard-dose image.
+    checkpoint's file for what it makes of the low-dose image; a reconstruction's for what it makes
+    of its scan; or `standard:` and one of these for what it makes at the standard dose.
 
     Raises:
         ValueError: there is no such method, or one twice.
@@ -126,7 +162,7 @@ def check_unseen(methods, data):
     for method in methods:
         if method.sha256 is None:
             continue
-        seen, training = set(), method.denoiser.settings["training"]
+        seen, training = set(), method.settings["training"]
         while training:  # a network may have started from another one's weights
             seen |= set(data.numbers["test"]) & {
                 number for study in training["studies"] if same_phantoms(study, tested)
@@ -148,38 +184,49 @@ def _find(name):
         raise ValueError(f"--methods takes NAME or standard:NAME, got {name!r}")
     if what in SOURCES:
         return Method(name=name, source=what)
+    reconstruction, digest = find_reconstruction(what)
+    if reconstruction:
+        return Method(name=_named(source, what, Path(what)), source=source,
+                      denoiser=reconstruction, sha256=digest)
     if Path(what).suffix or what in shipped():
         from denoise.checkpoint import load_denoiser
 
         path = find_model(what)
         if not path.is_file():
             raise FileError(f"--methods names {what}, and there is no such checkpoint")
-        # Every run of `countless train` writes a model.pt: there the folder tells which.
-        model = path.resolve().parent.name if path.stem == "model" else path.stem
-        return Method(name=f"{'standard:' if source == 'standard' else ''}{model}",
-                      source=source, denoiser=load_denoiser(path), sha256=sha256(path))
+        return Method(name=_named(source, what, path), source=source,
+                      denoiser=load_denoiser(path), sha256=sha256(path))
     try:
         return Method(name=name, source=source, denoiser=find_baseline(what))
     except ValueError as reason:
         raise ValueError(
-            f"--methods takes low, standard, {', '.join((*BASELINES, *shipped()))} or a "
+            f"--methods takes low, standard, "
+            f"{', '.join((*BASELINES, *RECONSTRUCTIONS, *shipped()))} or a "
             "checkpoint's file, and standard: before these for the standard-dose image, got "
             f"{name!r}; {reason}"
         ) from reason
 
 
-def tune(method, data, factor, progress=lambda: None):
-    """A baseline's strength with the least NRMSE to truth in the validation split's bodies.
+def _named(source, what, path):
+    """The name of a method: every run of `countless train` writes a model.pt, so its folder's."""
+    name = what
+    if path.suffix == ".pt":
+        name = path.resolve().parent.name if path.stem == "model" else path.stem
+    return f"standard:{name}" if source == "standard" else name
+
+
+def tune(method, data, factor, progress=lambda: None, steps=TUNING_STEPS):
+    """A strength with the least NRMSE to truth in the validation split's bodies.
 
     The mean over the first TUNING_PHANTOMS phantoms, one image of each, is searched by Brent's
-    bounded method over the strength's logarithm within the baseline's range, TUNING_STEPS steps at
-    most. Test phantoms take no part.
+    bounded method over the strength's logarithm within its range. Test phantoms take no part.
 
     Args:
-        method: Method with a Baseline.
+        method: Method that is `tuned`.
         data: StoredStudy.
         factor: dose reduction factor of the images; 1 for the standard dose.
         progress: called after each step.
+        steps: at most.
     Returns:
         dict of parameter, strength, nrmse, at_end (whether the strength is an end of its range),
         phantoms, and tried: (strength, nrmse) of each step.
@@ -195,14 +242,14 @@ def tune(method, data, factor, progress=lambda: None):
     tried, read = [], []
     for number in numbers:
         pair = method.pair(data, number, factor, 0)
-        images = data.read(pair, (method.source, "truth", "ct"))
+        images = data.read(pair, ("truth", "ct")) | {"input": method.input(data, pair)}
         read.append((images, data.grid(number), body_of(data, number)))
 
     def error(logarithm):
         strength = float(np.exp(logarithm))
         errors = []
         for images, grid, body in read:
-            found = method.image(images[method.source], grid, body, strength, images["ct"])
+            found = method.image(images["input"], grid, body, strength, images["ct"])
             errors.append(nrmse(found, images["truth"], body))
         tried.append((strength, float(np.mean(errors))))
         progress()
@@ -211,12 +258,12 @@ def tune(method, data, factor, progress=lambda: None):
     low, high = np.log(method.denoiser.range)
     optimize.minimize_scalar(
         error, bounds=(low, high), method="bounded",
-        options={"maxiter": TUNING_STEPS, "xatol": TUNING_PRECISION},
+        options={"maxiter": steps, "xatol": TUNING_PRECISION},
     )
     strength, least = min(tried, key=lambda one: one[1])
     ends = np.abs(np.log(strength) - np.array([low, high]))
     return {
-        "parameter": method.denoiser.parameter, "strength": strength, "nrmse": least,
+        "parameter": method.parameter, "strength": strength, "nrmse": least,
         "at_end": bool(ends.min() < 3 * TUNING_PRECISION), "phantoms": list(numbers),
         "tried": sorted(tried),
     }

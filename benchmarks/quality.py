@@ -35,9 +35,10 @@ def quality(
     *,
     methods: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = METHODS,
     without: Path | None = None,
+    tuning_steps: int = TUNING_STEPS,
     output: Annotated[Path, Parameter(alias="-o")],
 ):
-    """Compare denoisers on the test split of a study, against the truth and the standard dose.
+    """Compare denoisers and reconstructions on a study's test split, with truth and standard dose.
 
     Baselines are tuned on the validation split by their NRMSE to truth, for each dose by itself.
     Writes quality.json (all numbers), table.md (for a paper) and report.html (with figures).
@@ -45,12 +46,15 @@ def quality(
     Args:
         study: Folder that `countless simulate` made.
         methods: What is compared. low and standard are the images as they are; gaussian, nlm,
-            bilateral, tv and ct-guided are baselines; a shipped model's name or a checkpoint's
-            file is a model; of trainings that differ in their seed alone it is told how far they
-            differ. With standard: before it, a method is applied to the standard-dose
-            image.
+            bilateral, tv and ct-guided are baselines; osem (by passes), map-rdp, kem, pnp and dip
+            are reconstructions (`countless recon`) of scans that the study keeps; a shipped model's
+            name or a checkpoint's file is a model, which denoises or reconstructs. Of trainings
+            that differ in their seed alone it is told how far they differ. With standard: before
+            it, a method is applied to the standard dose.
         without: Folder of the same study with phantoms.options.lesions 0: how well lesions are
             detected is told against it.
+        tuning_steps: By which each method that has a strength is tuned at each dose, the same
+            number for all.
         output: Folder, made where there is none.
     Returns:
         What quality.json holds, a dict.
@@ -68,8 +72,8 @@ def quality(
         if twin:
             check_twin(data, twin)
         folder = make_folder(output)
-        results = machine.origin() | _settings(data, chosen)
-        results["tuned"] = _tuned(data, chosen)
+        results = machine.origin() | _settings(data, chosen, tuning_steps)
+        results["tuned"] = _tuned(data, chosen, tuning_steps)
         results["best_baseline"] = best = _best(results["tuned"], chosen, data.factors)
         strengths = {(row["method"], row["factor"]): row["strength"] for row in results["tuned"]}
         measured, shown, lesions = _measured(data, chosen, strengths)
@@ -96,7 +100,7 @@ def quality(
     return results
 
 
-def _settings(data, methods):
+def _settings(data, methods, steps):
     """What was compared, and by which rules."""
     recipe = data.index["recipe"]
     return {
@@ -105,13 +109,13 @@ def _settings(data, methods):
         "pairs": recipe["doses"]["pairs"], "factors": list(data.factors),
         "realisations": data.realisations,
         "methods": [{"name": method.name, "source": method.source, "sha256": method.sha256,
-                     "baseline": method.tuned} for method in methods],
+                     "baseline": method.baseline} for method in methods],
         "rules": {
             "mask": "the body: all voxels whose label is not air",
             "data_range": f"{RANGE_IN_MEANS:g} times the truth's mean in the body, for all images "
                           "of a phantom",
             "ct": _ct(recipe["ct"]),
-            "tuning": f"least NRMSE to truth in the validation split, {TUNING_STEPS} steps at "
+            "tuning": f"least NRMSE to truth in the validation split, {steps} steps at "
                       "most of Brent's bounded search over the strength's logarithm",
             "interval": f"95 %, bootstrap over phantoms of the mean over realisations; none of "
                         f"fewer than {LEAST} phantoms",
@@ -134,27 +138,27 @@ def _ct(settings):
     return f"simulated, {settings['photons']:g} photons in a ray that meets nothing, {where}"
 
 
-def _tuned(data, methods):
-    """The strength of each baseline at each dose, a list of dict."""
+def _tuned(data, methods, steps):
+    """The strength of each method that has one at each dose, a list of dict."""
     tuned = [
         (method, factor) for method in methods if method.tuned for factor in method.factors(data)
     ]
     found = []
-    with _bar(TUNING_STEPS * len(tuned), "tuning", "step") as bar:
+    with _bar(steps * len(tuned), "tuning", "step") as bar:
         for method, factor in tuned:
-            row = tune(method, data, factor, bar.update)
-            bar.update(TUNING_STEPS - len(row["tried"]))
+            row = tune(method, data, factor, bar.update, steps)
+            bar.update(steps - len(row["tried"]))
             found.append({"method": method.name, "factor": factor} | row)
     return found
 
 
 def _best(tuned, methods, factors):
     """The low-dose baseline with the least error in validation, by factor; {} without one."""
-    sources = {method.name: method.source for method in methods}
+    sources = {method.name: method.source for method in methods if method.baseline}
     best = {}
     for factor in factors:
         rows = [row for row in tuned
-                if row["factor"] == factor and sources[row["method"]] == "low"]
+                if row["factor"] == factor and sources.get(row["method"]) == "low"]
         if rows:
             best[factor] = min(rows, key=lambda row: row["nrmse"])["method"]
     return best

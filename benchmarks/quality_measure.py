@@ -1,5 +1,6 @@
 """Measures all methods on the test split of a study: a row for each image, means by phantom."""
 
+import time
 from dataclasses import dataclass
 from math import inf, isfinite
 
@@ -14,11 +15,13 @@ from benchmarks.clinical_metrics import (
 )
 from benchmarks.ensembles import against_spectrum, largest_cube, noise_and_bias, noise_power
 from benchmarks.image_metrics import compare, default_range, psnr_of
+from benchmarks.machine import PeakMemory
 from benchmarks.methods import factor_of
 from benchmarks.nema_quality import nema_quality
 from benchmarks.paired import mean_with_interval, paired
 from benchmarks.udpet import udpet_score
 from denoise.baselines import gaussian
+from recon.memory import GIB
 from sim.catalogue import phantom
 
 SMALL_MM = 10.0  # lesions that are told of by themselves
@@ -99,6 +102,9 @@ METRICS = {
                             of=lambda row: row.get("noise_texture")),
     "false": Metric(title="false spots a volume", of=lambda row: row["false"], target=_LESS),
     "lost": Metric(title="lost lesions a volume", of=lambda row: row["lost"], target=_LESS),
+    "seconds": Metric(title="seconds to make it", of=lambda row: row.get("seconds"), target=_LESS),
+    "memory": Metric(title="peak memory of the process (GiB)", target=_LESS,
+                     of=lambda row: row["peak_bytes"] / GIB if "peak_bytes" in row else None),
     "udpet": Metric(title="UDPET score, in part",
                     of=lambda row: (row["udpet"] or {}).get("score"), target=_MORE),
 }
@@ -129,11 +135,13 @@ def measure_phantom(data, number, regions, methods, strengths, keep):
         which, many = {"phantom": number, "method": method.name, "factor": factor}, []
         for realisation in range(data.realisations):
             pair = method.pair(data, number, factor, realisation)
-            images = data.read(pair, ("standard", method.source))
-            image = method.image(images[method.source], grid, regions.body,
+            images, given = data.read(pair, ("standard",)), method.input(data, pair)
+            peak, began = PeakMemory("cpu"), time.perf_counter()
+            image = method.image(given, grid, regions.body,
                                  strengths.get((method.name, factor)), ct)
+            seconds = time.perf_counter() - began
             standard = images["standard"] if method.source == "low" else None
-            row = which | {"realisation": realisation}
+            row = which | {"realisation": realisation, "seconds": seconds, "peak_bytes": peak.bytes}
             row |= _row(image, standard, regions, data_range)
             if spheres:
                 row["nema"] = nema_quality(image, grid, spheres)

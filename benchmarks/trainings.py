@@ -22,7 +22,7 @@ def groups(methods):
     found = {}
     for method in methods:
         if method.sha256:
-            made = _without_seeds(plain(method.denoiser.settings))
+            made = _without_seeds(plain(method.settings))
             found.setdefault((method.source, str(made)), []).append(method)
     return [group for group in found.values() if len(group) > 1]
 

@@ -47,13 +47,13 @@ def transfer(
             f"{' '.join(names) or 'none'}"
         )
     (method,) = find_methods([model])
-    if method.sha256 is None:
+    if method.sha256 is None or method.reconstructs:
         raise ValueError(f"--model takes a shipped model or a checkpoint's file, got {model!r}")
     _check(studies, method)
     folder = make_folder(output)
     results = machine.origin() | {
         "model": {"name": method.name, "sha256": method.sha256} | {
-            key: method.denoiser.settings[key] for key in ("domain", "training")},
+            key: method.settings[key] for key in ("domain", "training")},
         "studies": [],
     }
     for study, name in zip(studies, names, strict=True):
@@ -107,7 +107,7 @@ def kind_of(study, method):
             image = data.read(pair, ("low",))["low"]
             voxel_mm = data.grid(number).voxel_mm
             measured = scaling.measure(image, voxel_mm)
-            for said in outside(method.denoiser.settings, measured, voxel_mm, tracer, scanner):
+            for said in outside(method.settings, measured, voxel_mm, tracer, scanner):
                 warnings.setdefault(said, []).append(factor)
         return {"phantom": str(file.attrs["phantom"]), "tracer": tracer, "scanner": scanner,
                 "warnings": [{"said": said, "factors": factors}
