@@ -1,0 +1,85 @@
+"""Reconstructions of stored scans beside denoised images."""
+
+import json
+
+import numpy as np
+import pytest
+
+import countless
+from benchmarks.methods import find_methods, tune
+from benchmarks.reconstructions import RECONSTRUCTIONS, find_reconstruction
+from recon.io import FileError
+from sim.dataset import Pair, open_study
+from sim.study_file import read_study
+from sim.study_run import run_study
+from tests.denoise.studies import make_study
+from tests.sim.studies import TEXT, write
+
+PAIR = Pair(number=1, factor=4.0, realisation=0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    where = tmp_path_factory.mktemp("scans")
+    text = TEXT.replace("photon_pairs: 2000", "photon_pairs: 0") + "keep_scans: true\n"
+    study = read_study(write(where, text, voxel_mm=8))
+    run_study(study, where / "data", made={}, workers=0)
+    return where / "data"
+
+
+@pytest.fixture
+def data(folder):
+    with open_study(folder) as opened:
+        yield opened
+
+
+def test_more_strength_and_fewer_passes_leave_lower_peaks(data):
+    scan, ct = data.scan(PAIR), data.read(PAIR, ("ct",))["ct"]
+    for name, smooth, rough in (("map-rdp", 0.3, 0.003), ("osem", 1, 6), ("kem", 1, 6),
+                                ("pnp", 30.0, 0.03)):
+        method = RECONSTRUCTIONS[name]()
+        peaks = [method(scan, ct, value).max() for value in (smooth, rough)]
+        assert peaks[0] < 0.95 * peaks[1], name
+
+
+def test_a_reconstruction_is_tuned_as_a_baseline_is(data):
+    (method,) = find_methods(["map-rdp"])
+    assert method.tuned and method.baseline and method.reconstructs
+    found = tune(method, data, 4.0, steps=3)
+    assert found["parameter"] == "strength" and len(found["tried"]) == 3
+    assert found["nrmse"] == min(error for _, error in found["tried"])
+
+
+def test_the_standard_doses_scan_is_another_one(data):
+    low, standard = find_methods(["osem", "standard:osem"])
+    assert standard.input(data, PAIR).prompts.sum() > 2 * low.input(data, PAIR).prompts.sum()
+    assert low.factors(data) == (4.0,) and standard.factors(data) == (1.0,)
+
+
+def test_denoisers_are_no_reconstructions():
+    assert find_reconstruction("gaussian") == (None, None)
+    assert find_reconstruction("unet") == (None, None)
+
+
+def test_one_table_has_images_and_reconstructions(folder, tmp_path):
+    out = tmp_path / "out"
+    methods = ("low", "gaussian", "osem", "map-rdp", "standard")
+    assert countless.main(["benchmark", "quality", str(folder), "-o", str(out),
+                           "--tuning-steps", "2", "--methods", *methods]) == 0
+    results = json.loads((out / "quality.json").read_text())
+    assert {row["method"] for row in results["rows"]} == set(methods)
+    assert {row["method"]: len(row["tried"]) for row in results["tuned"]} == dict.fromkeys(
+        ("gaussian", "osem", "map-rdp"), 2)
+    seconds = {row["method"]: row["seconds"] for row in results["rows"]}
+    assert seconds["map-rdp"] > seconds["low"] >= 0
+    assert np.isfinite(results["rows"][0]["peak_bytes"])
+    assert "map-rdp" in (out / "table.md").read_text()
+
+
+def test_a_study_without_scans_says_how_to_get_them(tmp_path, capsys):
+    folder = make_study(tmp_path)
+    code = countless.main(["benchmark", "quality", str(folder), "-o", str(tmp_path / "out"),
+                           "--methods", "map-rdp"])
+    assert code == 2 and "keep_scans: true" in capsys.readouterr().err
+    with open_study(folder) as data, pytest.raises(FileError, match="keeps no scans"):
+        find_methods(["kem"])[0].input(data, data.pairs()[0])
