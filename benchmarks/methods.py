@@ -199,9 +199,9 @@ def _find(name):
     try:
         return Method(name=name, source=source, denoiser=find_baseline(what))
     except ValueError as reason:
+        known = *BASELINES, *RECONSTRUCTIONS, *shipped(), *shipped(reconstruct=True)
         raise ValueError(
-            f"--methods takes low, standard, "
-            f"{', '.join((*BASELINES, *RECONSTRUCTIONS, *shipped()))} or a "
+            f"--methods takes low, standard, {', '.join(known)} or a "
             "checkpoint's file, and standard: before these for the standard-dose image, got "
             f"{name!r}; {reason}"
         ) from reason

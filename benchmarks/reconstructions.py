@@ -76,7 +76,7 @@ def find_reconstruction(name):
     """
     if name in RECONSTRUCTIONS:
         return RECONSTRUCTIONS[name](), None
-    path = shipped().get(name) or Path(name)
+    path = shipped(reconstruct=True).get(name) or Path(name)
     kind = _kind(path)
     if kind is None:
         return None, None

@@ -11,7 +11,7 @@ from denoise import unrolled as layers_of
 from denoise.channels import CT_HU
 from denoise.domain import outside
 from denoise.network_input import check_voxels
-from denoise.shipped import find_model
+from denoise.shipped import find_model, shipped
 from recon import backend, text
 from recon.algorithms import Subsets
 from recon.algorithms.subsets import divisor_nearest
@@ -39,6 +39,12 @@ def learned(algorithm, *, model=None, network=None, strength=None):
             raise ValueError(
                 f"--strength takes pnp or dip, for {algorithm} has learned its own, got "
                 f"{strength:g}; leave it out"
+            )
+        if not model and algorithm not in shipped(reconstruct=True):
+            raise ValueError(
+                f"--algorithm {algorithm} takes a trained network, and none comes with Countless; "
+                f"`countless train study --unrolled {algorithm} -o run` makes run/model.pt of a "
+                "study with `keep_scans: true`; give it by --model"
             )
         return UnrolledNetwork(algorithm, find_model(model or algorithm), network)
     if strength is None:

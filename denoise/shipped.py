@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from recon.io import FileError
+from recon.method import UNROLLED
 from recon.names import most_alike
 
 FOLDER = Path(__file__).with_name("models")
@@ -10,9 +11,10 @@ DEFAULT = "unet"  # what `countless denoise` takes without --model
 _SUFFIX = ".pt"
 
 
-def shipped():
-    """Names of the networks that come with this version -> their files."""
-    return {path.stem: path for path in sorted(FOLDER.glob(f"*{_SUFFIX}"))}
+def shipped(*, reconstruct=False):
+    """Names of the networks that come with this version and denoise, or reconstruct -> files."""
+    return {path.stem: path for path in sorted(FOLDER.glob(f"*{_SUFFIX}"))
+            if (path.stem in UNROLLED) == reconstruct}
 
 
 def find_model(name=None):
@@ -25,7 +27,7 @@ def find_model(name=None):
     """
     if name and (name.endswith(_SUFFIX) or Path(name).is_file()):
         return Path(name)
-    known = shipped()
+    known = shipped() | shipped(reconstruct=True)
     if (name or DEFAULT) in known:
         return known[name or DEFAULT]
     if not known:

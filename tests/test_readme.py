@@ -26,12 +26,15 @@ BENCHMARKS = {
 COUNT = ("recon", "histogram")  # commands that count a list into bins
 HEAD_SLICES = 66
 STUDY = """
-phantoms: {kind: uniform, count: 1}
+phantoms: {kind: uniform, count: 2}
+split: {train: 0.5, validation: 0.5, test: 0}
+keep_scans: true
 scan: {scanner: demo, minutes: 1, span: 3, view_mashing: 4, max_ring_difference: 4}
 doses: {factors: [4]}
 reconstruction: {voxel_mm: 10, iterations: 1, subsets: 4}
 """
 UNET = "{width: 4, levels: 1, patch: [8, 8, 8], patches: 4, epochs: 1, workers: 0}\n"
+FBSEM = "{unrolled: fbsem, blocks: 1, width: 2, levels: 1, batch: 1, patches: 1, epochs: 1}\n"
 
 
 def blocks(language):
@@ -81,6 +84,7 @@ def files(reference, tmp_path_factory):
     (folder / "people").mkdir()
     make_study(folder / "people")
     (folder / "unet.yaml").write_text(UNET)
+    (folder / "fbsem.yaml").write_text(FBSEM)
     (folder / "few.yaml").write_text("max_ring_difference: 5\n")
     yield folder
     for path in folder.rglob("*.s"):  # up to 290 MB each

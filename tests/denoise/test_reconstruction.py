@@ -93,6 +93,7 @@ def test_a_deep_image_prior_needs_no_model(recon, scan):
     (("--algorithm", "fbsem", "--model", "unet"), "holds a network that denoises images"),
     (("--algorithm", "pnp", "--model", "net"), "holds a network that reconstructs scans"),
     (("--algorithm", "pnp", "--strength", -1), "0 or more, got -1"),
+    (("--algorithm", "learned-gradient"), "takes a trained network, and none comes with Countless"),
     (("--algorithm", "dip", "--model", "unet"), "dip fits one to this scan alone"),
     (("--algorithm", "fbsem", "--model", "net", "--anatomy", "truth.hv"), "sees no CT"),
     (("--algorithm", "fbsem", "--model", "ct"), "takes a CT in HU beside the scan"),
