@@ -50,7 +50,7 @@ app.command("benchmarks.demo:demo",
 app.command("denoise.denoise_command:denoise", help="Take noise out of an image.")
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")
 benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")
-benchmark.command("benchmarks.unrolled:unrolled", help="Time EM as a layer of a network.")
+benchmark.command("benchmarks.unrolled:unrolled", help="Time a block of an unrolled network.")
 benchmark.command("benchmarks.whole:recon", help="Time a whole reconstruction; measure memory.")
 benchmark.command("benchmarks.corrections:corrections", help="Measure errors of corrections.")
 benchmark.command("benchmarks.scatter_fraction:scatter_fraction", help="Compare scatter fractions.")

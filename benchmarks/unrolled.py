@@ -1,4 +1,4 @@
-"""`countless benchmark unrolled`: what a layer of EM in a network costs beside its projections."""
+"""`countless benchmark unrolled`: what a block of an unrolled network costs beside projections."""
 
 import statistics
 import time
@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import machine
-from recon import Grid, Scanner, SinogramLayout, SinogramProjector, backend
+from recon import AcquisitionModel, Grid, Scanner, SinogramLayout, SinogramProjector, backend
+from recon.algorithms import Subsets
 from recon.io.files import check_writable
 from recon.io.provenance import write_json
 
@@ -20,10 +21,11 @@ PROBLEMS = {
 
 
 def unrolled(*, repeats: int = 7, output: Path | None = None):
-    """Time an EM update as a layer of a network, forward and backward, on the CPU.
+    """Time a block of an unrolled network, forward and backward, without its network, on the CPU.
 
-    An update and its gradient take four projections. Both are timed in turn, and the ratio is the
-    median of those of a turn.
+    The block is FBSEM's with one EM update of all data, and the identity as its network. The update
+    and its gradient take four projections. Both are timed in turn, and the ratio is the median of
+    those of a turn.
 
     Args:
         repeats: Turns that are timed, after one that is not.
@@ -36,11 +38,11 @@ def unrolled(*, repeats: int = 7, output: Path | None = None):
     if output is not None:
         check_writable(output)
     results = machine.origin() | {"scanner": "demo", "repeats": repeats, "rows": []}
-    print(f"{'':16}{'layer, s':>10}{'projections, s':>16}{'ratio':>8}")
+    print(f"{'':16}{'block, s':>10}{'projections, s':>16}{'ratio':>8}")
     for name, options in PROBLEMS.items():
         row = {"problem": name} | _timed(options, repeats)
         results["rows"].append(row)
-        print(f"{name:16}{row['layer_seconds']:>10.3f}{row['projections_seconds']:>16.3f}"
+        print(f"{name:16}{row['block_seconds']:>10.3f}{row['projections_seconds']:>16.3f}"
               f"{row['ratio']:>8.2f}", flush=True)
     if output is not None:
         write_json(output, results)
@@ -48,10 +50,14 @@ def unrolled(*, repeats: int = 7, output: Path | None = None):
 
 
 def _timed(options, repeats):
-    """Seconds of the layer and of its four projections, and the median of their ratios."""
+    """Seconds of the block and of its four projections, and the median of their ratios."""
     import torch
 
-    from recon.learned import EMUpdate
+    from recon.learned import Layers, Unrolled
+
+    class Identity(torch.nn.Module):
+        def forward(self, x, noise):
+            return x[:, :1]
 
     projector = SinogramProjector(SinogramLayout.of(Scanner.preset("demo"), **options), GRID,
                                   threads=backend.default_threads())
@@ -59,13 +65,14 @@ def _timed(options, repeats):
     bins = projector.out_shape
     image, values = (rng.random(shape, dtype=np.float32) for shape in (GRID.shape, bins))
     prompts = rng.poisson(2, bins).astype(np.float32)
-    sensitivity = projector.T(np.ones(bins, np.float32))
-    update, x = EMUpdate(projector), torch.from_numpy(image).requires_grad_()
-    data = [torch.from_numpy(part) for part in (prompts, sensitivity, values + 0.1, values)]
+    model = AcquisitionModel(projector, factors=values + np.float32(0.1), background=values)
+    layers = Layers(Subsets(model, prompts, 1), image, level=1.0, noise=0.1)
+    layers.start.requires_grad_()
+    network = Unrolled([Identity()], blocks=1)
 
-    def layer():
-        x.grad = None
-        update(x, *data).sum().backward()
+    def block():
+        layers.start.grad = None
+        network(layers).sum().backward()
 
     def projections():
         for _ in range(2):
@@ -75,14 +82,14 @@ def _timed(options, repeats):
     seconds = []
     for turn in range(repeats + 1):
         taken = []
-        for run in (layer, projections):
+        for run in (block, projections):
             began = time.perf_counter()
             run()
             taken.append(time.perf_counter() - began)
         if turn:
             seconds.append(taken)
     return {
-        "bins": int(np.prod(bins)), "layer_seconds": statistics.median(a for a, _ in seconds),
+        "bins": int(np.prod(bins)), "block_seconds": statistics.median(a for a, _ in seconds),
         "projections_seconds": statistics.median(b for _, b in seconds),
         "ratio": statistics.median(a / b for a, b in seconds),
     }

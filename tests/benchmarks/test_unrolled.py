@@ -6,7 +6,7 @@ from benchmarks import unrolled
 from recon import Grid
 
 
-def test_a_ratio_is_of_the_layer_and_of_its_four_projections(monkeypatch, tmp_path, capsys):
+def test_a_ratio_is_of_the_block_and_of_its_four_projections(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(unrolled, "GRID", Grid.centred(shape=(12, 12, 5), voxel_mm=(30, 30, 30)))
     small = {"few views": {"span": 3, "view_mashing": 32}}
     monkeypatch.setattr(unrolled, "PROBLEMS", small)
