@@ -41,7 +41,8 @@ def deep_image_prior(data, network, guide=None, start=None, *, strength=0.1, fir
         first_steps, fit_steps: of Adam, by which the network is fitted at first, and in each pass.
         learning_rate: of Adam, for images in units of the first one's `level`: falls to a tenth in
             the first fit, and stays there.
-        seed: of the noise in place of a guide, and of what the network draws, as for dropout.
+        seed: of the noise in place of a guide, and of what the network draws, as for dropout. One
+            gives one image on a CPU, with other numbers of threads to within torch's rounding.
         progress: called at each step of a fit with the loss, a float.
     Yields:
         The network's image (x, y, z), float32, 0 where it is negative, where the data live. The

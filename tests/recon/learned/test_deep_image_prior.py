@@ -70,18 +70,18 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def guided():
-    """The image after each of ten passes, and the loss at each step."""
+    """The image after each of eight passes, and the loss at each step."""
     losses = []
-    images = deep_image_prior(DATA, network(), CT, first_steps=200, fit_steps=20,
+    images = deep_image_prior(DATA, network(), CT, first_steps=150, fit_steps=15,
                               learning_rate=0.01, progress=losses.append)
-    return [image.copy() for image in islice(images, SUBSETS - 1, 10 * SUBSETS, SUBSETS)], losses
+    return [image.copy() for image in islice(images, SUBSETS - 1, 8 * SUBSETS, SUBSETS)], losses
 
 
 @pytest.fixture(scope="module")
 def likely():
     """OSEM's image after each of as many passes."""
     images = osem(DATA.model, DATA.all_prompts, subsets=SUBSETS)
-    return [image.copy() for image in islice(images, SUBSETS - 1, 10 * SUBSETS, SUBSETS)]
+    return [image.copy() for image in islice(images, SUBSETS - 1, 8 * SUBSETS, SUBSETS)]
 
 
 def test_with_ct_at_low_counts_it_is_nearer_to_truth_than_osem(guided, likely):
@@ -97,9 +97,9 @@ def test_as_many_counts_are_expected_of_it_as_were_counted(guided):
 
 def test_the_loss_of_the_first_fit_falls_and_stays_low(guided):
     losses = guided[1]
-    assert len(losses) == 200 + 10 * 20
-    assert losses[199] < 0.05 * losses[0]
-    assert max(losses[200:]) < 0.1 * losses[0]
+    assert len(losses) == 150 + 8 * 15
+    assert losses[149] < 0.05 * losses[0]
+    assert max(losses[150:]) < 0.1 * losses[0]
 
 
 def test_the_first_fit_is_of_the_start_in_any_unit():
@@ -110,10 +110,10 @@ def test_the_first_fit_is_of_the_start_in_any_unit():
 
 
 def test_the_stronger_the_pull_the_less_of_the_data_comes_in():
-    images = [run(passes=3, first_steps=60, fit_steps=10, learning_rate=0.01, strength=strength)
+    images = [run(passes=2, first_steps=40, fit_steps=10, learning_rate=0.01, strength=strength)
               for strength in (0.01, 1, 100)]
     likelihoods = [DATA.model.log_likelihood(image, DATA.all_prompts) for image in images]
-    assert np.all(np.diff(likelihoods) < 0)
+    assert np.all(np.diff(likelihoods) < -10)
 
 
 def test_the_image_is_new_after_the_last_update_of_a_pass():
