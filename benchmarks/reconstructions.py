@@ -108,8 +108,8 @@ RECONSTRUCTIONS = {
     "map-rdp": lambda: Reconstruction(algorithm="svrg", parameter="strength", range=(1e-3, 0.3),
                                       passes=10),
     "kem": lambda: Reconstruction(algorithm="kem", parameter="passes", range=(1, 16), guided=True),
-    "pnp": lambda: Reconstruction(algorithm="pnp", parameter="strength", range=(0.03, 30.0),
-                                  passes=5, learned=_learned("pnp")),
+    "pnp": lambda: Reconstruction(algorithm="pnp", parameter="strength", range=(0.01, 1.0),
+                                  passes=4, learned=_learned("pnp")),
     "dip": lambda: Reconstruction(algorithm="dip", parameter="passes", range=(1, 8), guided=True,
                                   learned=_learned("dip")),
 }

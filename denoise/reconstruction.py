@@ -19,7 +19,7 @@ from recon.io.provenance import plain, sha256
 from recon.method import UNROLLED
 
 LIMITS = "not for clinical use: a network can erase lesions; look at an image without one beside it"
-STRENGTH = {"pnp": 1.0, "dip": 0.1}  # by default
+STRENGTH = 0.1  # of pnp and dip, by default
 
 
 def learned(algorithm, *, model=None, network=None, strength=None):
@@ -48,7 +48,7 @@ def learned(algorithm, *, model=None, network=None, strength=None):
             )
         return UnrolledNetwork(algorithm, find_model(model or algorithm), network)
     if strength is None:
-        strength = STRENGTH[algorithm]
+        strength = STRENGTH
     elif not 0 <= strength < np.inf:
         raise ValueError(f"--strength takes a number of 0 or more, got {strength:g}")
     if algorithm == "pnp":
@@ -133,7 +133,8 @@ class UnrolledNetwork:
 class PlugAndPlay:
     """Plug-and-play with a trained denoiser."""
 
-    subsets, passes, kept = None, 10, 14
+    # More passes, in which the network denoises what it denoised, take activity away.
+    subsets, passes, kept = None, 4, 14
 
     def __init__(self, path, network, strength):
         from denoise.checkpoint import load_denoiser
@@ -160,7 +161,7 @@ class PlugAndPlay:
     def images(self, data, first, anatomy, said):
         """Yields the image after each update, see `recon.method.Method.images`."""
         from denoise.inference import denoise
-        from recon.learned.plug_and_play import plug_and_play
+        from recon.learned import plug_and_play
 
         grid, scanner = data.model.projector.grid, data.model.projector.layout.scanner.name
         device = "cuda" if backend.is_cuda(data.all_prompts) else "cpu"
@@ -184,10 +185,10 @@ class PlugAndPlay:
 class DeepImagePrior:
     """A U-Net that is fitted to one scan, and sees the CT where there is one."""
 
-    subsets, passes, kept, path, seed = None, 5, 24, None, 1
+    subsets, passes, kept, path, seed = None, 10, 24, None, 1
 
     def __init__(self, strength):
-        self.network = {"width": 16, "levels": 3}
+        self.network = {"width": 8, "levels": 3}
         self.strength, self.name = strength, "deep image prior"
         self.words = (
             f"U-Net of width {self.network['width']}, strength {strength:g}; passes are the knob: "
@@ -206,11 +207,11 @@ class DeepImagePrior:
         from torch import nn
 
         from denoise.unet import UNet
-        from recon.learned.deep_image_prior import deep_image_prior
+        from recon.learned import deep_image_prior
 
         guide = None if anatomy is None else backend.to_device(anatomy, "cpu")[None] / CT_HU
 
-        class Told(nn.Module):
+        class Image(nn.Module):
             """A U-Net whose answer is the image, and no correction of what it sees."""
 
             def __init__(self, unet):
@@ -222,7 +223,7 @@ class DeepImagePrior:
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            network = Told(UNet(**self.network))
+            network = Image(UNet(**self.network))
             nn.init.normal_(network.unet.head.weight, std=0.05)  # at 0 nothing would be learned
         start = first["start"] if "start" in first else layers_of.first(data)
         with tqdm(desc="first fit", unit=" steps", delay=1, file=sys.stderr,

@@ -36,7 +36,7 @@ def data(folder):
 def test_more_strength_and_fewer_passes_leave_lower_peaks(data):
     scan, ct = data.scan(PAIR), data.read(PAIR, ("ct",))["ct"]
     for name, smooth, rough in (("map-rdp", 0.3, 0.003), ("osem", 1, 6), ("kem", 1, 6),
-                                ("pnp", 30.0, 0.03)):
+                                ("pnp", 3.0, 0.01)):
         method = RECONSTRUCTIONS[name]()
         peaks = [method(scan, ct, value).max() for value in (smooth, rough)]
         assert peaks[0] < 0.95 * peaks[1], name

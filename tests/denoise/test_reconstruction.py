@@ -1,6 +1,7 @@
 """`countless recon` with networks: unrolled ones, plug-and-play, deep image prior."""
 
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from denoise.checkpoint import Denoiser, save_denoiser
 from denoise.recipe import Recipe
 from denoise.scaling import RULE
 from denoise.unrolled import unrolled
+from recon import learned
 from recon.io import read_image, write_image
 from recon.io.provenance import plain, read_sidecar
 from recon.layout import SinogramLayout
@@ -78,7 +80,9 @@ def test_plug_and_play_goes_towards_what_the_denoiser_makes(recon, scan, strengt
     assert read_image(image)[0].max() > 0
 
 
-def test_a_deep_image_prior_needs_no_model(recon, scan):
+def test_a_deep_image_prior_needs_no_model(recon, scan, monkeypatch):
+    few = partial(learned.deep_image_prior, first_steps=8, fit_steps=2)
+    monkeypatch.setattr(learned, "deep_image_prior", few)
     image = recon("image.nii.gz", "--algorithm", "dip", "--subsets", 4, "--iterations", 1)
     said = read_sidecar(image)
     assert read_image(image)[0].max() > 0 and said["network"]["name"] == "unet"
