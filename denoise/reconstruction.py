@@ -72,7 +72,10 @@ class UnrolledNetwork:
         self.said = self.settings["unrolled"]
         if self.said["kind"] != algorithm:
             raise ValueError(f"--algorithm takes {self.said['kind']} with {path}, got {algorithm}")
-        self.passes, self.kept = self.said["blocks"], 12 + self.said["subsets"]
+        self.passes = self.said["blocks"]
+        # Sensitivities, and features of the network: at full resolution five times its width.
+        width = self.settings["arguments"].get("width", 16)
+        self.kept = 12 + self.said["subsets"] + 5 * width
         self.name = {"fbsem": "FBSEM-like network"}.get(algorithm, f"{algorithm} network")
         self.words = (
             f"{path.name}, {text.plural(self.passes, 'block')} of "

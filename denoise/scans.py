@@ -71,13 +71,15 @@ class Scans(Dataset):
 
 
 def given(item, recipe, device):
-    """What a training step takes of an item of Scans: a dict of layers and, as of
-    `denoise.pairs.Patches`, tensors (1, 1, x, y, z) of x (the first image), target, truth and
-    body, scaled, and of noise and factor (1,).
+    """What a training step takes of an item of Scans, on a torch.device.
+
+    Returns:
+        dict of layers and, as of `denoise.pairs.Patches`, tensors (1, 1, x, y, z) of x (the first
+        image), target, truth and body, scaled, and of noise (1,), and of factor.
     """
     import torch
 
-    data = subsets_of(item["scan"], recipe.subsets, device)
+    data = subsets_of(item["scan"], recipe.subsets, device.type)
     made, beginning = layers(data, beginning=item["beginning"], ct=item["ct"])
     level = np.float32(beginning.scaling.level)
     found = {name: torch.from_numpy(item[name] / level).to(device)[None, None]

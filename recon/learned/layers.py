@@ -25,14 +25,12 @@ class Layers:
         beside: images that networks see as well, float32 (channels, x, y, z), scaled; None for
             none.
     Attributes:
-        layout, grid: of the scan and its images.
         number: of subsets.
         start: first image, scaled, a tensor (x, y, z).
         sensitivity: of all subsets, a tensor (x, y, z), in counts of a voxel at 1.
     """
 
     def __init__(self, data, start, *, level, noise, box=WHOLE, beside=None):
-        self.layout, self.grid = data.model.projector.layout, data.model.projector.grid
         self.number, self.order, self.level, self.box = data.number, data.order, level, box
         self.start = as_tensor(start) / level
         self.noise = self.start.new_tensor([noise])

@@ -8,6 +8,8 @@ from torch.utils.checkpoint import checkpoint
 from recon.method import UNROLLED
 
 _FEATURES = 16  # of a dual network
+_BETA = 20.0  # counts, before training: what a voxel of a person gives in a minute or so
+_SPEED = 30.0  # Adam moves a parameter by the learning rate, and beta is to move by factors
 
 
 class Unrolled(nn.Module):
@@ -53,7 +55,12 @@ class Unrolled(nn.Module):
         if kind == "primal-dual":
             self.duals = nn.ModuleList(Dual() for _ in networks)
         else:
-            self.log_beta = nn.Parameter(torch.zeros(blocks))
+            self.weights = nn.Parameter(torch.zeros(blocks))
+
+    @property
+    def betas(self):
+        """beta of each block, (blocks,), in counts; not of primal-dual."""
+        return _BETA * (_SPEED * self.weights).exp()
 
     def forward(self, layers):
         """The last image of a scan's Layers, (x, y, z), scaled."""
@@ -86,7 +93,7 @@ class Unrolled(nn.Module):
             x = (image * (1 + layers.back(dual / root))).relu()
             return layers.seen(network, x, image).relu(), dual
         x = layers.em(image, number * self.updates, self.updates)
-        answer, beta = layers.seen(network, image), self.log_beta[number].exp()
+        answer, beta = layers.seen(network, image), self.betas[number]
         if self.kind == "fbsem":
             return fused(x, answer, layers.sensitivity, beta), None
         # x beta / (s + beta x), which is 0 where x is and never over 1 / s of EM's own.

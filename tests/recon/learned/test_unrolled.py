@@ -58,9 +58,10 @@ def unrolled(kind, *, blocks=2, shared=False, seed=0, **options):
     made = Unrolled([Small(channels, seed + k) for k in range(count)], kind=kind, blocks=blocks,
                     **options)
     rng = torch.Generator().manual_seed(9)
-    for values in made.parameters():  # a dual network's last layer is 0 at first
+    for name, values in made.named_parameters():  # a dual network's last layer is 0 at first
         if not values.any():
-            values.data = 0.1 * torch.randn(values.shape, generator=rng)
+            size = 0.01 if name == "weights" else 0.1
+            values.data = size * torch.randn(values.shape, generator=rng)
     return made
 
 
@@ -88,7 +89,7 @@ def test_without_weight_a_fbsem_is_osem():
     data, start = scan()
     given = Layers(data, start, level=1.5, noise=0.7)
     made = unrolled("fbsem", blocks=3, updates=2)
-    made.log_beta.data[:] = -60
+    made.weights.data[:] = -3  # 1e-38 counts
     expected = torch.from_numpy(next(islice(updates(data, start=start), 5, None)) / 1.5)
     seen = given.sensitivity > 0  # of the others one keeps the first image, and the other nothing
     assert torch.allclose(made(given)[seen], expected[seen], rtol=1e-5)
@@ -96,7 +97,7 @@ def test_without_weight_a_fbsem_is_osem():
 
 def test_with_all_weight_a_fbsem_is_its_network_where_that_is_positive():
     given, made = layers(), unrolled("fbsem", blocks=1)
-    made.log_beta.data[:] = 30
+    made.weights.data[:] = 1  # 2e14 counts
     answer = given.seen(made.networks[0], given.start)
     image, seen = made(given), given.sensitivity > 0
     assert torch.allclose(image[seen], answer.relu()[seen], atol=1e-4)
