@@ -51,6 +51,8 @@ app.command("denoise.denoise_command:denoise", help="Take noise out of an image.
 benchmark = App(name="benchmark", help="Measure speed and quality; writes JSON and prints a table.")
 benchmark.command("benchmarks.speed:projector", help="Time forward and back projection.")
 benchmark.command("benchmarks.unrolled:unrolled", help="Time a block of an unrolled network.")
+benchmark.command("benchmarks.convergence:convergence",
+                  help="Compare how soon algorithms converge.")
 benchmark.command("benchmarks.whole:recon", help="Time a whole reconstruction; measure memory.")
 benchmark.command("benchmarks.corrections:corrections", help="Measure errors of corrections.")
 benchmark.command("benchmarks.scatter_fraction:scatter_fraction", help="Compare scatter fractions.")
