@@ -36,9 +36,9 @@ SETTINGS = {
         {"algorithm": "svrg", "subsets": 16},
         {"algorithm": "svrg", "subsets": 32},
         {"algorithm": "svrg", "subsets": 8},
+        {"algorithm": "svrg", "subsets": 16, "anchor_passes": 1, "steps": (3.0, 1.5, 1.0)},
+        {"algorithm": "svrg", "subsets": 16, "steps": (2.0, 1.0)},
         {"algorithm": "saga", "subsets": 16},
-        {"algorithm": "saga", "subsets": 32},
-        {"algorithm": "saga", "subsets": 8},
     ),
     "osem-bsrem": (
         {"subsets": 16, "osem_passes": 0, "relaxation": 0.1},
@@ -52,9 +52,9 @@ SETTINGS = {
         {},  # as its authors have it
         {"subsets": 16},
         {"hessian": 2.0},
-        {"hessian": 1.0},
         {"faster": 0.5},
         {"subsets": 16, "faster": 0.5},
+        {"subsets": 16, "hessian": 2.0, "faster": 0.5},
     ),
 }
 

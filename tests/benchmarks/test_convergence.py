@@ -22,7 +22,7 @@ from sim.protocol import Protocol
 SPHERES = Object(kind="jaszczak", options={"contrast": 4.0}, background="background",
                  regions=("sphere 31.8 mm", "sphere 25.4 mm", "sphere 9.5 mm", "no such"))
 SMALL = Protocol(scanner=replace(Scanner.preset("demo"), rings=4, radial_bins=47), span=3,
-                 view_mashing=8, tof_mashing=15, split=1, photon_pairs=0)
+                 view_mashing=8, tof_mashing=15, split=1, photon_pairs=0, minutes=1.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,6 +32,7 @@ def small():
         patch.setattr(convergence_cases, "PROTOCOL", SMALL)
         patch.setattr(convergence_cases, "VOXEL_MM", (12.0, 12.0, 12.5))
         patch.setattr(convergence_cases, "LEAST_VOXELS", 1)
+        patch.setattr(convergence_cases, "STRENGTH", 0.02)
         patch.setattr(acquire, "SINGLES_PAIRS", 2_000)
         patch.setattr(acquire, "SMOOTH_MM", 20.0)
         yield
@@ -174,7 +175,7 @@ def test_the_command_compares_all_on_cases_of_other_scans(monkeypatch, tmp_path,
     monkeypatch.setattr(convergence, "TUNED", {"other": SPHERES})
     monkeypatch.setattr(convergence, "TUNED_SCANS", {"other": ((False, False),)})
     monkeypatch.setattr(convergence, "SEEDS", {"spheres": 1, "other": 2})
-    monkeypatch.setattr(convergence, "PASSES", 12)
+    monkeypatch.setattr(convergence, "PASSES", 25)
     assert countless.main(["benchmark", "convergence", "--repeats", "2", "-o",
                            str(tmp_path / "found")]) == 0
     results = json.loads((tmp_path / "found" / "convergence.json").read_text())
@@ -183,8 +184,8 @@ def test_the_command_compares_all_on_cases_of_other_scans(monkeypatch, tmp_path,
     (case,) = results["cases"]
     assert case["name"] == "spheres, normal counts, with TOF" and case["reference"]["agreed"]
     ours = case["algorithms"]["ours"]
-    assert ours["curve"][ours["updates"] - 1][1:] == [ours["passes"], pytest.approx(
-        ours["curve"][ours["updates"] - 1][2])]
+    _, passes, worst = ours["curve"][ours["updates"] - 1]
+    assert passes == ours["passes"] <= 25 and worst < 1
     assert len(ours["all_seconds"]) == 2 and ours["seconds"] > 0
     assert results["medians"].keys() == {"osem-bsrem", "published"}
     assert "spheres, normal counts, with TOF" in capsys.readouterr().out
