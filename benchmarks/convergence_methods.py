@@ -30,7 +30,9 @@ def _published(case, passes, *, subsets=SUBSETS, **options):
     return published(passes.subsets(case.prompts, number), case.prior, case.start, **options)
 
 
-_MADE = {"ours": _ours, "osem-bsrem": _osem_bsrem, "published": _published}
+UNTUNED = {"as published": {}}  # beside them, with the settings of its authors
+_MADE = {"ours": _ours, "osem-bsrem": _osem_bsrem, "published": _published,
+         "as published": _published}
 SETTINGS = {
     "ours": (
         {"algorithm": "svrg", "subsets": 16},
