@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from denoise import pairs
-from denoise.pairs import Batches, Patches, Source, measured
+from denoise.pairs import Batches, Patches, Source, drawn, in_turn, measured
 from denoise.recipe import Recipe
 from denoise.scaling import Scaling, measure
 from denoise.study_images import StudyImages
@@ -165,22 +165,17 @@ def fine(tmp_path_factory):
 
 def test_studies_are_drawn_from_equally_often_and_their_pairs_too(study, fine):
     made = Patches([source(study), source(fine)], Recipe(**SMALL), count=400, augmented=True)
-    drawn = collections.Counter()
-    for index in range(400):
-        which, pair = made._drawn(index, np.random.default_rng(index))
-        drawn[which, pair] += 1
-    assert sum(count for (which, _), count in drawn.items() if which) == pytest.approx(200, abs=40)
-    assert len(drawn) == 12 + 2
+    found = collections.Counter(drawn(made.sources, np.random.default_rng(k)) for k in range(400))
+    assert sum(count for (which, _), count in found.items() if which) == pytest.approx(200, abs=40)
+    assert len(found) == 12 + 2
     assert {made[0, k]["study"] for k in range(8)} == {0, 1}
 
 
 def test_validation_takes_turns_between_studies(study, fine):
-    recipe = Recipe(**SMALL)
-    made = Patches([source(study, "validation"), source(fine, "validation")], recipe, count=17,
-                   augmented=False)
-    drawn = [made._drawn(index, None) for index in range(17)]
-    assert [which for which, _ in drawn] == [0, 1] * 8 + [0]
-    counts = collections.Counter(drawn)
+    sources = [source(study, "validation"), source(fine, "validation")]
+    taken = [in_turn(sources, index, 17) for index in range(17)]
+    assert [which for which, _ in taken] == [0, 1] * 8 + [0]
+    counts = collections.Counter(taken)
     # 9 patches of 8 pairs, and 8 of 2.
     assert sorted(counts[0, pair] for pair in study.pairs("validation")) == [1] * 7 + [2]
     assert [counts[1, pair] for pair in fine.pairs("validation")] == [4, 4]

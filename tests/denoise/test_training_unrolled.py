@@ -20,7 +20,7 @@ from tests.denoise.runs import assert_same, metrics, signalled_at
 from tests.sim.studies import TEXT, write
 
 SMALL = {"width": 2, "levels": 1, "blocks": 2, "updates": 2, "batch": 1, "patches": 3, "epochs": 2,
-         "validation_patches": 1, "learning_rate": 3e-2, "average": 0.5, "target": "truth"}
+         "validation_patches": 1, "learning_rate": 1e-2, "average": 0.5, "target": "truth"}
 
 
 @pytest.fixture(scope="module")
