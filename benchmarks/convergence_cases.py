@@ -23,7 +23,7 @@ from sim.dose import Dose, at_dose
 from sim.protocol import Protocol
 
 PROTOCOL = Protocol(
-    scanner=replace(Scanner.preset("demo"), rings=6, radial_bins=95), span=3, view_mashing=2,
+    scanner=replace(Scanner.preset("demo"), rings=6, radial_bins=95), span=3,
     tof_mashing=5, split=1, photon_pairs=0,
 )
 VOXEL_MM = (6.0, 6.0, 6.25)

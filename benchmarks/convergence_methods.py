@@ -39,7 +39,7 @@ SETTINGS = {
         {"algorithm": "svrg", "subsets": 32},
         {"algorithm": "svrg", "subsets": 8},
         {"algorithm": "svrg", "subsets": 16, "anchor_passes": 1, "steps": (3.0, 1.5, 1.0)},
-        {"algorithm": "svrg", "subsets": 16, "steps": (2.0, 1.0)},
+        {"algorithm": "svrg", "subsets": 16, "anchor_passes": 1, "steps": (2.0,)},
         {"algorithm": "saga", "subsets": 16},
     ),
     "osem-bsrem": (
@@ -53,7 +53,7 @@ SETTINGS = {
     "published": (
         {},  # as its authors have it
         {"subsets": 16},
-        {"hessian": 2.0},
+        {"hessian": 4.0},
         {"faster": 0.5},
         {"subsets": 16, "faster": 0.5},
         {"subsets": 16, "hessian": 2.0, "faster": 0.5},
