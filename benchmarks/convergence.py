@@ -20,7 +20,7 @@ from recon.io.provenance import plain, write_json
 
 NAME = "convergence"
 PASSES = 60  # after which an algorithm has not arrived
-TRIED_PASSES = 30  # and where settings are chosen
+TRIED_PASSES = 15  # and where settings are chosen
 TESTED_SCANS = ((False, False), (False, True), (True, False), (True, True))  # low counts, TOF
 TUNED_SCANS = {"spheres and rods": ((False, True), (True, False)),
                "other torso": ((False, False), (True, True))}

@@ -171,7 +171,7 @@ def test_the_command_compares_all_on_cases_of_other_scans(scans, monkeypatch, tm
     for name, value in {
         "SETTINGS": few, "TESTED": {"spheres": SPHERES}, "TESTED_SCANS": ((False, True),),
         "TUNED": {"other": SPHERES}, "TUNED_SCANS": {"other": ((False, False),)},
-        "SEEDS": {"spheres": 1, "other": 2}, "PASSES": 25,
+        "SEEDS": {"spheres": 1, "other": 2}, "PASSES": 25, "TRIED_PASSES": 25,
         "cases": lambda name, *_: scans[1:2] if name == "spheres" else scans[:1],
     }.items():
         monkeypatch.setattr(convergence, name, value)
