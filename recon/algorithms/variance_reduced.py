@@ -6,7 +6,11 @@ said at an image before does not, once the sum of what all subsets said there is
 
 import itertools
 
+import numpy as np
+
 from recon.algorithms.penalized import descend, first_image, level
+
+SEED = 1  # of the orders of `saga`
 
 
 def svrg(data, prior, start=None, *, steps=(3.0, 2.0, 1.0), anchor_passes=2, floor=1e-3):
@@ -40,6 +44,9 @@ def svrg(data, prior, start=None, *, steps=(3.0, 2.0, 1.0), anchor_passes=2, flo
 def saga(data, prior, start=None, *, steps=(2.0, 1.0), floor=1e-3):
     """Yields the image after each step, what each subset said last known.
 
+    Each pass takes the subsets in a random order of its own: in one that comes again and again,
+    what was said last is always as old, and images go round in circles about the minimum.
+
     Args:
         data: Subsets.
         prior: of `recon.algorithms.priors`.
@@ -53,9 +60,10 @@ def saga(data, prior, start=None, *, steps=(2.0, 1.0), floor=1e-3):
     image = first_image(data, start)
     least = floor * level(image)
     tables, total = gradients(data, image)
+    rng = np.random.default_rng(SEED)
     for passes in itertools.count():
         step = steps[min(passes, len(steps) - 1)]
-        for k in data.order:
+        for k in rng.permutation(data.number).tolist():
             descend(data, prior, image, k, step, least, tables[k], total, replace=True)
             yield image
 

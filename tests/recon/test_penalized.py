@@ -23,6 +23,7 @@ from recon.algorithms import (
     osem,
     saga,
     svrg,
+    variance_reduced,
 )
 from recon.algorithms.penalized import first_image, level
 from tests.recon.cases import DEMO, MACHINES, after
@@ -222,6 +223,15 @@ def test_algorithms_give_the_same_bits_for_any_number_of_threads():
 
     for one, three in zip(images(1), images(3), strict=True):
         np.testing.assert_array_equal(one, three)
+
+
+def test_saga_takes_each_subset_once_a_pass_and_in_another_order_each_time(monkeypatch):
+    taken = []
+    monkeypatch.setattr(variance_reduced, "descend", lambda *args, **_: taken.append(args[3]))
+    after(3 * SUBSETS, saga(DATA, PRIORS["quadratic"], START))
+    orders = [taken[k : k + SUBSETS] for k in range(0, 3 * SUBSETS, SUBSETS)]
+    assert all(sorted(order) == list(range(SUBSETS)) for order in orders)
+    assert orders[0] != orders[1] or orders[1] != orders[2]
 
 
 def test_subsets_that_do_not_divide_the_views_are_refused():
