@@ -59,6 +59,8 @@ def quality(
     Returns:
         What quality.json holds, a dict.
     """
+    if tuning_steps < 1:
+        raise ValueError(f"--tuning-steps takes a number from 1, got {tuning_steps}")
     chosen = find_methods(methods)
     with contextlib.ExitStack() as stack:
         data = stack.enter_context(open_study(study))

@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from denoise.shipped import shipped
-from denoise.unrolled import subsets_of
 from recon import backend
-from recon.field_of_view import seen
 from recon.io.provenance import sha256
 from recon.method import Method
 
@@ -26,7 +24,7 @@ class Reconstruction:
         range: of the knob, least and most.
         passes: over all subsets, where they are not the knob.
         guided: whether it sees the CT.
-        learned: of `denoise.reconstruction.learned`, for a learned algorithm.
+        learned: of `denoise.reconstruction.find_algorithm`, for a learned algorithm.
     """
 
     algorithm: str
@@ -42,32 +40,41 @@ class Reconstruction:
         Args:
             scan: Scan.
             ct: (x, y, z) in HU.
-            value: of the knob; passes are rounded.
+            value: of the knob (`rounded`).
             device: "cpu" or "cuda".
+        Raises:
+            ValueError: a network that does not serve such scans.
         """
+        from denoise.unrolled import inside, subsets_of
+
         strength = value if self.parameter == "strength" else None
-        passes = max(round(value), 1) if self.parameter == "passes" else self.passes
+        passes = value if self.parameter == "passes" else self.passes
         learned = self.learned
-        if learned is not None and strength is not None:
-            learned = learned.of_strength(strength)
+        if learned is not None:
+            learned.check(scan.grid, scan.layout, psf_mm=(scan.psf_mm,) * 3, device=device)
+            if strength is not None:
+                learned = learned.of_strength(strength)
         method = Method.of(
             algorithm=self.algorithm, prior=None, strength=None if learned else strength,
             epsilon=None, tolerance=None, anatomy=_CT if self.guided else None, learned=learned,
         )
         number = scan.subsets
-        if learned is not None and learned.subsets:
-            number, passes = learned.subsets, learned.passes
+        if method.blocks:
+            number, passes = 1, learned.passes
         data = subsets_of(scan, number, device)
-        inside = np.ascontiguousarray(np.broadcast_to(seen(scan.grid, scan.layout),
-                                                      scan.grid.shape))
         guide = backend.to_device(np.ascontiguousarray(ct), device) if self.guided else None
-        images = method.images(data, {"inside": backend.to_device(inside, device)}, guide, {})
+        images = method.images(data, inside(data), guide, {})
         image = next(islice(images, passes * data.number - 1, None))
         return backend.to_device(image, "cpu").copy()
 
 
+    def rounded(self, value):
+        """The nearest value that the knob has: passes are whole."""
+        return max(round(value), 1) if self.parameter == "passes" else value
+
+
 def find_reconstruction(name):
-    """The Reconstruction of a name or of an unrolled network's file, and the file's SHA-256.
+    """The Reconstruction of a name or of an unrolled network's file, and its network's SHA-256.
 
     Returns:
         Reconstruction and SHA-256, None of both where the name is none of these.
@@ -75,14 +82,16 @@ def find_reconstruction(name):
         FileError: a file that cannot be read.
     """
     if name in RECONSTRUCTIONS:
-        return RECONSTRUCTIONS[name](), None
+        made = RECONSTRUCTIONS[name]()
+        path = made.learned.path if made.learned else None
+        return made, sha256(path) if path else None
     path = shipped(reconstruct=True).get(name) or Path(name)
     kind = _kind(path)
     if kind is None:
         return None, None
-    from denoise.reconstruction import learned
+    from denoise.reconstruction import find_algorithm
 
-    made = learned(kind, model=str(path))
+    made = find_algorithm(kind, model=str(path))
     guided = "ct" in made.settings["inputs"]
     return Reconstruction(algorithm=kind, guided=guided, learned=made), sha256(path)
 
@@ -98,9 +107,9 @@ def _kind(path):
 
 
 def _learned(algorithm):
-    from denoise.reconstruction import learned
+    from denoise.reconstruction import find_algorithm
 
-    return learned(algorithm)
+    return find_algorithm(algorithm)
 
 
 RECONSTRUCTIONS = {

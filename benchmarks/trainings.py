@@ -23,7 +23,8 @@ def groups(methods):
     for method in methods:
         if method.sha256:
             made = _without_seeds(plain(method.settings))
-            found.setdefault((method.source, str(made)), []).append(method)
+            kind = method.denoiser.algorithm if method.reconstructs else None
+            found.setdefault((method.source, kind, str(made)), []).append(method)
     return [group for group in found.values() if len(group) > 1]
 
 

@@ -116,16 +116,16 @@ def _content(path):
     with opened(path) as file:
         packed = io.BytesIO(file.read())
     if not zipfile.is_zipfile(packed):  # of which the unpickler would say a letter's number
-        raise FileError(f"{path} is no checkpoint of a denoiser; `countless train` makes model.pt")
+        raise FileError(f"{path} is no checkpoint of a network; `countless train` makes model.pt")
     packed.seek(0)
     try:
         content = torch.load(packed, map_location="cpu", weights_only=True)
     except Exception as reason:  # pickle's, zipfile's and torch's own, of many classes
         raise FileError(
-            f"{path} is no checkpoint of a denoiser ({_line(reason)}); `countless train` makes one"
+            f"{path} is no checkpoint of a network ({_line(reason)}); `countless train` makes one"
         ) from reason
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise FileError(f"{path} is no checkpoint of a denoiser; `countless train` makes model.pt")
+        raise FileError(f"{path} is no checkpoint of a network; `countless train` makes model.pt")
     if content["version"] != VERSION:
         raise FileError(
             f"{path} is a checkpoint of version {content['version']}, and this version of "

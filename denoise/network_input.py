@@ -8,11 +8,11 @@ from denoise.channels import CT_HU, channels
 from denoise.scaling import RULE, Scaling, check_finite, measure
 from recon import text
 from recon.grid import Grid
+from recon.method import AIR_HU
 from recon.resampling import coverage, resample
 
 SAME = 1.1  # ratio of voxels' sides up to which a network takes an image as it is
 FARTHEST = 2.0  # ratio up to which an image is resampled to a network's voxels
-AIR_HU = -1000.0
 _LEAST_RANGE_HU = 100.0  # of a CT, from its darkest voxel to its brightest
 
 
@@ -40,7 +40,7 @@ class NetworkInput:
                 f"denoise takes an image of the grid's shape {grid.shape}, got {image.shape}"
             )
         check_finite(image)
-        _check_rule(denoiser.settings["scaling"])
+        check_rule(denoiser.settings["scaling"])
         onto, notes = network_grid(grid, denoiser.settings["voxel_mm"]), []
         if onto != grid:
             image = resample(image, grid, onto)
@@ -97,7 +97,7 @@ def check_voxels(grid, voxel_mm):
     return farthest
 
 
-def _check_rule(said):
+def check_rule(said):
     """Refuses a network trained on values of another scale."""
     if said != {"rule": RULE, "ct_hu": CT_HU}:
         raise ValueError(
@@ -106,14 +106,23 @@ def _check_rule(said):
         )
 
 
-def _ct_on(ct, grid, onto):
-    """The CT on the network's voxels, air where it ends, and sentences on what it lacks."""
+def check_ct(ct):
+    """Refuses an image (x, y, z) that is no CT in HU.
+
+    Raises:
+        ValueError: NaN, or values that do not differ as those of air and tissue do.
+    """
     check_finite(ct, "a CT")
     if np.ptp(ct) < _LEAST_RANGE_HU:
         raise ValueError(
             f"a CT takes Hounsfield units, got {ct.min():g} to {ct.max():g}; give the CT itself "
             "and no mu map"
         )
+
+
+def _ct_on(ct, grid, onto):
+    """The CT on the network's voxels, air where it ends, and sentences on what it lacks."""
+    check_ct(ct)
     if grid == onto:
         return ct, []
     notes = ["the CT is on other voxels: it was resampled to the image's"]

@@ -48,7 +48,7 @@ class Recipe:
         intensity: most that values are scaled by, as a part of them, up or down.
         epochs: how often the network is validated and saved.
         patches: in an epoch.
-        batch: patches in a step, on each device.
+        batch: patches in a step, on each device; None for 4, and for 1 of an unrolled network.
         learning_rate: at its highest, after `warmup`; a cosine leads it to 0 at the end.
         warmup: part of the steps in which it rises.
         weight_decay: of AdamW.
@@ -87,7 +87,7 @@ class Recipe:
     intensity: float = 0.2
     epochs: int = 60
     patches: int = 256
-    batch: int = 4
+    batch: int | None = None
     learning_rate: float = 1e-3
     warmup: float = 0.05
     weight_decay: float = 1e-4
@@ -97,6 +97,8 @@ class Recipe:
     patience: int = 0
 
     def __post_init__(self):
+        if self.batch is None:
+            object.__setattr__(self, "batch", 1 if self.unrolled else 4)
         for name, known in (("target", TARGETS), ("loss", LOSSES)):
             value = getattr(self, name)
             if value not in known:
@@ -119,6 +121,11 @@ class Recipe:
         self._check_network()
         if self.unrolled:
             self._check_unrolled()
+        ours, what = (_OF_PATCHES, "patches, and an unrolled network learns from scans") if (
+            self.unrolled) else (_OF_UNROLLED, "unrolled networks, and this one denoises images")
+        for name in ours:
+            if getattr(self, name) != getattr(Recipe, name):
+                raise ValueError(f"{name} is a setting of {what}; leave it out")
         if self.slices > self.patch[2]:
             raise ValueError(
                 f"patch takes at least the {self.slices} slices along z that the network sees, got "
@@ -167,8 +174,11 @@ class Recipe:
                 raise ValueError(f"unrolled takes {name} {takes}, got {getattr(self, name)}; {why}")
         if self.target == "noise2noise":
             raise ValueError("unrolled takes target standard or truth, got noise2noise")
-        if self.unrolled == "primal-dual" and self.subsets not in (None, 1):
-            raise ValueError(f"primal-dual takes 1 subset, got {self.subsets}; leave it out")
+        if self.unrolled == "primal-dual":
+            for name, takes in (("subsets", (None, 1)), ("updates", (Recipe.updates,))):
+                if getattr(self, name) not in takes:
+                    raise ValueError(f"primal-dual takes all data at once, got {name} "
+                                     f"{getattr(self, name)}; leave it out")
 
     def _check_adversarial(self):
         if self.target == "noise2noise":
@@ -211,15 +221,20 @@ class Recipe:
         if self.network not in NETWORKS:
             return dict(self.network_settings or {})
         takes = _settings_of(self.network)
-        inputs = 1 + self.ct + (self.unrolled == "primal-dual")
-        return {"inputs": inputs} | {name: getattr(self, name) for name in takes}
+        return {"inputs": self.channels} | {name: getattr(self, name) for name in takes}
+
+    @property
+    def channels(self):
+        """How many the network sees."""
+        return 1 + self.ct + (self.unrolled == "primal-dual")
 
     @property
     def unrolling(self):
         """How networks are unrolled, for `denoise.unrolled.unrolled`; None of a denoiser."""
         if not self.unrolled:
             return None
-        return {"kind": self.unrolled, "blocks": self.blocks, "updates": self.updates,
+        updates = 1 if self.unrolled == "primal-dual" else self.updates
+        return {"kind": self.unrolled, "blocks": self.blocks, "updates": updates,
                 "shared": self.shared, "subsets": self.subsets}
 
     @property
@@ -240,6 +255,8 @@ class Recipe:
         return asdict(self) | {"patch": list(self.patch), "voxel_mm": sides}
 
 
+_OF_PATCHES = ("patch", "flips", "rotate_degrees", "rotated", "intensity")
+_OF_UNROLLED = ("blocks", "updates", "shared", "subsets", "apart", "recompute")
 _PATH = "package.module:Class"  # of a network of the user's own
 
 

@@ -1,28 +1,36 @@
 """Learned algorithms of `countless recon`: unrolled networks, plug-and-play, deep image prior."""
 
+import inspect
 import sys
 from copy import copy
-from dataclasses import asdict
 
 import numpy as np
+import torch
+from torch import nn
 from tqdm import tqdm
 
-from denoise import unrolled as layers_of
 from denoise.channels import CT_HU
+from denoise.checkpoint import load_denoiser
 from denoise.domain import outside
-from denoise.network_input import check_voxels
+from denoise.inference import denoise
+from denoise.network_input import check_ct, check_rule, check_voxels
 from denoise.shipped import find_model, shipped
-from recon import backend, text
+from denoise.unet import UNet
+from denoise.unrolled import layers
+from recon import backend, learned, text
 from recon.algorithms import Subsets
+from recon.algorithms.penalized import first_image
 from recon.algorithms.subsets import divisor_nearest
-from recon.io.provenance import plain, sha256
+from recon.io.provenance import sha256
+from recon.learned.autograd import as_array
 from recon.method import UNROLLED
+from sim.dataset_file import layout_from
 
 LIMITS = "not for clinical use: a network can erase lesions; look at an image without one beside it"
 STRENGTH = 0.1  # of pnp and dip, by default
 
 
-def learned(algorithm, *, model=None, network=None, strength=None):
+def find_algorithm(algorithm, *, model=None, network=None, strength=None):
     """What makes images by a learned algorithm, for `recon.method.Method`.
 
     Args:
@@ -31,7 +39,7 @@ def learned(algorithm, *, model=None, network=None, strength=None):
         network: import path of the model's network, where it is the user's own.
         strength: of pnp and dip.
     Raises:
-        FileError: the model cannot be read, or is of another algorithm.
+        FileError: the model cannot be read, or is of another kind.
         ValueError: a setting does not go with the algorithm.
     """
     if algorithm in UNROLLED:
@@ -62,86 +70,95 @@ def learned(algorithm, *, model=None, network=None, strength=None):
 class UnrolledNetwork:
     """An unrolled network's reconstruction, an image after each block."""
 
-    subsets = 1  # as `recon.plan` counts updates: a block is one
+    blocks = True
 
     def __init__(self, algorithm, path, network):
-        from denoise.checkpoint import load_denoiser
-
         self.path, self.denoiser = path, load_denoiser(path, network, reconstructs=True)
-        self.settings = self.denoiser.settings
+        self.settings, self.notes = self.denoiser.settings, []
+        check_rule(self.settings["scaling"])
         self.said = self.settings["unrolled"]
         if self.said["kind"] != algorithm:
             raise ValueError(f"--algorithm takes {self.said['kind']} with {path}, got {algorithm}")
         self.passes = self.said["blocks"]
-        # Sensitivities, and features of the network: at full resolution five times its width.
-        width = self.settings["arguments"].get("width", 16)
-        self.kept = 12 + self.said["subsets"] + 5 * width
         self.name = {"fbsem": "FBSEM-like network"}.get(algorithm, f"{algorithm} network")
         self.words = (
             f"{path.name}, {text.plural(self.passes, 'block')} of "
-            f"{text.plural(self.said['updates'], 'update')} of {self.said['subsets']} subsets; "
-            f"{LIMITS}"
+            f"{text.plural(self.said['updates'], 'update')} of "
+            f"{text.plural(self.said['subsets'], 'subset')}; {LIMITS}"
         )
 
+    def kept(self, subsets):
+        """Images and sinograms: sensitivities and features, copies of the data in subsets."""
+        width = self.settings["arguments"].get("width", 16)
+        dual = 40 if self.said["kind"] == "primal-dual" else 0  # features of bins
+        return 12 + self.said["subsets"] + 5 * width, 3 + dual
+
     def check_anatomy(self, anatomy):
+        """Refuses no CT where the network sees one, or one where it does not."""
         _check_ct(self.settings, anatomy, self.path)
 
-    def check(self, plan):
-        """Refuses a `recon.plan.Plan` whose scan or image the network cannot serve.
+    def check(self, grid, layout, *, psf_mm, device):
+        """Refuses what the network cannot serve, and notes what it was not trained on.
 
+        Args:
+            grid: Grid of the image.
+            layout: SinogramLayout of the scan.
+            psf_mm: FWHM of the model's point spread along x, y, z.
+            device: "cpu" or "cuda".
         Raises:
-            ValueError: other voxels, or bins that a network for sinograms was not trained on.
+            ValueError: other voxels, bins that a network for sinograms was not trained on, or a GPU
+                that torch does not see.
         """
-        check_voxels(plan.grid, self.settings["voxel_mm"])
-        layout = plan.measurement.layout
+        check_voxels(grid, self.settings["voxel_mm"])
+        _check_device(device)
         trained = self.said.get("layout")
-        if trained is not None and trained != plain(asdict(layout)):
+        if trained is not None and layout_from(trained) != layout:
             raise ValueError(
-                f"{self.path} is a network for the sinograms of {trained['scanner']['name']} of "
+                f"{self.path} is a network for the sinograms of {trained['scanner']['name']}, of "
                 f"{trained['views']} views, {trained['radial_bins']} radial bins and "
-                f"{trained['tof_bins']} time-of-flight bins, got {text.layout(layout)} of "
-                f"{layout.scanner.name}; train one with such scans, or take an fbsem network, "
-                "which serves any"
+                f"{text.plural(trained['tof_bins'], 'time-of-flight bin')}, got "
+                f"{layout.scanner.name}, {text.layout(layout)}; train one with such scans, or take "
+                "an fbsem network, which serves any"
+            )
+        self.notes = []
+        if {*psf_mm} != {self.said["psf_mm"]}:
+            self.notes.append(
+                f"the network was trained with a point spread of {self.said['psf_mm']:g} mm in the "
+                f"model, and this has {text.widths(psf_mm)}: give --psf-mm "
+                f"{self.said['psf_mm']:g}"
             )
 
     def images(self, data, first, anatomy, said):
         """Yields the image after each block, see `recon.method.Method.images`."""
-        import torch
-
-        from recon.learned.autograd import as_array
-
         number = divisor_nearest(data.model.data_shape[0], self.said["subsets"])
-        own = Subsets(data.model, data.all_prompts, number)
-        start = first["start"] if "start" in first else layers_of.first(own)
-        layers, found = layers_of.layers(own, start, ct=_ct(self.settings, anatomy))
-        said["scaling"] = {"level": found.scaling.level, "noise": found.scaling.noise}
+        own = Subsets(data.model, data.all_prompts, number, kept_bytes=data.kept_bytes)
+        ct = _ct(anatomy) if "ct" in self.settings["inputs"] else None
+        given, found = layers(own, first_image(own, **first), ct=ct)
         grid, scanner = data.model.projector.grid, data.model.projector.layout.scanner.name
-        said["warnings"] = outside(self.settings, found.scaling, grid.voxel_mm, scanner=scanner)
+        warnings = outside(self.settings, found.scaling, grid.voxel_mm, scanner=scanner)
         if number != self.said["subsets"]:
-            said["warnings"].append(
+            warnings.append(
                 f"the network was trained with {self.said['subsets']} subsets, which do not divide "
                 f"this scan's views: {number} were taken"
             )
-        network = self.denoiser.network.to(layers.start.device).eval()
-        with torch.no_grad():
-            for image in network.images(layers):
-                yield as_array((image * layers.level).contiguous())
+        said |= {"scaling": {"level": found.scaling.level, "noise": found.scaling.noise},
+                 "subsets": number, "warnings": [*self.notes, *warnings]}
+        network = self.denoiser.network.to(given.start.device).eval()
+        for image in torch.no_grad()(network.images)(given):
+            yield as_array((image * given.level).contiguous())
 
     def told(self):
         """What the image's .json says of it."""
-        return {"models": [{"path": str(self.path), "sha256": sha256(self.path), **self.settings}],
-                "limits": LIMITS}
+        return {"models": [_model(self.path, self.settings)], "limits": LIMITS}
 
 
 class PlugAndPlay:
     """Plug-and-play with a trained denoiser."""
 
     # More passes, in which the network denoises what it denoised, take activity away.
-    subsets, passes, kept = None, 4, 14
+    blocks, passes = False, 4
 
     def __init__(self, path, network, strength):
-        from denoise.checkpoint import load_denoiser
-
         self.path, self.strength = path, strength
         self.denoiser = load_denoiser(path, network)
         self.settings = self.denoiser.settings
@@ -154,21 +171,24 @@ class PlugAndPlay:
         other.strength = strength
         return other
 
+    def kept(self, subsets):
+        """Images and sinograms: svrg's, and those of a denoiser's tiles."""
+        return 20 + subsets, 0
+
     def check_anatomy(self, anatomy):
+        """Refuses no CT where the network sees one, or one where it does not."""
         _check_ct(self.settings, anatomy, self.path)
 
-    def check(self, plan):
-        """Refuses a `recon.plan.Plan` of voxels that the network does not know."""
-        check_voxels(plan.grid, self.settings["voxel_mm"])
+    def check(self, grid, layout, *, psf_mm, device):
+        """Refuses voxels that the network does not know, see `UnrolledNetwork.check`."""
+        check_voxels(grid, self.settings["voxel_mm"])
+        _check_device(device)
 
     def images(self, data, first, anatomy, said):
         """Yields the image after each update, see `recon.method.Method.images`."""
-        from denoise.inference import denoise
-        from recon.learned import plug_and_play
-
         grid, scanner = data.model.projector.grid, data.model.projector.layout.scanner.name
         device = "cuda" if backend.is_cuda(data.all_prompts) else "cpu"
-        ct = None if anatomy is None else backend.to_device(anatomy, "cpu")
+        ct = None if anatomy is None else _ct(anatomy)
 
         def denoised(image):
             found = denoise(image, grid, self.denoiser, ct=ct, scanner=scanner, device=device,
@@ -176,63 +196,61 @@ class PlugAndPlay:
             said["warnings"] = found.warnings
             return found.image
 
-        start = first["start"] if "start" in first else layers_of.first(data)
-        yield from plug_and_play(data, denoised, start, strength=self.strength)
+        start = first_image(data, **first)
+        yield from learned.plug_and_play(data, denoised, start, strength=self.strength)
 
     def told(self):
         """What the image's .json says of it."""
-        return {"models": [{"path": str(self.path), "sha256": sha256(self.path), **self.settings}],
-                "strength": self.strength, "limits": LIMITS}
+        return {"models": [_model(self.path, self.settings)], "strength": self.strength,
+                "limits": LIMITS}
 
 
 class DeepImagePrior:
     """A U-Net that is fitted to one scan, and sees the CT where there is one."""
 
-    subsets, passes, kept, path, seed = None, 10, 24, None, 1
+    blocks, passes, path, seed = False, 10, None, 1
 
     def __init__(self, strength):
-        self.network = {"width": 8, "levels": 3}
         self.strength, self.name = strength, "deep image prior"
+        self.network = {"width": 8, "levels": 3}
         self.words = (
             f"U-Net of width {self.network['width']}, strength {strength:g}; passes are the knob: "
             f"with more of them noise comes in; {LIMITS}"
         )
 
-    def check_anatomy(self, anatomy):
-        """Any image will do, and none."""
+    def kept(self, subsets):
+        """Images and sinograms: what gradients take of the network's features."""
+        return 150, 0
 
-    def check(self, plan):
-        """Any scan will do."""
+    def check_anatomy(self, anatomy):
+        """Takes a CT, or none."""
+
+    def check(self, grid, layout, *, psf_mm, device):
+        """Refuses a GPU that torch does not see, see `UnrolledNetwork.check`."""
+        _check_device(device)
 
     def images(self, data, first, anatomy, said):
         """Yields the image after each update, see `recon.method.Method.images`."""
-        import torch
-        from torch import nn
-
-        from denoise.unet import UNet
-        from recon.learned import deep_image_prior
-
-        guide = None if anatomy is None else backend.to_device(anatomy, "cpu")[None] / CT_HU
-
-        class Image(nn.Module):
-            """A U-Net whose answer is the image, and no correction of what it sees."""
-
-            def __init__(self, unet):
-                super().__init__()
-                self.unet = unet
-
-            def forward(self, x):
-                return self.unet(x, x.new_full((1,), 0.1)) - x[:, :1]
-
+        guide = None if anatomy is None else _ct(anatomy)[None] / np.float32(CT_HU)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            network = Image(UNet(**self.network))
-            nn.init.normal_(network.unet.head.weight, std=0.05)  # at 0 nothing would be learned
-        start = first["start"] if "start" in first else layers_of.first(data)
-        with tqdm(desc="first fit", unit=" steps", delay=1, file=sys.stderr,
-                  dynamic_ncols=True) as bar:
-            yield from deep_image_prior(data, network, guide, start, strength=self.strength,
-                                        seed=self.seed, progress=lambda _: bar.update())
+            network = _Image(**self.network)
+        fit = self._defaults()
+        said["fit"] = fit
+        with tqdm(total=fit["first_steps"], desc="first fit", unit=" steps", delay=1,
+                  file=sys.stderr, dynamic_ncols=True) as bar:
+            made = learned.deep_image_prior(
+                data, network, guide, first_image(data, **first), strength=self.strength,
+                seed=self.seed, progress=lambda _: bar.update() if bar.n < bar.total else None,
+            )
+            first_one = next(made)
+        yield first_one
+        yield from made
+
+    def _defaults(self):
+        """Steps and rate of the fits, as they stand in `recon.learned.deep_image_prior`."""
+        taken = inspect.signature(learned.deep_image_prior).parameters
+        return {name: taken[name].default for name in ("first_steps", "fit_steps", "learning_rate")}
 
     def told(self):
         """What the image's .json says of it."""
@@ -240,8 +258,19 @@ class DeepImagePrior:
                 "strength": self.strength, "limits": LIMITS}
 
 
+class _Image(nn.Module):
+    """A U-Net whose answer is the image, and no correction of what it sees."""
+
+    def __init__(self, **settings):
+        super().__init__()
+        self.unet = UNet(**settings)
+        nn.init.normal_(self.unet.head.weight, std=0.05)  # at 0 nothing would be learned
+
+    def forward(self, x):
+        return self.unet(x, x.new_full((1,), 0.1)) - x[:, :1]
+
+
 def _check_ct(settings, anatomy, path):
-    """Refuses a network that sees a CT without one, and a CT for one that does not."""
     sees = "ct" in settings["inputs"]
     if sees and not anatomy:
         raise ValueError(f"{path} takes a CT in HU beside the scan; give it by --anatomy")
@@ -249,5 +278,20 @@ def _check_ct(settings, anatomy, path):
         raise ValueError(f"{path} sees no CT, got --anatomy {anatomy}; leave it out")
 
 
-def _ct(settings, anatomy):
-    return backend.to_device(anatomy, "cpu") if "ct" in settings["inputs"] else None
+def _ct(anatomy):
+    """A CT in HU on the machine's own memory."""
+    ct = backend.to_device(anatomy, "cpu")
+    check_ct(ct)
+    return ct
+
+
+def _check_device(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            "a network takes a torch that sees the GPU, and this one does not; install a build of "
+            "torch for your driver, or give --device cpu"
+        )
+
+
+def _model(path, settings):
+    return {"path": str(path), "sha256": sha256(path), **settings}

@@ -5,12 +5,13 @@ import sys
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from denoise.pairs import drawn, image_name, in_turn
 from denoise.scaling import RULE, Scaling
-from denoise.unrolled import Beginning, first, layers, subsets_of
+from denoise.unrolled import AROUND_MM, Beginning, first, layers, subsets_of
 from recon.io import FileError
 from recon.io.provenance import read_json, write_json
 
@@ -77,8 +78,6 @@ def given(item, recipe, device):
         dict of layers and, as of `denoise.pairs.Patches`, tensors (1, 1, x, y, z) of x (the first
         image), target, truth and body, scaled, and of noise (1,), and of factor.
     """
-    import torch
-
     data = subsets_of(item["scan"], recipe.subsets, device.type)
     made, beginning = layers(data, beginning=item["beginning"], ct=item["ct"])
     level = np.float32(beginning.scaling.level)
@@ -103,7 +102,8 @@ def begun(study, pairs, number, path):
     Raises:
         FileError: a scan without activity; a file that is another phantom's.
     """
-    rule, there, found = {"rule": RULE, "subsets": number}, read_json(path), {}
+    rule = {"rule": RULE, "subsets": number, "around_mm": AROUND_MM}
+    there, found = read_json(path), {}
     known = there["beginnings"] if rule.items() <= there.items() else {}
     try:
         for pair in tqdm(pairs, desc="first images", unit=" scans", delay=1, file=sys.stderr,

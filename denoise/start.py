@@ -16,12 +16,14 @@ class Start:
         weights: of the network, as torch's state_dict.
         sha256: of the checkpoint's file.
         domain, training: what the checkpoint says of what it was trained on.
+        unrolled: whether they are of an unrolled network, rather than of a denoiser.
     """
 
     weights: dict
     sha256: str
     domain: dict
     training: dict
+    unrolled: bool = False
 
     def told(self):
         """What the checkpoint of the new training says of it."""
@@ -55,6 +57,7 @@ def read_start(path, recipe):
     return Start(
         weights=denoiser.network.state_dict(), sha256=sha256(path),
         domain=denoiser.settings["domain"], training=denoiser.settings["training"],
+        unrolled="unrolled" in denoiser.settings,
     )
 
 

@@ -39,7 +39,10 @@ def resolved(recipe, studies):
     if not recipe.voxel_mm and not recipe.unrolled:
         recipe = replace(recipe, voxel_mm=_grid(studies[0]).voxel_mm)
     for study in studies:
-        (_check_scans if recipe.unrolled else _check_study)(recipe, study)
+        if recipe.unrolled:
+            _check_scans(recipe, study, studies[0])
+        else:
+            _check_study(recipe, study)
     return recipe
 
 
@@ -158,9 +161,16 @@ def _check_apart(studies):
             )
 
 
-def _check_scans(recipe, study):
-    """Refuses a study whose scans an unrolled network cannot learn from."""
-    scan = study.scan(study.pairs("train")[0])
+def _check_scans(recipe, study, first):
+    """Refuses a study whose scans an unrolled network cannot learn from, or not beside the first's.
+    """
+    scan, other = (each.scan(each.pairs("train")[0]) for each in (study, first))
+    if recipe.unrolled == "primal-dual" and scan.layout != other.layout:
+        raise ValueError(
+            f"primal-dual takes studies whose scans have the same bins, got {first.folder} with "
+            f"{other.layout.shape} of {other.layout.scanner.name} and {study.folder} with "
+            f"{scan.layout.shape} of {scan.layout.scanner.name}; train one for each"
+        )
     if scan.layout.views % recipe.subsets:
         raise ValueError(
             f"subsets takes a divisor of the {scan.layout.views} views of {study.folder}, got "

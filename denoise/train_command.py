@@ -1,4 +1,4 @@
-"""`countless train`: a denoiser from studies' pairs."""
+"""`countless train`: a denoiser from studies' pairs, or a reconstruction from their scans."""
 
 import contextlib
 from pathlib import Path
@@ -73,7 +73,7 @@ def train(
     intensity: float = Recipe.intensity,
     epochs: int = Recipe.epochs,
     patches: int = Recipe.patches,
-    batch: int = Recipe.batch,
+    batch: int | None = Recipe.batch,
     learning_rate: float = Recipe.learning_rate,
     warmup: float = Recipe.warmup,
     weight_decay: float = Recipe.weight_decay,
@@ -102,8 +102,8 @@ def train(
         studies: Folders that `countless simulate` made; patches are drawn from each equally often.
         output: Folder of the run; made where there is none.
         config: YAML file of settings; flags win over it.
-        start: Trained network (.pt) whose weights to begin with, of the same settings; an unrolled
-            network's may be a denoiser's.
+        start: Trained network (.pt) whose weights to begin with, of the same settings; fbsem and
+            learned-gradient may begin with a denoiser's.
         network: unet, redcnn, nafnet, or the path `package.module:Class` of your own or MONAI's.
         width: Channels at full resolution.
         levels: How often a unet or nafnet halves the resolution.
@@ -141,7 +141,7 @@ def train(
         intensity: Most that values are scaled by, as a part of them.
         epochs: How often the network is validated and saved.
         patches: In an epoch; scans of an unrolled network.
-        batch: Patches in a step, on each device; 1 of an unrolled network, which sees whole scans.
+        batch: Patches in a step, on each device, by default 4; of an unrolled network 1 scan.
         learning_rate: At its highest.
         warmup: Part of the steps in which it rises; a cosine then leads it to 0.
         weight_decay: Of AdamW.
@@ -166,6 +166,7 @@ def train(
     _train(studies, output, recipe, start, machine, command_line(train, settings))
 
 
+_BOX = 21, 19, 17  # voxels, as of a body, of which unrolled networks take any number
 _MACHINE = ("workers", "examples_every", "tensorboard", "precision", "accelerator", "devices",
             "nodes", "strategy")
 
@@ -189,7 +190,7 @@ def _train(paths, folder, recipe, start, machine, command):
         studies = [stack.enter_context(open_study(path)) for path in paths]
         recipe = resolved(recipe, studies)
         check_same(recipe, studies, folder, begun)
-        check_takes(made, recipe.arguments.get("inputs", len(recipe.inputs)), recipe.patch)
+        check_takes(made, recipe.channels, _BOX if recipe.unrolled else recipe.patch)
         first = is_first_process()
         if first:
             print(text.table(rows(recipe, studies)), flush=True)

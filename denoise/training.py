@@ -43,7 +43,7 @@ class Training(pl.LightningModule):
     by its own gradient, clipped by itself.
     """
 
-    def __init__(self, recipe, train, validation, workers, weights=None):
+    def __init__(self, recipe, train, validation, workers, start=None):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
@@ -55,11 +55,11 @@ class Training(pl.LightningModule):
             self.discriminator = (
                 Discriminator(dimensions=recipe.dimensions) if recipe.adversarial else None
             )
-        if weights is not None:
-            whole = not recipe.unrolled or any(name.startswith("networks.") for name in weights)
+        if start is not None:
             # With a denoiser's each network of an unrolled one begins.
+            whole = bool(recipe.unrolled) == start.unrolled
             for part in [self.network] if whole else self.network.networks:
-                part.load_state_dict(weights)
+                part.load_state_dict(start.weights)
         for values in self.parameters():
             if values.dim() in _CHANNELS_LAST:  # faster, on CPUs above all
                 values.data = values.data.to(memory_format=_CHANNELS_LAST[values.dim()])
@@ -67,7 +67,10 @@ class Training(pl.LightningModule):
         # Sums of the terms, and of how many, in this epoch.
         self.register_buffer("losses", torch.zeros(len(recipe.terms) + 1))
         self.recipe, self.train_items, self.workers = recipe, train, workers
-        self.validation_items = [validation[k] for k in range(len(validation))]
+        # Patches are read once; scans, which are larger, each time.
+        self.validation_items = validation if recipe.unrolled else [
+            validation[k] for k in range(len(validation))
+        ]
 
     def transfer_batch_to_device(self, batch, device, index):
         if self.recipe.unrolled:  # by `given`
@@ -209,7 +212,11 @@ def fit(recipe, train, validation, folder, settings, *, start=None, workers=0, e
     if len(rows) == recipe.epochs or exhausted(rows, recipe):
         return rows
     workers = 0 if recipe.unrolled else workers
-    module = Training(recipe, train, validation, workers, start and start.weights)
+    if recipe.unrolled and accelerator == "auto":  # scans lie where NumPy or CuPy reads them
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    if recipe.unrolled and accelerator not in ("cpu", "gpu", "cuda"):
+        raise ValueError(f"an unrolled network takes accelerator cpu or cuda, got {accelerator}")
+    module = Training(recipe, train, validation, workers, start)
     if last.is_file():
         check_fits(module, last)
     keeper = Keeper(folder, recipe, settings, examples_every)

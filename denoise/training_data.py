@@ -62,9 +62,11 @@ def _scans(recipe, studies, folder):
                       folder / SCALINGS)
         for split in filter(pairs.get, sources):
             sources[split].append(ScanSource(study=study, pairs=pairs[split], beginnings=found))
+    there = sum(len(source.pairs) for source in sources["validation"])
     made = [
         Scans(sources[split], recipe, count=count, drawn=split == "train")
-        for split, count in (("train", recipe.patches), ("validation", recipe.validation_patches))
+        for split, count in (("train", recipe.patches),
+                             ("validation", min(recipe.validation_patches, there)))
     ]
     return made, [s.beginnings[pair].scaling for s in sources["train"] for pair in s.pairs]
 

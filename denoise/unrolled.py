@@ -76,8 +76,13 @@ class Beginning:
 
 def first(data):
     """The first image of Subsets: one pass of OSEM, on their device."""
-    model = data.model.projector
-    return first_image(data, inside=seen(model.grid, model.layout))
+    return first_image(data, **inside(data))
+
+
+def inside(data):
+    """Where the first image is not 0, as `recon.algorithms.em.updates` takes it."""
+    grid, layout = data.model.projector.grid, data.model.projector.layout
+    return {"inside": data.xp.asarray(np.broadcast_to(seen(grid, layout), grid.shape))}
 
 
 def layers(data, start=None, beginning=None, ct=None):

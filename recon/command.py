@@ -177,14 +177,16 @@ def recon(
     learned = _learned(algorithm, model=model, network=network, strength=strength)
     method = Method.of(algorithm=algorithm, prior=prior, strength=strength, gamma=gamma,
                        epsilon=epsilon, anatomy=anatomy, tolerance=tolerance, learned=learned)
-    if learned and learned.subsets:
-        for name, value in (("subsets", subsets), ("iterations", iterations)):
+    if method.blocks:
+        order = None if subset_order == "spread" else subset_order
+        for name, value in (("subsets", subsets), ("iterations", iterations),
+                            ("tolerance", tolerance), ("subset_order", order)):
             if value is not None:
                 raise ValueError(
                     f"{flag_of(name)} is the network's own with {algorithm}, got {value}; leave it "
                     "out"
                 )
-        subsets = learned.subsets
+        subsets = 1  # an update is a block
     raw = Raw(
         **{field.name: settings[field.name] for field in fields(Raw) if field.name != "work"},
         work=work or sidecar_path(output).with_suffix(".work"),
@@ -304,9 +306,9 @@ def _learned(algorithm, *, model, network, strength):
                 )
         return None
     # The one door from here to networks, which stand above: opened where they are asked for.
-    from denoise.reconstruction import learned
+    from denoise.reconstruction import find_algorithm
 
-    return learned(algorithm, model=model, network=network, strength=strength)
+    return find_algorithm(algorithm, model=model, network=network, strength=strength)
 
 
 def _calibration(measurement, factor, isotope):

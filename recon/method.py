@@ -47,6 +47,7 @@ PRIORS = {
 }
 PASSES, PENALISED_PASSES = 3, 20  # by default
 TOLERANCE, STRENGTH = 1e-3, 0.01  # by default, of the penalised ones
+AIR_HU = -1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +66,10 @@ class Method:
         epsilon: of rdp, tv and pls, and log-cosh's delta, in units of the image's level.
         anatomy: image that guides: kem and pls take it, and other priors of pairs may.
         tolerance: root mean square of what a pass changes, as a part of the image's, that ends it.
-        learned: of `denoise.reconstruction.learned`, for an algorithm out of LEARNED; it says how
-            many `passes` there are and of how many `subsets` (None for the user's), `kept`, `name`
-            and `words`, and makes `images`.
+        learned: of `denoise.reconstruction.find_algorithm`, for an algorithm out of LEARNED; it
+            says how many `passes` there are, whether these are a network's `blocks`, what it has
+            `kept`, its `name` and `words`, refuses what it cannot serve (`check`), and makes
+            `images`.
     Raises:
         ValueError: they do not go together.
     """
@@ -219,7 +221,8 @@ class Method:
         if not same_place(own, grid):
             note = (f"{self.anatomy} was resampled to the image's voxels"
                     + (f" and covers {100 * inside:.0f} % of them" if inside < 0.995 else ""))
-            image = resample(image, own, grid)
+            beyond = np.float32(AIR_HU if self.learned else 0)  # a CT's in HU
+            image = resample(image - beyond, own, grid) + beyond
         return backend.to_device(np.ascontiguousarray(image, np.float32), device), note
 
     def kept(self, subsets):
@@ -228,7 +231,7 @@ class Method:
         Weights, gradients and curvatures; what each subset said; dual variables.
         """
         if self.learned:
-            return self.learned.kept, 0
+            return self.learned.kept(subsets)
         if self.algorithm in ("svrg", "saga"):
             return 7 + subsets, 0
         return {"osem": (0, 0), "kem": (10, 0), "spdhg": (14, 2)}.get(self.algorithm, (7, 0))
@@ -247,6 +250,11 @@ class Method:
             return self.learned.name
         return {"saga": "SAGA", "osl": "one-step-late", "mapem": "MAP-EM"}.get(
             self.algorithm, self.algorithm.upper())
+
+    @property
+    def blocks(self):
+        """Whether its passes are the blocks of an unrolled network."""
+        return self.learned is not None and self.learned.blocks
 
     @property
     def guided_by(self):

@@ -87,7 +87,8 @@ class Plan:
         self._check_start()
         self.method.check_anatomy(self.grid, self.measurement.scan)
         if self.method.learned:
-            self.method.learned.check(self)
+            self.method.learned.check(self.grid, self.measurement.layout, psf_mm=self.psf_mm,
+                                      device=self.device)
         self._check_memory()
 
     def _check_field_of_view(self):
@@ -268,12 +269,11 @@ class Plan:
         yield "position", text.position(self.grid.patient_position)
         passes = "1 pass" if self.iterations == 1 else f"{self.iterations} passes"
         method = self.method
-        guide = method.guided_by if method.algorithm == "kem" else ""
-        yield (
-            "algorithm",
-            f"{method.name}{guide}, {passes} over {text.plural(self.subsets, 'subset')} in "
-            f"{self.order} order",
-        )
+        guide = method.guided_by if method.algorithm in ("kem", "dip") else ""
+        over = f"{passes} over {text.plural(self.subsets, 'subset')} in {self.order} order"
+        if method.blocks:
+            over = text.plural(self.iterations, "block")
+        yield "algorithm", f"{method.name}{guide}, {over}"
         if method.prior:
             yield "prior", str(method)
         if method.learned:
@@ -292,7 +292,9 @@ class Plan:
 
     def algorithm(self, number=None):
         """The method with its passes (all, or so many) × subsets and smoothing, briefly."""
-        words = [f"{self.method.name} {number or self.iterations} × {self.subsets}"]
+        done = number or self.iterations
+        words = [f"{self.method.name}, {text.plural(done, 'block')}" if self.method.blocks
+                 else f"{self.method.name} {done} × {self.subsets}"]
         if self.method.prior:
             words.append(str(self.method))
         smoothing = {"PSF": self.psf_mm, "post filter": self.post_filter_mm}

@@ -126,9 +126,12 @@ def _change(image, before, number, plan):
     """Root mean square of the change since the pass before, as a part of the image's."""
     size = float((image * image).sum(dtype=np.float64))
     if not np.isfinite(size):
-        remedy = "lower --strength, or " if plan.method.strength else ""
+        remedy = "lower --strength, or take fewer subsets" if plan.method.strength else (
+            "take fewer subsets")
+        if plan.method.learned:
+            remedy = "take another network, or --algorithm osem, to see whether the scan is sound"
         raise Diverged(
-            f"the image blew up in pass {number} of {plan.method.name}; {remedy}take fewer subsets"
+            f"the image blew up in pass {number} of {plan.method.name}; {remedy}"
         )
     if before is None:
         return None

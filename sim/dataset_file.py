@@ -177,11 +177,14 @@ def stored_grid(file):
 def stored_model(file):
     """What a file's scans are modelled by: SinogramLayout, Grid in the scanner, psf_mm, subsets."""
     said = json.loads(file.attrs["model"])
-    layout = said["layout"]
-    scanner = {k: tuple(v) if isinstance(v, list) else v for k, v in layout["scanner"].items()}
-    segments = tuple(Segment(**each) for each in layout["segments"])
-    layout = SinogramLayout(**layout | {"scanner": Scanner(**scanner), "segments": segments})
-    return layout, Grid(**said["grid"]), said["psf_mm"], said["subsets"]
+    return layout_from(said["layout"]), Grid(**said["grid"]), said["psf_mm"], said["subsets"]
+
+
+def layout_from(said):
+    """The SinogramLayout of a dict of its attributes, as JSON holds it."""
+    scanner = {k: tuple(v) if isinstance(v, list) else v for k, v in said["scanner"].items()}
+    segments = tuple(Segment(**each) for each in said["segments"])
+    return SinogramLayout(**said | {"scanner": Scanner(**scanner), "segments": segments})
 
 
 def _chunks(shape):

@@ -34,7 +34,7 @@ doses: {factors: [4]}
 reconstruction: {voxel_mm: 10, iterations: 1, subsets: 4}
 """
 UNET = "{width: 4, levels: 1, patch: [8, 8, 8], patches: 4, epochs: 1, workers: 0}\n"
-FBSEM = "{unrolled: fbsem, blocks: 1, width: 2, levels: 1, batch: 1, patches: 1, epochs: 1}\n"
+FBSEM = "{unrolled: fbsem, blocks: 1, width: 2, levels: 1, patches: 1, epochs: 1}\n"
 
 
 def blocks(language):

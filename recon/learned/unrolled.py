@@ -73,7 +73,11 @@ class Unrolled(nn.Module):
         Args:
             layers: Layers.
             apart: whether gradients end between blocks, so that each learns by itself.
+        Raises:
+            ValueError: Layers of several subsets, for primal-dual.
         """
+        if self.kind == "primal-dual" and layers.number > 1:
+            raise ValueError(f"primal-dual takes Layers of 1 subset, got {layers.number}")
         image, dual = layers.start, None
         for number in range(self.blocks):
             if self.recompute and torch.is_grad_enabled():

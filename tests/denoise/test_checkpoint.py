@@ -105,7 +105,7 @@ def test_a_file_alone_cannot_have_a_module_imported(path):
 def test_other_files_are_refused(tmp_path, content):
     path = tmp_path / "model.pt"
     path.write_bytes(content)
-    with pytest.raises(FileError, match="no checkpoint of a denoiser; `countless train` makes"):
+    with pytest.raises(FileError, match="no checkpoint of a network; `countless train` makes"):
         load_denoiser(path)
 
 

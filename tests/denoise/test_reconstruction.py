@@ -1,6 +1,6 @@
 """`countless recon` with networks: unrolled ones, plug-and-play, deep image prior."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 import countless
 from denoise.channels import CT_HU
 from denoise.checkpoint import Denoiser, save_denoiser
+from denoise.inference import denoise
 from denoise.recipe import Recipe
 from denoise.scaling import RULE
 from denoise.unrolled import unrolled
@@ -17,6 +18,7 @@ from recon import learned
 from recon.io import read_image, write_image
 from recon.io.provenance import plain, read_sidecar
 from recon.layout import SinogramLayout
+from recon.method import Method
 from tests.denoise.made import stirred
 from tests.recon.command import conftest as scans
 
@@ -26,8 +28,8 @@ VOXELS = list(scans.GRID.voxel_mm)
 
 def model(path, kind="fbsem", *, ct=False, voxel_mm=None, **more):
     """Writes an unrolled network of nothing but small random weights; returns its path."""
-    recipe = Recipe(width=2, levels=1, unrolled=kind, blocks=2, updates=2, batch=1, ct=ct,
-                    subsets=1 if kind == "primal-dual" else 4)
+    parts = {"subsets": 1} if kind == "primal-dual" else {"subsets": 4, "updates": 2}
+    recipe = Recipe(width=2, levels=1, unrolled=kind, blocks=2, ct=ct, **parts)
     torch.manual_seed(3)
     network = unrolled(recipe.unrolling, recipe.network, recipe.arguments)
     torch.nn.init.normal_(network.networks[0].head.weight, std=0.01)
@@ -65,19 +67,26 @@ def test_an_unrolled_network_makes_an_image_and_says_of_what(recon, scan, kind):
     assert said["models"][0]["unrolled"]["kind"] == kind
     assert "not for clinical use" in said["limits"]
     assert len(said["passes"]) == 2 and said["scaling"]["level"] > 0
+    assert said["subsets"] == (1 if kind == "primal-dual" else 4)
+    assert said["algorithm"].endswith("network, 2 blocks")
     between = read_image(scan / "image.pass1.nii.gz")[0]
     assert not np.array_equal(between, found)
 
 
-@pytest.mark.parametrize("strength", [0.0, 3.0])
-def test_plug_and_play_goes_towards_what_the_denoiser_makes(recon, scan, strength):
+def test_plug_and_play_goes_towards_what_the_denoiser_makes(recon, scan):
     denoiser = stirred()
     denoiser.settings["voxel_mm"] = VOXELS
+    denoiser.network.head.weight.data *= 0.02  # else it makes images ever larger, and is refused
     save_denoiser(scan / "denoiser.pt", denoiser)
-    words = ("--algorithm", "pnp", "--model", scan / "denoiser.pt", "--strength", strength)
-    image = recon("image.nii.gz", *words, "--subsets", 4, "--iterations", 2)
-    assert read_sidecar(image)["strength"] == strength
-    assert read_image(image)[0].max() > 0
+    images = []
+    for strength in (0.0, 30.0):
+        words = ("--algorithm", "pnp", "--model", scan / "denoiser.pt", "--strength", strength)
+        image = recon(f"{strength:g}.nii.gz", *words, "--subsets", 4, "--iterations", 3)
+        assert read_sidecar(image)["strength"] == strength
+        images.append(read_image(image)[0])
+    apart = [np.linalg.norm(image - denoise(image, scans.GRID, denoiser, progress=False).image)
+             for image in images]
+    assert apart[1] < 0.85 * apart[0]
 
 
 def test_a_deep_image_prior_needs_no_model(recon, scan, monkeypatch):
@@ -92,6 +101,9 @@ def test_a_deep_image_prior_needs_no_model(recon, scan, monkeypatch):
     (("--algorithm", "osem", "--model", "unet"), "--model takes an algorithm with a network"),
     (("--algorithm", "fbsem", "--model", "net", "--iterations", 3), "the network's own with fbsem"),
     (("--algorithm", "fbsem", "--model", "net", "--subsets", 4), "the network's own with fbsem"),
+    (("--algorithm", "fbsem", "--model", "net", "--tolerance", 0.5), "the network's own with"),
+    (("--algorithm", "fbsem", "--model", "net", "--subset-order", "sequential"), "network's own"),
+    (("--algorithm", "dip", "--anatomy", "mu.hv"), "takes Hounsfield units"),
     (("--algorithm", "fbsem", "--model", "net", "--strength", 1), "learned its own, got 1"),
     (("--algorithm", "primal-dual", "--model", "net"), "takes fbsem with"),
     (("--algorithm", "fbsem", "--model", "unet"), "holds a network that denoises images"),
@@ -107,14 +119,15 @@ def test_a_deep_image_prior_needs_no_model(recon, scan, monkeypatch):
 def test_what_does_not_go_together_is_refused(recon, scan, words, said):
     made = {"net": {}, "ct": {"ct": True}, "far": {"voxel_mm": [1.0, 1.0, 1.0]}}
     other = SinogramLayout.of(scans.LAYOUT.scanner, view_mashing=2)
-    bins = plain(asdict(other)) | {"scanner": {"name": "other"}}
+    bins = plain(asdict(other))
+    bins["scanner"]["name"] = "other"
     given = list(words)
     for place, word in enumerate(words):
         if word in made:
             given[place] = model(scan / f"{word}.pt", **made[word])
         elif word == "bins":
             given[place] = model(scan / "bins.pt", "primal-dual", layout=bins)
-        elif word == "truth.hv":
+        elif str(word).endswith(".hv"):
             given[place] = scan / word
     error = recon("image.nii.gz", *given)
     assert said in " ".join(str(error).split())
@@ -136,3 +149,33 @@ def test_countless_denoise_refuses_an_unrolled_network(scan, capsys):
     code = countless.main(["denoise", str(scan / "low.nii.gz"), "-o", str(scan / "out.nii.gz"),
                            "--model", str(path)])
     assert code == 2 and "countless recon --algorithm fbsem" in capsys.readouterr().err
+
+
+def test_another_point_spread_than_in_training_is_warned_of(recon, scan):
+    path = model(scan / "net.pt")
+    said = read_sidecar(recon("image.nii.gz", "--algorithm", "fbsem", "--model", path, "--psf-mm",
+                              8))
+    assert any("give --psf-mm 0" in warning for warning in said["warnings"])
+
+
+def test_a_network_that_sees_a_ct_takes_it_and_air_beyond_it(recon, scan):
+    ct = np.where(read_image(scan / "truth.hv")[0] > 0, 40, -1000).astype(np.float32)
+    short = replace(scans.GRID, shape=(21, 21, 5))
+    write_image(scan / "ct.nii.gz", ct, scans.GRID)
+    write_image(scan / "short.nii.gz", ct[:, :, :5], short)
+    path = model(scan / "net.pt", ct=True)
+    words = ("--algorithm", "fbsem", "--model", path, "--anatomy")
+    whole = read_image(recon("whole.nii.gz", *words, scan / "ct.nii.gz"))[0]
+    part = read_image(recon("part.nii.gz", *words, scan / "short.nii.gz"))[0]
+    assert np.isfinite(whole).all() and not np.array_equal(whole, part)
+    method = Method(algorithm="kem", anatomy=scan / "short.nii.gz")
+    for made, beyond in ((method, 0), (replace(method, learned=Sees()), -1000)):
+        found, _ = made.read_anatomy(scans.GRID, scan / "prompts.hs", "cpu")
+        assert (found[:, :, 7:] == beyond).all() and found[10, 10, 2] == 40
+
+
+class Sees:
+    """A learned algorithm that takes any anatomy."""
+
+    def check_anatomy(self, anatomy):
+        pass

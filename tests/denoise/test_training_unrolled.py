@@ -45,8 +45,9 @@ def run(study_folder, folder, *, start=None, **changes):
 
 @pytest.mark.parametrize("kind", UNROLLED)
 def test_each_kind_learns_and_is_read_again(scans_folder, tmp_path, kind):
+    more = {"updates": Recipe.updates} if kind == "primal-dual" else {}
     rows = run(scans_folder, tmp_path / "run", unrolled=kind, apart=kind == "fbsem", epochs=5,
-               shared=kind != "learned-gradient")
+               shared=kind != "learned-gradient", **more)
     assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
     read = load_denoiser(tmp_path / "run" / "model.pt", reconstructs=True)
     said = read.settings["unrolled"]
@@ -70,7 +71,7 @@ def test_a_run_stopped_within_an_epoch_ends_as_one_left_alone(scans_folder, tmp_
 def test_blocks_begin_with_a_denoisers_weights(scans_folder, tmp_path):
     torch.manual_seed(7)
     weights = network("unet", {"inputs": 1, "width": 2, "levels": 1}).state_dict()
-    begun = Start(weights=weights, sha256="0", domain={}, training={"studies": []})
+    begun = Start(weights=weights, unrolled=False, sha256="0", domain={}, training={"studies": []})
     rows = run(scans_folder, tmp_path / "run", unrolled="fbsem", shared=False, start=begun,
                learning_rate=1e-12, epochs=1)
     assert len(rows) == 1
@@ -90,7 +91,9 @@ def test_a_study_without_scans_is_refused(study_folder, tmp_path):
     ({"voxel_mm": (4, 4, 4)}, "voxel_mm None, got"),
     ({"adversarial": 0.1}, "adversarial 0, got 0.1"),
     ({"target": "noise2noise"}, "target standard or truth"),
-    ({"unrolled": "primal-dual", "subsets": 4}, "1 subset, got 4"),
+    ({"unrolled": "primal-dual", "subsets": 4, "updates": 4}, "all data at once, got subsets 4"),
+    ({"flips": False}, "flips is a setting of patches"),
+    ({"unrolled": None, "subsets": 4}, "blocks is a setting of unrolled networks"),
     ({"subsets": 5}, "divisor of the 16 views .*, got 5; the nearest is 4"),
     ({"blocks": 0}, "blocks takes a whole number from 1"),
 ])

@@ -46,8 +46,8 @@ def scan(projector=PLAIN, unit=1.0, seed=1, subsets=2):
     return Subsets(model, prompts, subsets), start
 
 
-def layers(projector=PLAIN, unit=1.0, **options):
-    data, start = scan(projector, unit)
+def layers(projector=PLAIN, unit=1.0, *, kind="fbsem", **options):
+    data, start = scan(projector, unit, subsets=1 if kind == "primal-dual" else 2)
     return Layers(data, start, level=1.5 * unit, noise=0.7, **options)
 
 
@@ -127,7 +127,7 @@ def test_a_first_primal_dual_block_without_training_goes_up_the_likelihood():
 @pytest.mark.parametrize("kind", UNROLLED)
 @pytest.mark.parametrize("projector", [PLAIN, TIMED], ids=["plain", "tof"])
 def test_gradients_of_weights_match_finite_differences(kind, projector):
-    given, made = layers(projector), unrolled(kind).eval()
+    given, made = layers(projector, kind=kind), unrolled(kind).eval()
     target = torch.rand(projector.in_shape, generator=torch.Generator().manual_seed(3))
 
     def loss():
@@ -151,7 +151,7 @@ def test_gradients_of_weights_match_finite_differences(kind, projector):
 
 @pytest.mark.parametrize("kind", UNROLLED)
 def test_what_is_computed_again_gives_the_same_gradients(kind):
-    given, found = layers(), []
+    given, found = layers(kind=kind), []
     for recompute in (False, True):
         made = unrolled(kind, blocks=3, shared=True, recompute=recompute)
         made(given).square().sum().backward()
@@ -162,7 +162,7 @@ def test_what_is_computed_again_gives_the_same_gradients(kind):
 
 @pytest.mark.parametrize("kind", UNROLLED)
 def test_blocks_apart_learn_from_their_own_image_alone(kind):
-    given, made = layers(), unrolled(kind, blocks=3)
+    given, made = layers(kind=kind), unrolled(kind, blocks=3)
     images = list(made.images(given, apart=True))
     images[2].square().sum().backward()
     for number, network in enumerate(made.networks):
@@ -172,7 +172,7 @@ def test_blocks_apart_learn_from_their_own_image_alone(kind):
 @pytest.mark.parametrize("kind", UNROLLED)
 def test_the_unit_of_a_scan_does_not_matter(kind):
     made = unrolled(kind)
-    images = [made(layers(unit=unit)).detach() for unit in (1.0, 2500.0)]
+    images = [made(layers(unit=unit, kind=kind)).detach() for unit in (1.0, 2500.0)]
     assert torch.allclose(*images, rtol=1e-4, atol=1e-6)
 
 
@@ -187,7 +187,8 @@ def test_networks_see_the_box_alone_and_what_lies_beside():
 
 @pytest.mark.parametrize("kind", UNROLLED)
 def test_one_learns_what_another_knows_of_a_scan(kind):
-    given, target = layers(), unrolled(kind, seed=5)(layers()).detach()
+    given = layers(kind=kind)
+    target = unrolled(kind, seed=5)(given).detach()
     made = unrolled(kind, seed=1)
     optimizer, errors = torch.optim.Adam(made.parameters(), 1e-2), []
     for _ in range(40):
@@ -207,3 +208,8 @@ def test_one_learns_what_another_knows_of_a_scan(kind):
 def test_settings_that_do_not_fit_are_refused(options, said):
     with pytest.raises(ValueError, match=said):
         Unrolled([Small(), Small()], **{"blocks": 2} | options)
+
+
+def test_primal_dual_takes_all_data_at_once():
+    with pytest.raises(ValueError, match="takes Layers of 1 subset, got 2"):
+        unrolled("primal-dual")(layers())
