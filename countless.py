@@ -64,6 +64,7 @@ benchmark.command("benchmarks.lists:histogram", help="Time counting list mode; m
 benchmark.command("benchmarks.petsird:petsird", help="Time reading PETSIRD list mode.")
 benchmark.command("benchmarks.contrast_noise:contrast_noise", help="Draw contrast against noise.")
 benchmark.command("benchmarks.quality:quality", help="Compare denoisers on held-out phantoms.")
+benchmark.command("benchmarks.matched_noise:matched_noise", help="Compare contrast at equal noise.")
 benchmark.command("benchmarks.transfer:transfer", help="Test a denoiser on other kinds of images.")
 app.command(benchmark)
 

@@ -119,6 +119,26 @@ def halves(counts, rng):
     return thin(counts, 0.5, rng)
 
 
+def parts(counts, number, rng):
+    """Independent scans of an equal share of the counts each: every count goes to one of them.
+
+    A bin's counts are shared out by a multinomial draw, for each scan is thinned from what those
+    before it have left; the parts of Poisson counts are independent Poisson counts (see above).
+
+    Args:
+        counts: as in `thin`.
+        number: of scans, 1 or more.
+        rng: numpy Generator.
+    Yields:
+        float32 arrays that sum to the counts.
+    """
+    left = np.asarray(counts, np.float32)
+    for share in range(number, 1, -1):
+        part, left = thin(left, 1 / share, rng)
+        yield part
+    yield left
+
+
 def thin_events(chunks, keep, rng):
     """Keeps each listed coincidence with a given probability, by a draw of its own.
 
