@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.matched_noise_summary import REFERENCE
 from benchmarks.quality_figures import COLOURS
 from benchmarks.quality_measure import SMALL_MM
+from recon import text
 from recon.io.files import replacing
 
 WIDTH = 100
@@ -30,11 +31,10 @@ def table(results):
             ]
         lines.append("  liver (or largest organ): bias, pattern of its own, noise texture from "
                      f"{REFERENCE}'s")
-        lines += [
-            f"    {row['method']:{wide}}{_percent(row['bias'], '+')}  {_percent(row['pattern'])}  "
-            + ("–" if row["texture_db"] is None else f"{row['texture_db']:.1f} dB")
-            for row in results["qualities"] if row["at"] == place
-        ]
+        for row in [row for row in results["qualities"] if row["at"] == place]:
+            texture = "–" if row["texture_db"] is None else f"{row['texture_db']:.1f} dB"
+            lines.append(f"    {row['method']:{wide}}{_percent(row['bias'], '+'):>7}"
+                         f"{_percent(row['pattern']):>8}{texture:>9}")
     lines.append("")
     for sentence in results["notes"]:
         lines += textwrap.wrap(sentence, WIDTH)
@@ -109,13 +109,14 @@ def _said(row):
     """A row of the summary in words."""
     if row["value"] is None:
         return "– (no value)"
-    words = _percent(row["value"])
+    words = f"{_percent(row['value']):>7}"
     if row["verdict"]:
-        low, high = (_percent(row[f"gain_{end}"], "+") for end in ("low", "high"))
-        words += f"   gain {_percent(row['gain'], '+')} [{low}, {high}]: {row['verdict']}"
+        gain, low, high = (f"{100 * row[key]:+.1f}" for key in ("gain", "gain_low", "gain_high"))
+        words += f"  gain {gain} [{low}, {high}] points: {row['verdict']}"
+    of = f"{row['numbers']} of {row['of_numbers']}"
     if row["statistic"] == "nrmse":
-        return f"{words}; {row['numbers']} of {row['of_numbers']} phantoms"
-    return f"{words}; {row['numbers']} of {row['of_numbers']} lesions in {row['people']} phantoms"
+        return f"{words}; {of} phantoms"
+    return f"{words}; {of} lesions, in {text.plural(row['people'], 'phantom')}"
 
 
 def _percent(value, sign=""):

@@ -117,7 +117,7 @@ def sentences(people, tuned, rows):
     said = []
     if len(people) < LEAST:
         said.append(
-            f"There are only {text.plural(len(people), 'held-out phantom')}: intervals of fewer "
+            f"Of no more than {text.plural(len(people), 'held-out phantom')}: intervals of fewer "
             f"than {LEAST} are too narrow, and say little of others, who were not looked at."
         )
     for name, curves in ((name, [person.curves[name] for person in people])
@@ -153,7 +153,7 @@ def _rows(people, name, place, tuned, resamples, seed):
         row = {"method": name, "at": place, "statistic": statistic, "value": _mean(own),
                "reference": _mean(other), "gain": _mean(gains)}
         for key, draws in zip(("value", "gain"), drawn[statistic], strict=True):
-            row[f"{key}_low"], row[f"{key}_high"] = _interval(draws)
+            row[f"{key}_low"], row[f"{key}_high"] = _interval(draws, row[key])
         row |= {
             "verdict": None if name == REFERENCE else _verdict(row["gain_low"], row["gain_high"]),
             "people": sum(not np.isnan(part[0]).all() for part in parts if len(part[0])),
@@ -212,10 +212,11 @@ def _mean(values):
     return float(np.mean(values)) if values else None
 
 
-def _interval(draws):
-    draws = draws[~np.isnan(draws)]
-    if not len(draws):
+def _interval(draws, value):
+    """Bounds of what was drawn; None of no value."""
+    if value is None:
         return None, None
+    draws = draws[~np.isnan(draws)]
     return tuple(map(float, np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])))
 
 

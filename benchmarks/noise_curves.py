@@ -98,7 +98,7 @@ class Curve:
         return self.means.shape[1]
 
     def noise(self, weights):
-        """Noise of draws of realisations, (draw, point).
+        """Noise of draws of realisations, (draw, point); NaN of a draw of one of them alone.
 
         Args:
             weights: (draw, realisation), how often each was drawn: as many as there are in all.
@@ -107,6 +107,7 @@ class Curve:
         own = weights @ np.diagonal(self.products, axis1=1, axis2=2).T
         mean = np.einsum("dr,prs,ds->dp", weights, self.products, weights, optimize=True) / many
         variance = np.maximum(own - mean, 0) / (many - 1)  # rounding may leave less than none
+        variance[np.count_nonzero(weights, axis=1) < 2] = np.nan
         return np.sqrt(variance) / (weights @ self.means.T / many)
 
     def values(self, weights):

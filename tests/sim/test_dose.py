@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from recon.events import Events
-from sim.dose import Dose, halves, thin, thin_events
+from sim.dose import Dose, halves, parts, thin, thin_events
 
 LEVEL = 1e-3
 SCANS = 300
@@ -119,6 +119,21 @@ def test_halves_are_equal_in_the_mean_and_uncorrelated(rng):
     first, second = (np.array(part, float) for part in zip(*pairs, strict=True))
     assert has_mean(first, SIGNAL / 2) and has_mean(second, SIGNAL / 2)
     assert uncorrelated(first, second)
+
+
+def test_parts_are_independent_poisson_scans_and_sum_to_the_whole(rng):
+    wholes = [rng.poisson(SIGNAL).astype(np.float32) for _ in range(SCANS)]
+    split = np.array([list(parts(whole, 4, rng)) for whole in wholes])
+    np.testing.assert_array_equal(split.sum(axis=1), wholes)
+    split = split.swapaxes(0, 1).astype(float)
+    for k, part in enumerate(split):
+        assert has_mean(part, SIGNAL / 4) and has_poisson_variance(part)
+        assert all(uncorrelated(part, other) for other in split[:k])
+
+
+def test_one_part_is_the_whole(rng):
+    (part,) = parts([[3, 0], [1, 2]], 1, rng)
+    np.testing.assert_array_equal(part, [[3, 0], [1, 2]])
 
 
 def test_kept_and_discarded_counts_sum_to_the_scan(rng):
