@@ -104,11 +104,13 @@ class Curve:
             weights: (draw, realisation), how often each was drawn: as many as there are in all.
         """
         many = self.realisations
-        own = weights @ np.diagonal(self.products, axis1=1, axis2=2).T
-        mean = np.einsum("dr,prs,ds->dp", weights, self.products, weights, optimize=True) / many
+        # einsum by itself, and no BLAS, whose bits would hang on the number of threads.
+        own = np.einsum("dr,prr->dp", weights, self.products)
+        mean = np.einsum("prs,ds->dpr", self.products, weights)
+        mean = np.einsum("dr,dpr->dp", weights, mean) / many
         variance = np.maximum(own - mean, 0) / (many - 1)  # rounding may leave less than none
         variance[np.count_nonzero(weights, axis=1) < 2] = np.nan
-        return np.sqrt(variance) / (weights @ self.means.T / many)
+        return np.sqrt(variance) / (np.einsum("dr,pr->dp", weights, self.means) / many)
 
     def values(self, weights):
         """Means of draws of realisations, (draw, point, lesions + 2).
@@ -117,7 +119,7 @@ class Curve:
         """
         found = [self.recoveries, self.errors[..., None], self.means[..., None] - 1]
         found = np.concatenate(found, axis=2)
-        return np.einsum("dr,prk->dpk", weights, found, optimize=True) / self.realisations
+        return np.einsum("dr,prk->dpk", weights, found) / self.realisations
 
     def whole(self):
         """Weights of the realisations as they are, (1, realisation)."""
@@ -150,7 +152,7 @@ def read_off(noise, values, at):
 def _products(values):
     """Mean over voxels of the products of deviations, (realisation, realisation)."""
     values = values - values.mean(axis=0)
-    return values @ values.T / values.shape[1]
+    return np.einsum("rv,sv->rs", values, values) / values.shape[1]
 
 
 def _pattern(ratios):
