@@ -65,7 +65,7 @@ def draw_curves(path, results):
     for k, method in enumerate(results["methods"]):
         curves = [curve for curve in results["curves"] if curve["method"] == method["name"]]
         tuned = next(one for one in results["validation"] if one["method"] == method["name"])
-        best = tuned["values"].index(tuned["least_at"])
+        best = curves[0]["values"].index(tuned["least_at"])
         noise = 100 * np.mean([curve["noise"] for curve in curves], axis=0)
         at = noise[best] if method["name"] == REFERENCE else at
         lines = (_contrast(curves, np.inf), _contrast(curves, SMALL_MM),
@@ -91,7 +91,7 @@ def draw_curves(path, results):
         figure.savefig(name, dpi=130, metadata={"Software": None})
 
 
-_KNOBS = {"fwhm_mm": "FWHM of a Gaussian", "blend": "its part in a blend"}
+_KNOBS = {"fwhm_mm": "FWHM in mm", "blend": "its part in a blend"}
 
 
 def _contrast(curves, most_mm):

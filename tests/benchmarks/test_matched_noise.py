@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import countless
-from benchmarks.matched_noise import BLENDS, FWHM_MM, low_scans
 from benchmarks.matched_noise_summary import Person, qualities, sentences, summarise
+from benchmarks.methods import find_methods
 from benchmarks.noise_curves import Curve, read_off
+from benchmarks.traced import BLENDS, FWHM_MM, SCOUTED, Traced, low_scans
 from recon import Grid
 from recon.corrections import scatter_estimate
 from recon.io import write_image
@@ -56,8 +57,8 @@ def results(place):
     network = model(place / "net.pt", voxel_mm=[8.0, 8.0, 4.0])
     code = countless.main([
         "benchmark", "matched-noise", str(place / "data"), "--methods", "gaussian", str(network),
-        "osem", "--factor", "4", "--realisations", "4", "--points", "2", "--device", "cpu", "-o",
-        str(place / "found.json"),
+        "osem", "ct-guided", "--factor", "4", "--realisations", "4", "--points", "3", "--device",
+        "cpu", "-o", str(place / "found.json"),
     ])
     assert code == 0 and (place / "found.png").stat().st_size > 10_000
     return json.loads((place / "found.json").read_text())
@@ -182,6 +183,19 @@ def test_an_interval_grows_with_how_people_differ(person):
     assert row["gain_low"] == pytest.approx(0) and row["gain_high"] >= 0.15 - 1e-9
 
 
+def test_strengths_are_tested_about_the_references_noise_and_where_errors_are_least():
+    (method,) = find_methods(["bilateral"])
+    whole = Traced.of(method)
+    noise = 0.8 - 0.1 * np.arange(SCOUTED)  # 0.8 to 0.2
+    validated = {"noise": noise, "least_at": whole.values[1]}
+    near = whole.near(validated, 0.45, 3)
+    logarithms = np.log(whole.values)
+    high, low = np.interp([0.3, 0.675], noise[::-1], logarithms[::-1])
+    np.testing.assert_allclose(np.log(near.values)[1:], [low, (low + high) / 2, high])
+    assert near.values[0] == whole.values[1]
+    assert whole.near(validated, 9.0, 3) is whole
+
+
 def test_no_lesion_is_said(person):
     bare = Person(number=7, diameters_mm=np.array([]), curves={
         name: falling([0.4, 0.2, 0.1], np.zeros((3, 0))) for name in ("gaussian", "other")})
@@ -207,10 +221,11 @@ def test_low_dose_scans_share_the_counts_and_the_background(place):
 
 def test_each_method_traces_its_curve_in_each_phantom(results):
     curves = {(one["method"], one["phantom"]): one for one in results["curves"]}
-    assert len(results["phantoms"]["test"]) == 2 and len(curves) == 3 * 2
+    assert len(results["phantoms"]["test"]) == 2 and len(curves) == 4 * 2
     knobs = {name: (one["knob"], len(one["values"])) for (name, _), one in curves.items()}
+    assert knobs.pop("ct-guided") in [("fwhm_mm", 3), ("fwhm_mm", 4)]
     assert knobs == {"gaussian": ("fwhm_mm", len(FWHM_MM)), "net": ("blend", len(BLENDS)),
-                     "osem": ("passes", 2)}
+                     "osem": ("passes", 5)}
     for one in curves.values():
         assert np.shape(one["recoveries"]) == (len(one["values"]), 2)
         assert all(noise > 0 for noise in one["noise"])
