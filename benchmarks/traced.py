@@ -75,8 +75,10 @@ class Traced:
                                 np.log(self.values)[order])
         if first == last:
             return self
-        values = {*np.geomspace(*np.exp([first, last]), points), validated["least_at"]}
-        return replace(self, values=tuple(sorted(map(float, values))))
+        best = validated["least_at"]
+        values = [value for value in np.geomspace(*np.exp([first, last]), points)
+                  if not np.isclose(value, best)]  # which may be an end
+        return replace(self, values=tuple(sorted(map(float, [*values, best]))))
 
     def images(self, scan, plain_image, data, number, settings, device):
         """Yields the image (x, y, z) of a scan at each value.

@@ -194,6 +194,8 @@ def test_strengths_are_tested_about_the_references_noise_and_where_errors_are_le
     np.testing.assert_allclose(np.log(near.values)[1:], [low, (low + high) / 2, high])
     assert near.values[0] == whole.values[1]
     assert whole.near(validated, 9.0, 3) is whole
+    ended = whole.near(validated | {"least_at": whole.values[-1]}, 0.25, 3)
+    assert len(ended.values) == 3 and ended.values[-1] == whole.values[-1]
 
 
 def test_no_lesion_is_said(person):
