@@ -40,7 +40,7 @@ class Reconstruction:
         Args:
             scan: Scan.
             ct: (x, y, z) in HU.
-            value: of the knob (`rounded`).
+            value: of the knob.
             device: "cpu" or "cuda".
         Raises:
             ValueError: a network that does not serve such scans.
@@ -48,7 +48,7 @@ class Reconstruction:
         from denoise.unrolled import inside, subsets_of
 
         strength = value if self.parameter == "strength" else None
-        passes = value if self.parameter == "passes" else self.passes
+        passes = self.rounded(value) if self.parameter == "passes" else self.passes
         learned = self.learned
         if learned is not None:
             learned.check(scan.grid, scan.layout, psf_mm=(scan.psf_mm,) * 3, device=device)
