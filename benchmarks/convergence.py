@@ -108,7 +108,8 @@ def _tested(chosen, repeats):
             continue
         runs = {name: algorithm(name, settings) for name, settings in chosen.items()}
         found = {name: race(run, case, target, PASSES) for name, run in runs.items()}
-        told["algorithms"] = {name: summary(rows) | {"curve": rows} for name, rows in found.items()}
+        told["algorithms"] = {name: summary(rows) | {"curve": shown(rows)}
+                              for name, rows in found.items()}
         times = {name: [one["seconds"]] for name, one in told["algorithms"].items()}
         for _ in range(repeats - 1):
             for name, one in told["algorithms"].items():
@@ -125,6 +126,11 @@ def summary(rows):
     updates = arrived(rows)
     seconds, passes, _ = rows[updates - 1] if updates else (None, None, None)
     return {"updates": updates, "passes": passes, "seconds": seconds, "nearest": nearest(rows)}
+
+
+def shown(rows):
+    """Passes and distances of a race in as many digits as a figure shows."""
+    return [[None if value is None else float(f"{value:.4g}") for value in row[1:]] for row in rows]
 
 
 def nearest(rows):

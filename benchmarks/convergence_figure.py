@@ -44,8 +44,8 @@ def draw_distances(path, results):
 
 def _draw(ax, name, found, colour):
     """One curve, with a dot at the update from which it stays near."""
-    passes = [passes for _, passes, _ in found["curve"]]
-    worst = [math.nan if worst is None else worst for *_, worst in found["curve"]]
+    passes = [passes for passes, _ in found["curve"]]
+    worst = [math.nan if worst is None else worst for _, worst in found["curve"]]
     ax.plot(passes, worst, color=colour, lw=1.2, label=name)
     if found["updates"]:
         ax.plot(found["passes"], worst[found["updates"] - 1], "o", ms=5, color=colour)

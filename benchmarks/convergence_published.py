@@ -12,12 +12,13 @@ of a random order. Steps are 3 up to update 10, then 2, from update 101 on 1.5, 
 from 301 on 0.5. There are as many subsets as the divisor of the views nearest to 25. Nothing keeps
 an image from blowing up but that it is not below 0.
 
-What its authors publish of its speed are curves over seconds (GPUs, other scanners) and passes, and
-no number of passes at which PETRIC's thresholds are met. An early version of their code stops after
-300 updates: 12 times all of 25 subsets with 6 anchors, which are 17.8 passes.
+What its authors publish of its speed, as far as it was found, are curves over seconds (GPUs, other
+scanners) and passes; a number of passes at which PETRIC's thresholds are met was not found. An
+early version of their code stops after 300 updates: 12 times all of 25 subsets with 6 anchors,
+which are 17.8 passes.
 
 Source: Ehrhardt, Schramm & Kereta, Frontiers in Nuclear Medicine 5, 2025 (arXiv 2506.04976), with
-the numbers that the team's own code has (SyneRBI/PETRIC-MaGeZ).
+the numbers that the team's own code has.
 """
 
 import itertools
