@@ -212,7 +212,7 @@ def test_the_readme_says_how_long_twenty_people_take():
     assert f"{read('study-cpu')['seconds_of_many'] / 60:.0f} minutes" in " ".join(README.split())
 
 
-def test_em_as_a_layer_takes_at_most_1_3_times_its_projections_and_readme_says_how_much():
+def test_a_block_takes_at_most_1_3_times_its_projections_and_readme_says_how_much():
     rows = {row["problem"]: row["ratio"] for row in read("unrolled-cpu")["rows"]}
     plain, timed = rows["span 3"], rows["time of flight"]
     assert max(plain, timed) <= 1.3

@@ -80,3 +80,18 @@ def test_the_readme_says_how_soon_the_minimum_is_reached():
     for case in cases:
         if case["name"].startswith("nema-iq, normal"):
             assert case["ratios"]["as published"]["passes"] < 0.5
+
+
+def test_the_readme_says_what_lesions_gain_at_equal_noise():
+    results, words = read("matched-noise-cpu"), " ".join(README.split())
+    rows = {row["method"]: row for row in results["summary"]
+            if (row["at"], row["statistic"]) == ("matched", "contrast")}
+    assert f"contrast recovery {100 * rows['gaussian']['value']:.1f} %" in words
+    for name, kind in (("unet", "a gain of {} points, 95 % interval {} to {}"),
+                       ("fbsem", "{}, {} to {}")):
+        row = rows[name]
+        gains = (f"{100 * row[key]:.1f}" for key in ("gain", "gain_low", "gain_high"))
+        said = f"by `{name}` {100 * row['value']:.1f} % ({kind.format(*gains)})"
+        assert said in words
+        assert row["verdict"] == "confirmed" and (row["people"], row["numbers"]) == (3, 16)
+    assert rows["fbsem"]["value"] < rows["unet"]["value"]
