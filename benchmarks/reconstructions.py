@@ -51,7 +51,7 @@ class Reconstruction:
         passes = self.rounded(value) if self.parameter == "passes" else self.passes
         learned = self.learned
         if learned is not None:
-            learned.check(scan.grid, scan.layout, psf_mm=(scan.psf_mm,) * 3, device=device)
+            learned.check(scan.grid, scan.layout, device)
             if strength is not None:
                 learned = learned.of_strength(strength)
         method = Method.of(
@@ -66,7 +66,6 @@ class Reconstruction:
         images = method.images(data, inside(data), guide, {})
         image = next(islice(images, passes * data.number - 1, None))
         return backend.to_device(image, "cpu").copy()
-
 
     def rounded(self, value):
         """The nearest value that the knob has: passes are whole."""
@@ -89,9 +88,7 @@ def find_reconstruction(name):
     kind = _kind(path)
     if kind is None:
         return None, None
-    from denoise.reconstruction import find_algorithm
-
-    made = find_algorithm(kind, model=str(path))
+    made = _learned(kind, model=str(path))
     guided = "ct" in made.settings["inputs"]
     return Reconstruction(algorithm=kind, guided=guided, learned=made), sha256(path)
 
@@ -106,10 +103,10 @@ def _kind(path):
     return said["kind"] if said else None
 
 
-def _learned(algorithm):
-    from denoise.reconstruction import find_algorithm
+def _learned(algorithm, **options):
+    from denoise.reconstruction import find_algorithm  # torch comes with it
 
-    return find_algorithm(algorithm)
+    return find_algorithm(algorithm, **options)
 
 
 RECONSTRUCTIONS = {

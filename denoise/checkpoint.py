@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from denoise.networks import NETWORKS, network
+from denoise.networks import NETWORKS
 from recon.io import FileError
 from recon.io.files import opened, replacing
 from recon.io.provenance import plain
@@ -26,7 +26,7 @@ class Denoiser:
         network: torch.nn.Module, as `denoise.networks` says, in evaluation mode.
         settings: dict, as JSON holds it:
             network: its name; arguments: its settings (`denoise.networks.network`).
-            unrolled: of a reconstruction's network, as `denoise.unrolled.unrolled` takes it, with
+            unrolled: of a reconstruction's network, as `denoise.unrolled.made` takes it, with
                 the number of subsets, the model's psf_mm and, where it serves no other, the layout
                 of its scans; not there of a denoiser.
             inputs: channels' names, out of "low" and "ct".
@@ -76,7 +76,7 @@ def load_denoiser(path, foreign=None, *, reconstructs=False):
         FileError: it cannot be read, is of another version or kind, or its weights do not fit its
             network.
     """
-    from denoise.unrolled import unrolled
+    from denoise.unrolled import made
 
     content = _content(path)
     settings = content["settings"]
@@ -94,9 +94,8 @@ def load_denoiser(path, foreign=None, *, reconstructs=False):
             "if you trust it, to have it imported"
         )
     try:
-        made = (unrolled(settings["unrolled"], name, settings["arguments"])
-                if "unrolled" in settings else network(name, settings["arguments"]))
-        made.load_state_dict(content["weights"])
+        found = made(settings.get("unrolled"), name, settings["arguments"])
+        found.load_state_dict(content["weights"])
     except (ValueError, RuntimeError) as reason:
         raise FileError(
             f"{path} has weights or settings that do not fit the network {name} ({_line(reason)}); "
@@ -104,9 +103,9 @@ def load_denoiser(path, foreign=None, *, reconstructs=False):
         ) from reason
     import torch
 
-    if not all(bool(torch.isfinite(weights).all()) for weights in made.state_dict().values()):
+    if not all(bool(torch.isfinite(weights).all()) for weights in found.state_dict().values()):
         raise FileError(f"{path} has weights that are not finite; train again")
-    return Denoiser(made.eval(), settings)
+    return Denoiser(found.eval(), settings)
 
 
 def _content(path):

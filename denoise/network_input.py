@@ -7,8 +7,8 @@ import numpy as np
 from denoise.channels import CT_HU, channels
 from denoise.scaling import RULE, Scaling, check_finite, measure
 from recon import text
+from recon.corrections.hounsfield import AIR_HU
 from recon.grid import Grid
-from recon.method import AIR_HU
 from recon.resampling import coverage, resample
 
 SAME = 1.1  # ratio of voxels' sides up to which a network takes an image as it is

@@ -230,7 +230,7 @@ class Recipe:
 
     @property
     def unrolling(self):
-        """How networks are unrolled, for `denoise.unrolled.unrolled`; None of a denoiser."""
+        """How networks are unrolled, for `denoise.unrolled.made`; None of a denoiser."""
         if not self.unrolled:
             return None
         updates = 1 if self.unrolled == "primal-dual" else self.updates

@@ -74,7 +74,7 @@ class UnrolledNetwork:
 
     def __init__(self, algorithm, path, network):
         self.path, self.denoiser = path, load_denoiser(path, network, reconstructs=True)
-        self.settings, self.notes = self.denoiser.settings, []
+        self.settings = self.denoiser.settings
         check_rule(self.settings["scaling"])
         self.said = self.settings["unrolled"]
         if self.said["kind"] != algorithm:
@@ -97,13 +97,12 @@ class UnrolledNetwork:
         """Refuses no CT where the network sees one, or one where it does not."""
         _check_ct(self.settings, anatomy, self.path)
 
-    def check(self, grid, layout, *, psf_mm, device):
-        """Refuses what the network cannot serve, and notes what it was not trained on.
+    def check(self, grid, layout, device):
+        """Refuses what the network cannot serve.
 
         Args:
             grid: Grid of the image.
             layout: SinogramLayout of the scan.
-            psf_mm: FWHM of the model's point spread along x, y, z.
             device: "cpu" or "cuda".
         Raises:
             ValueError: other voxels, bins that a network for sinograms was not trained on, or a GPU
@@ -120,13 +119,6 @@ class UnrolledNetwork:
                 f"{layout.scanner.name}, {text.layout(layout)}; train one with such scans, or take "
                 "an fbsem network, which serves any"
             )
-        self.notes = []
-        if {*psf_mm} != {self.said["psf_mm"]}:
-            self.notes.append(
-                f"the network was trained with a point spread of {self.said['psf_mm']:g} mm in the "
-                f"model, and this has {text.widths(psf_mm)}: give --psf-mm "
-                f"{self.said['psf_mm']:g}"
-            )
 
     def images(self, data, first, anatomy, said):
         """Yields the image after each block, see `recon.method.Method.images`."""
@@ -136,13 +128,21 @@ class UnrolledNetwork:
         given, found = layers(own, first_image(own, **first), ct=ct)
         grid, scanner = data.model.projector.grid, data.model.projector.layout.scanner.name
         warnings = outside(self.settings, found.scaling, grid.voxel_mm, scanner=scanner)
+        blur = data.model.blur
+        psf_mm = blur.fwhm_mm if blur else (0.0, 0.0, 0.0)
+        if {*psf_mm} != {self.said["psf_mm"]}:
+            warnings.append(
+                f"the network was trained with a point spread of {self.said['psf_mm']:g} mm in the "
+                f"model, and this has {text.widths(psf_mm)}: give --psf-mm "
+                f"{self.said['psf_mm']:g}"
+            )
         if number != self.said["subsets"]:
             warnings.append(
                 f"the network was trained with {self.said['subsets']} subsets, which do not divide "
                 f"this scan's views: {number} were taken"
             )
         said |= {"scaling": {"level": found.scaling.level, "noise": found.scaling.noise},
-                 "subsets": number, "warnings": [*self.notes, *warnings]}
+                 "subsets": number, "warnings": warnings}
         network = self.denoiser.network.to(given.start.device).eval()
         for image in torch.no_grad()(network.images)(given):
             yield as_array((image * given.level).contiguous())
@@ -179,7 +179,7 @@ class PlugAndPlay:
         """Refuses no CT where the network sees one, or one where it does not."""
         _check_ct(self.settings, anatomy, self.path)
 
-    def check(self, grid, layout, *, psf_mm, device):
+    def check(self, grid, layout, device):
         """Refuses voxels that the network does not know, see `UnrolledNetwork.check`."""
         check_voxels(grid, self.settings["voxel_mm"])
         _check_device(device)
@@ -225,7 +225,7 @@ class DeepImagePrior:
     def check_anatomy(self, anatomy):
         """Takes a CT, or none."""
 
-    def check(self, grid, layout, *, psf_mm, device):
+    def check(self, grid, layout, device):
         """Refuses a GPU that torch does not see, see `UnrolledNetwork.check`."""
         _check_device(device)
 

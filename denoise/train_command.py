@@ -172,7 +172,8 @@ _MACHINE = ("workers", "examples_every", "tensorboard", "precision", "accelerato
 
 
 def _train(paths, folder, recipe, start, machine, command):
-    from denoise.networks import check_takes, network
+    from denoise import unrolled
+    from denoise.networks import check_takes
     from denoise.start import read_start
     from denoise.training import fit, is_first_process
     from denoise.training_data import prepare
@@ -180,17 +181,17 @@ def _train(paths, folder, recipe, start, machine, command):
     from sim.dataset import open_study
     from sim.study_lock import locked
 
-    made = network(recipe.network, recipe.arguments)  # refused before anything is written
-    if recipe.unrolled:
-        from denoise.unrolled import unrolled
-
-        unrolled(recipe.unrolling, recipe.network, recipe.arguments)
+    # Refused before anything is written.
+    network = unrolled.made(recipe.unrolling, recipe.network, recipe.arguments)
     begun = read_start(start, recipe) if start else None
     with contextlib.ExitStack() as stack:
         studies = [stack.enter_context(open_study(path)) for path in paths]
         recipe = resolved(recipe, studies)
         check_same(recipe, studies, folder, begun)
-        check_takes(made, recipe.channels, _BOX if recipe.unrolled else recipe.patch)
+        if recipe.unrolled:
+            check_takes(network.networks[0], recipe.channels, _BOX)
+        else:
+            check_takes(network, recipe.channels, recipe.patch)
         first = is_first_process()
         if first:
             print(text.table(rows(recipe, studies)), flush=True)
@@ -279,7 +280,8 @@ def rows(recipe, studies):
     if recipe.unrolled:
         yield "unrolled", (
             f"{recipe.unrolled}, {text.plural(recipe.blocks, 'block')} of "
-            f"{text.plural(recipe.updates, 'update')} of {recipe.subsets} subsets, "
+            f"{text.plural(recipe.unrolling['updates'], 'update')} of "
+            f"{text.plural(recipe.subsets, 'subset')}, "
             f"{'one network' if recipe.shared else 'a network each'}"
             + (", each trained by itself" if recipe.apart else "")
         )

@@ -22,12 +22,11 @@ from torch.utils.data import DataLoader
 
 from denoise.discriminator import Discriminator
 from denoise.losses import terms
-from denoise.networks import network
 from denoise.pairs import Batches, deaf
 from denoise.run_state import check_fits, checkpoint_path, exhausted, rows_of
 from denoise.scans import given
 from denoise.training_keeper import Keeper
-from denoise.unrolled import unrolled
+from denoise.unrolled import made
 from recon.io.files import optional
 from recon.io.outputs import make_folder
 
@@ -47,11 +46,8 @@ class Training(pl.LightningModule):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            self.network = (
-                unrolled(recipe.unrolling, recipe.network, recipe.arguments,
-                         recompute=recipe.recompute)
-                if recipe.unrolled else network(recipe.network, recipe.arguments)
-            )
+            self.network = made(recipe.unrolling, recipe.network, recipe.arguments,
+                                recompute=recipe.recompute)
             self.discriminator = (
                 Discriminator(dimensions=recipe.dimensions) if recipe.adversarial else None
             )
@@ -82,17 +78,21 @@ class Training(pl.LightningModule):
         torch.manual_seed(int(drawn.generate_state(1)[0]))
 
     def training_step(self, batch, _):
-        if self.recipe.unrolled:
-            batch = given(batch, self.recipe, self.device)
-            apart = self.recipe.apart
-            images = list(self.network.images(batch["layers"], apart=apart))
-            outputs = [image[None, None] for image in (images if apart else images[-1:])]
-        else:
-            outputs = [self.network(batch["x"], batch["noise"]).float()]
+        batch, outputs = self._answers(self.network, batch, self.recipe.apart)
         each = [terms(self.recipe, output, batch, self.discriminator) for output in outputs]
         found = {name: sum(one[name] for one in each) / len(each) for name in each[0]}
         self.losses += torch.stack([*found.values(), torch.ones_like(found["loss"])]).detach()
         return sum(weight * found[name] for name, weight in self.recipe.terms.items())
+
+    def _answers(self, network, batch, apart=False):
+        """A batch as a step takes it, and a network's images (n, 1, x, y, z): its last, or, if
+        blocks of an unrolled one learn apart, that of each.
+        """
+        if not self.recipe.unrolled:
+            return batch, [network(batch["x"], batch["noise"]).float()]
+        batch = given(batch, self.recipe, self.device)
+        images = list(network.images(batch["layers"], apart=apart))
+        return batch, [image[None, None] for image in (images if apart else images[-1:])]
 
     def configure_gradient_clipping(self, optimizer, gradient_clip_val, **_):
         for part in (self.network, self.discriminator):
@@ -113,11 +113,7 @@ class Training(pl.LightningModule):
         self.found, self.shown = {"nrmse": [], "nrmse_low": []}, []
 
     def validation_step(self, batch, _):
-        if self.recipe.unrolled:
-            batch = given(batch, self.recipe, self.device)
-            denoised = self.average(batch["layers"])[None, None]
-        else:
-            denoised = self.average(batch["x"], batch["noise"]).float()
+        batch, (denoised,) = self._answers(self.average, batch)
         for name, image in (("nrmse", denoised), ("nrmse_low", batch["x"][:, :1])):
             self.found[name].append(nrmse(image, batch["target"], batch["body"]))
         if not self.shown:

@@ -19,16 +19,18 @@ from recon.projectors import SinogramProjector
 AROUND_MM = 24.0  # beyond the body, that networks see
 
 
-def unrolled(said, name, arguments, *, recompute=False):
-    """An Unrolled of networks that are not yet trained.
+def made(said, name, arguments, *, recompute=False):
+    """A network that is not yet trained: a denoiser's, or an Unrolled of such.
 
     Args:
-        said: dict of kind, blocks, updates and shared.
+        said: dict of kind, blocks, updates and shared of an Unrolled; None for a denoiser's.
         name, arguments: of the networks (`denoise.networks.network`).
         recompute: as `Unrolled` takes it.
     Raises:
         ValueError: a setting does not fit.
     """
+    if said is None:
+        return network(name, arguments)
     count = 1 if said["shared"] else said["blocks"]
     return Unrolled([network(name, arguments) for _ in range(count)], kind=said["kind"],
                     blocks=said["blocks"], updates=said["updates"], recompute=recompute)

@@ -28,6 +28,7 @@ from recon.algorithms import (
 from recon.algorithms.em import updates
 from recon.algorithms.penalized import first_image, level
 from recon.algorithms.subsets import divisor_nearest
+from recon.corrections.hounsfield import AIR_HU
 from recon.field_of_view import same_place
 from recon.io import FileError, like, read_image
 from recon.resampling import coverage, resample
@@ -47,7 +48,6 @@ PRIORS = {
 }
 PASSES, PENALISED_PASSES = 3, 20  # by default
 TOLERANCE, STRENGTH = 1e-3, 0.01  # by default, of the penalised ones
-AIR_HU = -1000.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,8 +87,7 @@ class Plan:
         self._check_start()
         self.method.check_anatomy(self.grid, self.measurement.scan)
         if self.method.learned:
-            self.method.learned.check(self.grid, self.measurement.layout, psf_mm=self.psf_mm,
-                                      device=self.device)
+            self.method.learned.check(self.grid, self.measurement.layout, self.device)
         self._check_memory()
 
     def _check_field_of_view(self):

@@ -26,7 +26,8 @@ BONE_LINES = {
 }
 # What 12 bits hold. Scanners write less outside their field of view, more in metal alone.
 LEAST_HU, MOST_HU = -1024, 3071
-_AIR_HU, _TISSUE_HU = -800, -500
+AIR_HU = -1000.0
+_AIR_BELOW_HU, _TISSUE_HU = -800, -500
 
 
 def mu_at_511(hounsfield, kvp):
@@ -86,7 +87,7 @@ def clip_hounsfield(array, path):
     found = f"{path} takes Hounsfield units, found {least:g} to {most:g}"
     if least >= 0 and most <= 1:
         raise FileError(f"{found}; it looks like a mu map, which needs no conversion: --mu-map")
-    if least > _AIR_HU:
+    if least > _AIR_BELOW_HU:
         raise FileError(
             f"{found}: nothing in it is air (about -1000 HU); perhaps the rescale intercept "
             "(often -1024) was not applied: convert the CT again"

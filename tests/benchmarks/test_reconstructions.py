@@ -10,21 +10,15 @@ from benchmarks.methods import find_methods, tune
 from benchmarks.reconstructions import RECONSTRUCTIONS, find_reconstruction
 from recon.io import FileError
 from sim.dataset import Pair, open_study
-from sim.study_file import read_study
-from sim.study_run import run_study
 from tests.denoise.studies import make_study
-from tests.sim.studies import TEXT, write
+from tests.sim.studies import make_scans
 
 PAIR = Pair(number=1, factor=4.0, realisation=0)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    where = tmp_path_factory.mktemp("scans")
-    text = TEXT.replace("photon_pairs: 2000", "photon_pairs: 0") + "keep_scans: true\n"
-    study = read_study(write(where, text, voxel_mm=8))
-    run_study(study, where / "data", made={}, workers=0)
-    return where / "data"
+    return make_scans(tmp_path_factory.mktemp("scans"), photon_pairs=0, voxel_mm=8)
 
 
 @pytest.fixture

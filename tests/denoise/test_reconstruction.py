@@ -13,7 +13,7 @@ from denoise.checkpoint import Denoiser, save_denoiser
 from denoise.inference import denoise
 from denoise.recipe import Recipe
 from denoise.scaling import RULE
-from denoise.unrolled import unrolled
+from denoise.unrolled import made
 from recon import learned
 from recon.io import read_image, write_image
 from recon.io.provenance import plain, read_sidecar
@@ -31,7 +31,7 @@ def model(path, kind="fbsem", *, ct=False, voxel_mm=None, **more):
     parts = {"subsets": 1} if kind == "primal-dual" else {"subsets": 4, "updates": 2}
     recipe = Recipe(width=2, levels=1, unrolled=kind, blocks=2, ct=ct, **parts)
     torch.manual_seed(3)
-    network = unrolled(recipe.unrolling, recipe.network, recipe.arguments)
+    network = made(recipe.unrolling, recipe.network, recipe.arguments)
     torch.nn.init.normal_(network.networks[0].head.weight, std=0.01)
     domain = {"noise": [0.0, 1.0], "factors": [4.0], "tracers": ["FDG"], "scanners": ["tiny"],
               "kinds": ["person"], "voxels_mm": [VOXELS]}
@@ -169,8 +169,8 @@ def test_a_network_that_sees_a_ct_takes_it_and_air_beyond_it(recon, scan):
     part = read_image(recon("part.nii.gz", *words, scan / "short.nii.gz"))[0]
     assert np.isfinite(whole).all() and not np.array_equal(whole, part)
     method = Method(algorithm="kem", anatomy=scan / "short.nii.gz")
-    for made, beyond in ((method, 0), (replace(method, learned=Sees()), -1000)):
-        found, _ = made.read_anatomy(scans.GRID, scan / "prompts.hs", "cpu")
+    for one, beyond in ((method, 0), (replace(method, learned=Sees()), -1000)):
+        found, _ = one.read_anatomy(scans.GRID, scan / "prompts.hs", "cpu")
         assert (found[:, :, 7:] == beyond).all() and found[10, 10, 2] == 40
 
 

@@ -14,10 +14,8 @@ from denoise.training_keeper import Stopped
 from recon.io import FileError
 from recon.method import UNROLLED
 from sim.dataset import open_study
-from sim.study_file import read_study
-from sim.study_run import run_study
 from tests.denoise.runs import assert_same, metrics, signalled_at
-from tests.sim.studies import TEXT, write
+from tests.sim.studies import make_scans
 
 SMALL = {"width": 2, "levels": 1, "blocks": 2, "updates": 2, "batch": 1, "patches": 3, "epochs": 2,
          "validation_patches": 1, "learning_rate": 1e-2, "average": 0.5, "target": "truth"}
@@ -25,10 +23,7 @@ SMALL = {"width": 2, "levels": 1, "blocks": 2, "updates": 2, "batch": 1, "patche
 
 @pytest.fixture(scope="module")
 def scans_folder(tmp_path_factory):
-    where = tmp_path_factory.mktemp("scans")
-    study = read_study(write(where, TEXT + "keep_scans: true\n", minutes=1))
-    run_study(study, where / "data", made={}, workers=0)
-    return where / "data"
+    return make_scans(tmp_path_factory.mktemp("scans"), minutes=1)
 
 
 def run(study_folder, folder, *, start=None, **changes):

@@ -1,5 +1,8 @@
 """A study of seconds: uniform cylinders in the tiny scanner."""
 
+from sim.study_file import read_study
+from sim.study_run import run_study
+
 TEXT = """\
 seed: 3
 phantoms:
@@ -21,6 +24,17 @@ reconstruction:
 realisations: 1
 split: {train: 0.4, validation: 0.3, test: 0.3}
 """
+
+
+def make_scans(folder, **changes):
+    """Simulates the study with its scans in a folder, some pieces of its text replaced.
+
+    Returns:
+        The data set's folder.
+    """
+    study = read_study(write(folder, TEXT + "keep_scans: true\n", **changes))
+    run_study(study, folder / "data", made={}, workers=0)
+    return folder / "data"
 
 
 def write(folder, text=TEXT, **changes):

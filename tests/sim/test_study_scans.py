@@ -12,17 +12,13 @@ from sim.dataset import Pair, open_study
 from sim.reconstruct import passes
 from sim.study_check import problems
 from sim.study_file import read_study
-from sim.study_run import run_study
-from tests.sim.studies import TEXT, write
+from tests.sim.studies import make_scans
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    where = tmp_path_factory.mktemp("study")
-    text = TEXT.replace("minutes: 4", "minutes: 4\n  tof_mashing: 3") + "keep_scans: true\n"
-    study = read_study(write(where, text, realisations=2))
-    run_study(study, where / "data", made={}, workers=0)
-    return where / "data"
+    return make_scans(tmp_path_factory.mktemp("study"), realisations=2,
+                      minutes="4\n  tof_mashing: 3")
 
 
 @pytest.fixture
