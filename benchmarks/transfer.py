@@ -12,6 +12,8 @@ from benchmarks.quality_measure import METRICS
 from benchmarks.quality_table import COLUMNS, few, found, interval, number, star
 from denoise import scaling
 from denoise.domain import outside
+from recon.algorithms.subsets import divisor_nearest
+from recon.io import FileError
 from recon.io.files import replacing
 from recon.io.outputs import make_folder
 from recon.io.provenance import plain, write_json
@@ -35,7 +37,8 @@ def transfer(
 
     Args:
         studies: Folders of data sets, each of its own name.
-        model: Shipped model's name, or a checkpoint's file.
+        model: Shipped model's name, or a checkpoint's file. One that reconstructs takes studies
+            that keep their scans.
         output: Folder, made where there is none.
     Returns:
         What transfer.json holds, a dict.
@@ -47,7 +50,7 @@ def transfer(
             f"{' '.join(names) or 'none'}"
         )
     (method,) = find_methods([model])
-    if method.sha256 is None or method.reconstructs:
+    if method.sha256 is None or method.tuned:
         raise ValueError(f"--model takes a shipped model or a checkpoint's file, got {model!r}")
     _check(studies, method)
     folder = make_folder(output)
@@ -78,10 +81,16 @@ def _check(studies, method):
     Raises:
         ValueError: there is no phantom to tune the baseline on or to test with, or the model was
             trained on it.
+        FileError: the model begins with scans, and a study keeps none.
     """
     for study in studies:
         with open_study(study) as data:
             check_unseen([method], data)
+            if method.reconstructs and not data.keeps_scans:
+                raise FileError(
+                    f"{method.name} reconstructs, and {study} keeps no scans beside its images; "
+                    "simulate it with `keep_scans: true`"
+                )
             for split in ("validation", "test"):
                 if not data.numbers[split]:
                     raise ValueError(
@@ -94,7 +103,7 @@ def kind_of(study, method):
     """What is scanned in a study, where, and what a model says of it, a dict.
 
     Of the first phantom of its test split: phantom, tracer, scanner, and warnings, what `countless
-    denoise` would warn of in its low-dose images.
+    denoise` would warn of in its low-dose images, or `countless recon` in its scans.
     """
     with open_study(study) as data:
         number = data.numbers["test"][0]
@@ -103,15 +112,24 @@ def kind_of(study, method):
         scanner = scanner["name"] if isinstance(scanner, dict) else scanner
         warnings = {}
         for factor in data.factors:
-            pair = method.pair(data, number, factor, 0)
-            image = data.read(pair, ("low",))["low"]
             voxel_mm = data.grid(number).voxel_mm
-            measured = scaling.measure(image, voxel_mm)
+            measured = _scaling(data, method, method.pair(data, number, factor, 0), voxel_mm)
             for said in outside(method.settings, measured, voxel_mm, tracer, scanner):
                 warnings.setdefault(said, []).append(factor)
         return {"phantom": str(file.attrs["phantom"]), "tracer": tracer, "scanner": scanner,
                 "warnings": [{"said": said, "factors": factors}
                              for said, factors in warnings.items()]}
+
+
+def _scaling(data, method, pair, voxel_mm):
+    """Scaling of what a model begins with: an image, or the first image of a scan."""
+    if not method.reconstructs:
+        return scaling.measure(data.read(pair, ("low",))["low"], voxel_mm)
+    from denoise.unrolled import Beginning, first, subsets_of  # torch comes with it
+
+    scan = data.scan(pair)
+    number = divisor_nearest(scan.layout.views, method.settings["unrolled"]["subsets"])
+    return Beginning.of(first(subsets_of(scan, number)), voxel_mm).scaling
 
 
 def card(results):

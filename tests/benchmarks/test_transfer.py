@@ -14,6 +14,8 @@ from sim.study_file import read_study
 from sim.study_phantom import image_grid
 from tests.benchmarks.quality_study import write_study
 from tests.denoise.made import stirred
+from tests.denoise.test_reconstruction import model as write_model
+from tests.sim.studies import make_scans
 
 SEEN = {"hash": "another", "seed": 1, "kind": "person", "phantoms": [1, 2], "validation": [3]}
 STUDIES = sorted(Path(transfer.__file__).with_name("studies").glob("*.yaml"))
@@ -93,3 +95,15 @@ def test_the_settings_that_come_with_it_can_be_simulated(path):
         assert split == shipped.split.of(shipped.phantoms.count)[: len(split)]
     else:
         assert "train" not in split
+
+
+def test_a_reconstructing_network_is_tested_on_scans(place, tmp_path, capsys):
+    net = write_model(tmp_path / "net.pt", voxel_mm=[8.0, 8.0, 8.0])
+    study = make_scans(tmp_path, photon_pairs=0, voxel_mm=8)
+    words = ["--model", str(net), "-o"]
+    assert countless.main(["benchmark", "transfer", str(study), *words, str(tmp_path / "out")]) == 0
+    table = (tmp_path / "out" / "transfer.md").read_text()
+    assert table.count("| data | 1/4 | net |") == 1 and "data: uniform, tiny; 1 tested" in table
+    without = ["benchmark", "transfer", str(place / "fdg"), *words, str(tmp_path / "none")]
+    assert countless.main(without) == 2
+    assert "net reconstructs, and " in capsys.readouterr().err
