@@ -3,6 +3,7 @@
 import statistics
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -20,8 +21,11 @@ PROBLEMS = {
 }
 
 
-def unrolled(*, repeats: int = 7, output: Path | None = None):
-    """Time a block of an unrolled network, forward and backward, without its network, on the CPU.
+def unrolled(
+    *, repeats: int = 7, device: Literal["auto", "cpu", "cuda"] = "auto",
+    output: Path | None = None,
+):
+    """Time a block of an unrolled network, forward and backward, without its network.
 
     The block is FBSEM's with one EM update of all data, and the identity as its network. The update
     and its gradient take four projections. Both are timed in turn, and the ratio is the median of
@@ -29,6 +33,7 @@ def unrolled(*, repeats: int = 7, output: Path | None = None):
 
     Args:
         repeats: Turns that are timed, after one that is not.
+        device: Where it runs: auto takes a GPU where there is one.
         output: JSON file to write.
     Returns:
         What the JSON file holds, a dict.
@@ -37,10 +42,11 @@ def unrolled(*, repeats: int = 7, output: Path | None = None):
         raise ValueError(f"--repeats takes a number from 1, got {repeats}")
     if output is not None:
         check_writable(output)
-    results = machine.origin() | {"scanner": "demo", "repeats": repeats, "rows": []}
+    device, _ = backend.find_device(device)
+    results = machine.origin(device) | {"scanner": "demo", "repeats": repeats, "rows": []}
     print(f"{'':16}{'block, s':>10}{'projections, s':>16}{'ratio':>8}")
     for name, options in PROBLEMS.items():
-        row = {"problem": name} | _timed(options, repeats)
+        row = {"problem": name} | _timed(options, repeats, device)
         results["rows"].append(row)
         print(f"{name:16}{row['block_seconds']:>10.3f}{row['projections_seconds']:>16.3f}"
               f"{row['ratio']:>8.2f}", flush=True)
@@ -49,7 +55,7 @@ def unrolled(*, repeats: int = 7, output: Path | None = None):
     return results
 
 
-def _timed(options, repeats):
+def _timed(options, repeats, device):
     """Seconds of the block and of its four projections, and the median of their ratios."""
     import torch
 
@@ -63,8 +69,9 @@ def _timed(options, repeats):
                                   threads=backend.default_threads())
     rng = np.random.default_rng(1)
     bins = projector.out_shape
-    image, values = (rng.random(shape, dtype=np.float32) for shape in (GRID.shape, bins))
-    prompts = rng.poisson(2, bins).astype(np.float32)
+    image, values = (backend.to_device(rng.random(shape, dtype=np.float32), device)
+                     for shape in (GRID.shape, bins))
+    prompts = backend.to_device(rng.poisson(2, bins).astype(np.float32), device)
     model = AcquisitionModel(projector, factors=values + np.float32(0.1), background=values)
     layers = Layers(Subsets(model, prompts, 1), image, level=1.0, noise=0.1)
     layers.start.requires_grad_()
@@ -85,6 +92,8 @@ def _timed(options, repeats):
         for run in (block, projections):
             began = time.perf_counter()
             run()
+            if device == "cuda":
+                torch.cuda.synchronize()
             taken.append(time.perf_counter() - began)
         if turn:
             seconds.append(taken)

@@ -10,7 +10,7 @@ import numpy as np
 from cyclopts import Parameter
 from tqdm import tqdm
 
-from recon import Scanner, text
+from recon import Scanner, backend, text
 from recon.command_line import command_line, flag_of
 from recon.corrections.calibration import isotope as known_isotope
 from recon.field_of_view import same_place
@@ -51,6 +51,7 @@ def scan(
     truth: bool = False,
     halves: bool = False,
     inverse_crime: bool = False,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
     config: Path | None = None,
 ):
     """Simulate the scan of a phantom, and write it as the scanner would.
@@ -87,6 +88,8 @@ def scan(
             Noise2Noise trains with them.
         inverse_crime: Simulate with the reconstruction's own model, for debugging. All outputs
             say so.
+        device: Where kernels run: auto takes a GPU where there is one. Its counts are drawn from
+            what a CPU would expect to rounding, so that a few differ.
         config: YAML file of these settings by name; flags go over it.
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
@@ -104,22 +107,26 @@ def scan(
     check_place(protocol, activity, grid, setting=flag_of("bed_mm"))
     if list_mode == "petsird":
         petsird()  # missing packages are said now
+    device, reason = backend.find_device(device)
     folder = _folder(output)
     _check_size(folder, protocol, mu, truth=truth, halved=halves)
     made = provenance(
-        command=command_line(scan, settings), configuration=settings, seed=seed,
+        command=command_line(scan, settings), seed=seed,
+        configuration=settings | {"device": device},
         inputs=[*inputs, *([config] if config else [])],
     )
     print(text.table([
         ("phantom", f"{phantom}, {isotope}, {text.grid(grid)}"),
         ("scanner", text.scanner(preset)),
         ("bins", text.layout(protocol.layout)),
+        ("device", f"{device} ({reason})"),
         *([("NOTE", "inverse crime: the reconstruction's own model makes these data; use them for "
                     "debugging alone")] if inverse_crime else []),
     ]), flush=True)
     model_rng, counts_rng, mu_rng = np.random.default_rng(seed).spawn(3)
     with _bar() as watch:
-        expected = expect(activity, mu, grid, protocol, isotope=isotope, rng=model_rng, watch=watch)
+        expected = expect(activity, mu, grid, protocol, isotope=isotope, rng=model_rng,
+                          device=device, watch=watch)
     placed = protocol.placed(grid)
     known, known_grid = scans.known_mu_map(mu, placed, noise=mu_noise, shift_mm=mu_shift_mm,
                                            rng=mu_rng)
