@@ -1,5 +1,6 @@
 """Shares a sinogram's segments out among launches of the projector's kernels."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,20 @@ class Chunk:
     padded: int
     tile: int
     floats: int
+
+
+def kept_chunks(xp, layout, grid, *, back):
+    """`chunks`, made once: subsets of the views have the same, and scans of like layout and grid.
+
+    They take longer to make than a GPU takes to project.
+    """
+    machine = (backend.cpu_lanes(), CPU_FLOATS) if xp is np else xp.cuda.Device().id
+    return _kept(xp, layout, grid, back, machine)
+
+
+@functools.lru_cache(maxsize=256)
+def _kept(xp, layout, grid, back, machine):
+    return chunks(xp, layout, grid, back=back)
 
 
 def chunks(xp, layout, grid, *, back):

@@ -1,11 +1,12 @@
 """Projectors: line integrals of an image along the LORs of a sinogram or of listed events."""
 
+import functools
 import math
 
 import numpy as np
 
 from recon import backend
-from recon.chunks import BACK_TILE, chunks
+from recon.chunks import BACK_TILE, kept_chunks
 from recon.grid import Grid
 from recon.layout import SinogramLayout
 from recon.operators import LinearOperator
@@ -36,7 +37,7 @@ class SinogramProjector(LinearOperator):
             raise TypeError(f"SinogramProjector takes views as a slice, got {views!r}")
         self.layout, self.grid, self.views = layout, grid, views
         self.tof_sigmas, self.threads = tof_sigmas, threads
-        rays = layout.rays()[views]
+        rays = _rays(layout)[views]
         super().__init__(grid.shape, (len(rays), *layout.shape[1:]))
         self._rays = np.ascontiguousarray(rays, np.float32)
         self._along_y = np.abs(self._rays[..., 1]) < np.abs(self._rays[..., 0])
@@ -102,7 +103,8 @@ class SinogramProjector(LinearOperator):
 
     def _chunks(self, xp, back):
         return self._on(
-            xp, "back" if back else "forward", lambda: chunks(xp, self.layout, self.grid, back=back)
+            xp, "back" if back else "forward",
+            lambda: kept_chunks(xp, self.layout, self.grid, back=back),
         )
 
     def _on(self, xp, name, make):
@@ -110,6 +112,12 @@ class SinogramProjector(LinearOperator):
         if (xp.__name__, name) not in self._made:
             self._made[xp.__name__, name] = make()
         return self._made[xp.__name__, name]
+
+
+@functools.lru_cache(maxsize=4)
+def _rays(layout):
+    """Those of a layout, which all its subsets share; not to be written to."""
+    return layout.rays()
 
 
 def tof_arguments(layout, sigmas):
