@@ -12,6 +12,7 @@ from tqdm import tqdm
 from denoise.pairs import drawn, image_name, in_turn
 from denoise.scaling import RULE, Scaling
 from denoise.unrolled import AROUND_MM, Beginning, first, layers, subsets_of
+from recon import backend
 from recon.io import FileError
 from recon.io.provenance import read_json, write_json
 
@@ -89,7 +90,20 @@ def given(item, recipe, device):
     }
 
 
-def begun(study, pairs, number, path):
+def device_of(accelerator):
+    """Where scans lie in training by an accelerator of Lightning's: "cpu" or "cuda".
+
+    Raises:
+        ValueError: it is another one; NumPy and CuPy read scans.
+    """
+    if accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if accelerator not in ("cpu", "gpu", "cuda"):
+        raise ValueError(f"an unrolled network takes accelerator cpu or cuda, got {accelerator}")
+    return "cpu" if accelerator == "cpu" else "cuda"
+
+
+def begun(study, pairs, number, path, device="cpu"):
     """The Beginning of each pair's low-dose scan, found once and kept in a file.
 
     Args:
@@ -97,6 +111,7 @@ def begun(study, pairs, number, path):
         pairs: list of Pair.
         number: of subsets.
         path: JSON file that keeps them; made where there is none.
+        device: "cpu" or "cuda", where first images are made.
     Returns:
         dict from Pair to Beginning.
     Raises:
@@ -110,7 +125,7 @@ def begun(study, pairs, number, path):
                          dynamic_ncols=True):
             name = image_name(study, pair)
             if name not in known:
-                known[name] = asdict(_begun(study, pair, number))
+                known[name] = asdict(_begun(study, pair, number, device))
             said = known[name]
             found[pair] = Beginning(scaling=Scaling(**said["scaling"]), box=said["box"])
     finally:  # a run that is broken off keeps what it found
@@ -118,10 +133,11 @@ def begun(study, pairs, number, path):
     return found
 
 
-def _begun(study, pair, number):
+def _begun(study, pair, number, device):
     scan = study.scan(pair)
     try:
-        return Beginning.of(first(subsets_of(scan, number)), scan.grid.voxel_mm)
+        start = first(subsets_of(scan, number, device))
+        return Beginning.of(backend.to_device(start, "cpu"), scan.grid.voxel_mm)
     except ValueError as reason:
         name = f"{study.file(pair.number).filename}, 1 / {pair.factor:g} of the dose"
         raise FileError(f"{name}: {reason}") from reason

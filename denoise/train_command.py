@@ -197,7 +197,8 @@ def _train(paths, folder, recipe, start, machine, command):
             print(text.table(rows(recipe, studies)), flush=True)
         with locked(make_folder(folder)) if first else contextlib.nullcontext():
             check_output(folder / "model.pt", [start] if start else [])
-            train_patches, validation, settings = prepare(recipe, studies, folder, command, begun)
+            train_patches, validation, settings = prepare(recipe, studies, folder, command, begun,
+                                                        machine["accelerator"])
             chosen = recipe.settings() | ({"start": str(start)} if start else {})
             read = [study.folder / "study.json" for study in studies]
             made = provenance(command=command, configuration=chosen | machine, seed=recipe.seed,

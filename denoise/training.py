@@ -24,7 +24,7 @@ from denoise.discriminator import Discriminator
 from denoise.losses import terms
 from denoise.pairs import Batches, deaf
 from denoise.run_state import check_fits, checkpoint_path, exhausted, rows_of
-from denoise.scans import given
+from denoise.scans import device_of, given
 from denoise.training_keeper import Keeper
 from denoise.unrolled import made
 from recon.io.files import optional
@@ -208,10 +208,8 @@ def fit(recipe, train, validation, folder, settings, *, start=None, workers=0, e
     if len(rows) == recipe.epochs or exhausted(rows, recipe):
         return rows
     workers = 0 if recipe.unrolled else workers
-    if recipe.unrolled and accelerator == "auto":  # scans lie where NumPy or CuPy reads them
-        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    if recipe.unrolled and accelerator not in ("cpu", "gpu", "cuda"):
-        raise ValueError(f"an unrolled network takes accelerator cpu or cuda, got {accelerator}")
+    if recipe.unrolled:
+        accelerator = device_of(accelerator)
     module = Training(recipe, train, validation, workers, start)
     if last.is_file():
         check_fits(module, last)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from denoise.channels import CT_HU
 from denoise.pairs import Patches, Source, measured
 from denoise.scaling import RULE
-from denoise.scans import Scans, ScanSource, begun
+from denoise.scans import Scans, ScanSource, begun, device_of
 from denoise.studies import domain, phantoms_of
 from denoise.study_images import StudyImages
 from recon.io.provenance import plain
@@ -14,7 +14,7 @@ from recon.version import __version__
 SCALINGS = "scalings.json"  # in a run's folder: what was measured of its images
 
 
-def prepare(recipe, studies, folder, command, start=None):
+def prepare(recipe, studies, folder, command, start=None, accelerator="cpu"):
     """What a training needs of studies.
 
     Args:
@@ -22,12 +22,14 @@ def prepare(recipe, studies, folder, command, start=None):
         studies: list of StoredStudy.
         folder: of the run.
         command: the command line.
+        start: `denoise.start.Start`; None for random weights.
+        accelerator: Lightning's, that will train: there the first images of scans are made.
     Returns:
         Patches (Scans of an unrolled network) for training, others for validation, and the settings
         of the Denoiser.
     """
     if recipe.unrolled:
-        made, scalings = _scans(recipe, studies, folder)
+        made, scalings = _scans(recipe, studies, folder, device_of(accelerator))
         settings = _denoiser_settings(recipe, studies, scalings, command)
         settings["unrolled"] = recipe.unrolling | _model_of(recipe, studies[0])
         return _started(made, settings, start)
@@ -53,13 +55,13 @@ def _started(made, settings, start):
     return *made, settings
 
 
-def _scans(recipe, studies, folder):
+def _scans(recipe, studies, folder, device):
     """Scans for training and for validation, and the scalings of the first."""
     sources = {"train": [], "validation": []}
     for study in studies:
         pairs = {split: study.pairs(split) for split in sources}
         found = begun(study, pairs["train"] + pairs["validation"], recipe.subsets,
-                      folder / SCALINGS)
+                      folder / SCALINGS, device)
         for split in filter(pairs.get, sources):
             sources[split].append(ScanSource(study=study, pairs=pairs[split], beginnings=found))
     there = sum(len(source.pairs) for source in sources["validation"])
