@@ -99,7 +99,8 @@ def on_stream(x):
         return
     cuda, stream = backend.cupy().cuda, torch.cuda.current_stream(x.device)
     with torch.cuda.device(x.device), cuda.Device(x.device.index):
-        if hasattr(cuda.Stream, "from_external"):  # CuPy 14, which warns of ExternalStream
+        # CuPy 14, which warns of ExternalStream, with torch 2.10 or later
+        if hasattr(cuda.Stream, "from_external") and hasattr(stream, "__cuda_stream__"):
             ours = cuda.Stream.from_external(stream)
         else:
             ours = cuda.ExternalStream(stream.cuda_stream, x.device.index)

@@ -6,6 +6,7 @@ Ulyanov, Vedaldi & Lempitsky, CVPR 2018; in reconstruction Gong, Catana, Qi & Li
 
 import copy
 import itertools
+import math
 
 import numpy as np
 import torch
@@ -100,12 +101,13 @@ class _Fit:
             for step in range(steps):
                 if self.fits == 1:
                     self.adam.param_groups[0]["lr"] = self.learning_rate * LAST ** (step / steps)
-                loss = self._finite(torch.mean((self._answer() - target) ** 2))
-                self.progress(loss.item())
+                loss = torch.mean((self._answer() - target) ** 2)
                 self.adam.zero_grad()
                 loss.backward()
                 self.adam.step()
-            found = self._finite(self._answer().detach())
+                self.progress(self._finite(loss.item()))  # a GPU has its work before it is asked
+            found = self._answer().detach()
+            self._finite(found.sum(dtype=torch.float64).item())
         return as_array((self.unit * found.clamp(min=0)).contiguous())
 
     def _answer(self):
@@ -117,13 +119,13 @@ class _Fit:
             )
         return found[0, 0]
 
-    def _finite(self, found):
-        if not torch.isfinite(found).all():
+    def _finite(self, number):
+        if not math.isfinite(number):
             raise Diverged(
                 "the network's fit blew up; take a lower learning rate than "
                 f"{self.learning_rate:g}"
             )
-        return found
+        return number
 
 
 def _guide(guide, shape, seed):
