@@ -150,7 +150,7 @@ def train(
         validation_patches: Of the phantoms for validation, always the same; or scans.
         patience: Epochs without improvement after which training ends; 0 for never.
         seed: Of the first weights and of all patches.
-        workers: Processes that read patches; 0 for none but this one, which reads scans.
+        workers: Processes that read patches, or one that reads scans; 0 for none but this one.
         examples_every: Epochs between pictures of examples; 0 for none.
         tensorboard: Write TensorBoard's logs too.
         precision: Lightning's, such as 32-true or bf16-mixed; auto takes bfloat16 where the machine

@@ -153,8 +153,9 @@ class Training(pl.LightningModule):
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
     def train_dataloader(self):
+        ahead = 1 if self.recipe.unrolled else 2  # of batches that a worker reads
         several = {"multiprocessing_context": "spawn", "persistent_workers": True,
-                   "worker_init_fn": deaf} if self.workers else {}
+                   "prefetch_factor": ahead, "worker_init_fn": deaf} if self.workers else {}
         return DataLoader(self.train_items, batch_sampler=self._batches(), collate_fn=self._one,
                           num_workers=self.workers, **several)
 
@@ -184,7 +185,8 @@ def fit(recipe, train, validation, folder, settings, *, start=None, workers=0, e
         folder: of the run; gets checkpoints/last.ckpt, metrics.csv, model.pt and examples/.
         settings: dict of the Denoiser that is written.
         start: `denoise.start.Start` of a new training; None for random weights.
-        workers: processes that read patches, spawned; 0 for none but this one, which reads scans.
+        workers: processes that read patches, spawned, or one that reads scans; 0 for none but this
+            one.
         examples_every: epochs between pictures; 0 for none.
         tensorboard: whether to write TensorBoard's logs as well.
         precision, accelerator, devices, nodes, strategy: Lightning's; "auto" takes bfloat16 where
@@ -207,8 +209,8 @@ def fit(recipe, train, validation, folder, settings, *, start=None, workers=0, e
     rows = rows_of(last) if last.is_file() else []
     if len(rows) == recipe.epochs or exhausted(rows, recipe):
         return rows
-    workers = 0 if recipe.unrolled else workers
     if recipe.unrolled:
+        workers = min(workers, 1)  # scans are large
         accelerator = device_of(accelerator)
     module = Training(recipe, train, validation, workers, start)
     if last.is_file():

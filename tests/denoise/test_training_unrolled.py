@@ -26,16 +26,18 @@ def scans_folder(tmp_path_factory):
     return make_scans(tmp_path_factory.mktemp("scans"), minutes=1)
 
 
-def run(study_folder, folder, *, start=None, **changes):
+def run(study_folder, folder, *, start=None, workers=0, accelerator="cpu", precision="auto",
+        **changes):
     """Trains in a folder, or goes on; returns the rows of metrics.csv."""
     from denoise.training import fit
 
     folder.mkdir(exist_ok=True)
     with open_study(study_folder) as study:
         recipe = resolved(Recipe(**(SMALL | changes)), [study])
-        train, validation, settings = prepare(recipe, [study], folder, "countless train", start)
-        return fit(recipe, train, validation, folder, settings, start=start, examples_every=0,
-                   accelerator="cpu", devices=1)
+        train, validation, settings = prepare(recipe, [study], folder, "countless train", start,
+                                              accelerator)
+        return fit(recipe, train, validation, folder, settings, start=start, workers=workers,
+                   examples_every=0, precision=precision, accelerator=accelerator, devices=1)
 
 
 @pytest.mark.parametrize("kind", UNROLLED)
@@ -61,6 +63,12 @@ def test_a_run_stopped_within_an_epoch_ends_as_one_left_alone(scans_folder, tmp_
     assert checkpoint_path(broken).is_file() and len(metrics(broken)) == 1
     run(scans_folder, broken, unrolled="fbsem")
     assert_same(broken, whole)
+
+
+def test_a_process_that_reads_scans_changes_nothing(scans_folder, tmp_path):
+    for workers in (0, 2):
+        run(scans_folder, tmp_path / f"{workers}", unrolled="fbsem", epochs=1, workers=workers)
+    assert_same(tmp_path / "2", tmp_path / "0")
 
 
 def test_blocks_begin_with_a_denoisers_weights(scans_folder, tmp_path):
