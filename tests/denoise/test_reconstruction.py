@@ -20,6 +20,8 @@ from recon.io.provenance import plain, read_sidecar
 from recon.layout import SinogramLayout
 from recon.method import Method
 from tests.denoise.made import stirred
+from tests.gpu import exact, on_gpu  # noqa: F401, a fixture
+from tests.recon.cases import rms_difference
 from tests.recon.command import conftest as scans
 
 scan = scans.scan  # its fixture: a simulated sinogram of the tiny scanner
@@ -48,9 +50,9 @@ def model(path, kind="fbsem", *, ct=False, voxel_mm=None, **more):
 def recon(scan, capsys):
     """A function that runs `countless recon` on the scan: the image's path, or the error."""
 
-    def run(name, *words):
+    def run(name, *words, device="cpu"):
         given = [scan / "prompts.hs", "-o", scan / name, "--background", scan / "background.hs",
-                 "--grid-like", scan / "truth.hv", "--device", "cpu", *words]
+                 "--grid-like", scan / "truth.hv", "--device", device, *words]
         code = countless.main([str(word) for word in ("recon", *given)])
         return scan / name if code == 0 else capsys.readouterr().err
 
@@ -179,3 +181,42 @@ class Sees:
 
     def check_anatomy(self, anatomy):
         pass
+
+
+def on_both(recon, *words):
+    """The images of a GPU and of the CPU."""
+    return [read_image(recon(f"{device}.nii.gz", *words, "--psf-mm", 8, device=device))[0]
+            for device in ("cuda", "cpu")]
+
+
+@on_gpu
+@pytest.mark.parametrize("kind", ["fbsem", "learned-gradient", "primal-dual"])
+def test_on_a_gpu_an_unrolled_network_makes_the_cpus_image(recon, scan, kind, exact):  # noqa: F811
+    layout = {"layout": plain(asdict(scans.LAYOUT))} if kind == "primal-dual" else {}
+    ct = np.where(read_image(scan / "truth.hv")[0] > 0, 40, -1000).astype(np.float32)
+    write_image(scan / "ct.nii.gz", ct, scans.GRID)
+    path = model(scan / "net.pt", kind, ct=True, **layout)
+    ours, theirs = on_both(recon, "--algorithm", kind, "--model", path, "--anatomy",
+                           scan / "ct.nii.gz")
+    assert rms_difference(ours, theirs) < 1e-3
+
+
+@on_gpu
+def test_on_a_gpu_plug_and_play_makes_the_cpus_image(recon, scan, exact):  # noqa: F811
+    denoiser = stirred()
+    denoiser.settings["voxel_mm"] = VOXELS
+    denoiser.network.head.weight.data *= 0.02
+    save_denoiser(scan / "denoiser.pt", denoiser)
+    ours, theirs = on_both(recon, "--algorithm", "pnp", "--model", scan / "denoiser.pt",
+                           "--subsets", 4, "--iterations", 2)
+    assert rms_difference(ours, theirs) < 1e-3
+
+
+@on_gpu
+def test_on_a_gpu_a_deep_image_prior_makes_nearly_the_cpus_image(
+    recon, scan, monkeypatch, exact  # noqa: F811
+):
+    few = partial(learned.deep_image_prior, first_steps=8, fit_steps=2)
+    monkeypatch.setattr(learned, "deep_image_prior", few)
+    ours, theirs = on_both(recon, "--algorithm", "dip", "--subsets", 4, "--iterations", 1)
+    assert rms_difference(ours, theirs) < 0.02

@@ -1,5 +1,7 @@
 """Unrolled networks learn from a study's scans, and a run that was stopped goes on the same."""
 
+from itertools import chain
+
 import pytest
 import torch
 
@@ -12,9 +14,11 @@ from denoise.studies import resolved
 from denoise.training_data import prepare
 from denoise.training_keeper import Stopped
 from recon.io import FileError
+from recon.io.provenance import read_json
 from recon.method import UNROLLED
 from sim.dataset import open_study
 from tests.denoise.runs import assert_same, metrics, signalled_at
+from tests.gpu import exact, on_gpu  # noqa: F401, a fixture
 from tests.sim.studies import make_scans
 
 SMALL = {"width": 2, "levels": 1, "blocks": 2, "updates": 2, "batch": 1, "patches": 3, "epochs": 2,
@@ -103,3 +107,32 @@ def test_a_study_without_scans_is_refused(study_folder, tmp_path):
 def test_settings_that_do_not_fit_are_refused(scans_folder, tmp_path, settings, said):
     with pytest.raises(ValueError, match=said):
         run(scans_folder, tmp_path / "run", **({"unrolled": "fbsem"} | settings))
+
+
+def learned(scans_folder, folder, kind, **options):
+    """Loss and errors of two epochs, and what was found of first images."""
+    more = {"updates": Recipe.updates} if kind == "primal-dual" else {}
+    rows = run(scans_folder, folder, unrolled=kind, recompute=True, **more, **options)
+    found = [row[name] for row in rows for name in ("loss", "nrmse", "nrmse_low")]
+    for each in read_json(folder / "scalings.json")["beginnings"].values():
+        found += [*each["scaling"].values(), *chain.from_iterable(each["box"])]
+    return found
+
+
+@on_gpu
+@pytest.mark.parametrize("kind", UNROLLED)
+def test_on_a_gpu_each_kind_learns_as_on_the_cpu(scans_folder, tmp_path, kind, exact):  # noqa: F811
+    ours, theirs = (learned(scans_folder, tmp_path / name, kind, accelerator=name,
+                            precision="32-true") for name in ("cuda", "cpu"))
+    assert ours == pytest.approx(theirs, rel=1e-3)
+
+
+@on_gpu
+@pytest.mark.parametrize("kind", UNROLLED)
+def test_on_a_gpu_in_its_own_precision_each_kind_learns_nearly_as_much(scans_folder, tmp_path,
+                                                                       kind):
+    ours = learned(scans_folder, tmp_path / "auto", kind, accelerator="auto",
+                   workers=int(kind == "fbsem"))
+    theirs = learned(scans_folder, tmp_path / "cpu", kind, precision="32-true")
+    assert ours == pytest.approx(theirs, rel=0.1)
+    assert load_denoiser(tmp_path / "auto" / "model.pt", reconstructs=True)

@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from recon import AcquisitionModel
+from recon import AcquisitionModel, backend
 from recon.algorithms.em import updates
 from recon.algorithms.subsets import Subsets
 from recon.learned.layers import Layers
 from recon.learned.unrolled import Unrolled, _Fusion, fused
 from recon.method import UNROLLED
+from tests.gpu import exact, on_gpu  # noqa: F401, a fixture
+from tests.recon.cases import MACHINES
 from tests.recon.learned.small import PLAIN, TIMED
 
 SEEN = (slice(0, 4), slice(0, 3), slice(1, 5))
@@ -32,8 +34,8 @@ class Small(nn.Module):
         return x[:, :1] + self.conv(x) * noise.reshape(-1, 1, 1, 1, 1)
 
 
-def scan(projector=PLAIN, unit=1.0, seed=1, subsets=2):
-    """Subsets of a scan of a random image, and a first image, in a unit."""
+def scan(projector=PLAIN, unit=1.0, seed=1, subsets=2, machine="cpu"):
+    """Subsets of a scan of a random image, and a first image, in a unit, on a machine."""
     rng = np.random.default_rng(seed)
     factors = rng.uniform(0.5, 1.5, (*projector.out_shape[:2], projector.out_shape[-1]))
     factors[0, 0] = 0
@@ -43,16 +45,21 @@ def scan(projector=PLAIN, unit=1.0, seed=1, subsets=2):
                              background=background)
     prompts = rng.poisson(model(truth * np.float32(unit))).astype(np.float32)
     start = np.float32(unit) * rng.uniform(0.5, 1.5, projector.in_shape).astype(np.float32)
+    factors, background, prompts, start = (
+        backend.to_device(array, machine) for array in (model.factors, background, prompts, start)
+    )
+    model = AcquisitionModel(projector, factors=factors, background=background)
     return Subsets(model, prompts, subsets), start
 
 
-def layers(projector=PLAIN, unit=1.0, *, kind="fbsem", **options):
-    data, start = scan(projector, unit, subsets=1 if kind == "primal-dual" else 2)
+def layers(projector=PLAIN, unit=1.0, *, kind="fbsem", machine="cpu", **options):
+    subsets = 1 if kind == "primal-dual" else 2
+    data, start = scan(projector, unit, subsets=subsets, machine=machine)
     return Layers(data, start, level=1.5 * unit, noise=0.7, **options)
 
 
-def unrolled(kind, *, blocks=2, shared=False, seed=0, **options):
-    channels = 2 if kind == "primal-dual" else 1
+def unrolled(kind, *, blocks=2, shared=False, seed=0, beside=0, **options):
+    channels = beside + (2 if kind == "primal-dual" else 1)
     count = 1 if shared else blocks
     torch.manual_seed(seed)
     made = Unrolled([Small(channels, seed + k) for k in range(count)], kind=kind, blocks=blocks,
@@ -213,3 +220,35 @@ def test_settings_that_do_not_fit_are_refused(options, said):
 def test_primal_dual_takes_all_data_at_once():
     with pytest.raises(ValueError, match="takes Layers of 1 subset, got 2"):
         unrolled("primal-dual")(layers())
+
+
+def image_and_gradients(kind, projector, machine, **options):
+    """The last image of a network that sees a box and an image beside, and its gradients."""
+    beside = np.ones((1, *projector.in_shape), np.float32)
+    given = layers(projector, kind=kind, machine=machine, box=SEEN, beside=beside)
+    made = unrolled(kind, beside=1, **options).to(machine)
+    image = made(given)
+    image.square().sum().backward()
+    return [value.detach().cpu() for value in (image, *(w.grad for w in made.parameters()))]
+
+
+@on_gpu
+@pytest.mark.parametrize("kind", UNROLLED)
+@pytest.mark.parametrize("projector", [PLAIN, TIMED], ids=["plain", "tof"])
+@pytest.mark.parametrize("recompute", [False, True])
+def test_on_a_gpu_images_and_gradients_are_the_cpus(kind, projector, recompute, exact):  # noqa: F811
+    ours, theirs = (image_and_gradients(kind, projector, machine, recompute=recompute)
+                    for machine in ("cuda", "cpu"))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("kind", UNROLLED)
+@pytest.mark.parametrize("machine", MACHINES)
+def test_autocast_rounds_networks_alone(kind, machine):
+    with torch.autocast(machine, torch.bfloat16):
+        ours = image_and_gradients(kind, PLAIN, machine)
+    theirs = image_and_gradients(kind, PLAIN, "cpu")
+    for one, other, most in zip(ours, theirs, [0.01] + [0.2] * len(ours[1:]), strict=True):
+        assert one.dtype == torch.float32
+        assert (one - other).norm() < most * other.norm()
