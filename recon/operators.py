@@ -109,13 +109,24 @@ class GaussianBlur(LinearOperator):
         self.fwhm_mm, self.threads = tuple(map(float, widths)), threads
         self._weights = [gaussian_weights(w / v).astype(np.float32)
                          for w, v in zip(widths, voxel_mm, strict=True)]
+        self._there = {}
+
+    def _weights_on(self, xp):
+        """The weights along each axis, brought to a GPU once."""
+        if xp is np:
+            return self._weights
+        device = xp.cuda.Device().id
+        if device not in self._there:
+            self._there[device] = [xp.asarray(weights) for weights in self._weights]
+        return self._there[device]
 
     def _apply(self, x):
         xp = backend.array_module(x)
+        there = self._weights_on(xp)
         x = xp.ascontiguousarray(x)
         nx, ny, nz = self.in_shape
         for axis, (size, step) in enumerate([(nx, ny * nz), (ny, nz), (nz, 1)]):
-            weights = self._weights[axis]
+            weights = there[axis]
             if len(weights) > 1:
                 out = xp.empty_like(x)
                 # In an image of one slice neighbours along y, too, are neighbours in memory.
@@ -123,7 +134,7 @@ class GaussianBlur(LinearOperator):
                 arguments = (
                     x,
                     out,
-                    xp.asarray(weights),
+                    weights,
                     len(weights) // 2,
                     size,
                     step,
