@@ -42,7 +42,7 @@ def kept_chunks(xp, layout, grid, *, back):
     return _kept(xp, layout, grid, back, machine)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=16)
 def _kept(xp, layout, grid, back, machine):
     return chunks(xp, layout, grid, back=back)
 
