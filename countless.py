@@ -1,11 +1,8 @@
 """The `countless` command: maps subcommands to functions, imported when they are called."""
 
 import sys
-import traceback
 
 from cyclopts import App, CycloptsError
-
-PACKAGES = ("recon", "sim", "denoise", "benchmarks")
 
 
 def _version():
@@ -85,7 +82,9 @@ def main(tokens=None):
         named = name.strip("-") in str(error).replace("_", "-")
         return _refused(error if named else f"{name}: {error}")
     except (ValueError, RuntimeError) as error:
-        if not _raised_by_us(error):
+        from recon.refusal import is_refusal
+
+        if not is_refusal(error):
             raise
         return _refused(error)
     except MemoryError as error:
@@ -110,14 +109,6 @@ def _describe(tokens):
 def _refused(error):
     print("countless:", " ".join(str(error).split()), file=sys.stderr)
     return 2
-
-
-def _raised_by_us(error):
-    """Whether our code raised it, with a message for the user; anything else is a bug."""
-    frame, _ = list(traceback.walk_tb(error.__traceback__))[-1]
-    line = traceback.extract_tb(error.__traceback__)[-1].line or "raise"
-    ours = frame.f_globals["__name__"].split(".")[0] in PACKAGES
-    return ours and line.startswith("raise")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,17 @@ class Lesions:
     def __init__(self):
         self.places, self.seen, self.diameters_mm = {}, {}, []
 
+    @classmethod
+    def merged(cls, several):
+        """The Lesions of several phantoms, in their order."""
+        found = cls()
+        for one in several:
+            found.places |= one.places
+            found.diameters_mm += one.diameters_mm
+            for key, seen in one.seen.items():
+                found.seen.setdefault(key, {}).update(seen)
+        return found
+
     def add(self, number, regions):
         """Notes where a phantom's lesions are."""
         self.places[number] = {lesion.name: lesion.at for lesion in regions.lesions}
@@ -75,7 +86,7 @@ def check_twin(data, without):
         raise FileError(f"{without.folder} lacks phantoms {', '.join(map(str, sorted(missing)))}")
 
 
-def observe(data, lesions, methods, strengths, progress=lambda: None):
+def observe(data, lesions, methods, strengths, progress=lambda: None, device="cpu"):
     """A Lesions of the same places in the images of another study, or of this one's other split.
 
     Args:
@@ -84,6 +95,7 @@ def observe(data, lesions, methods, strengths, progress=lambda: None):
         methods: list of Method.
         strengths: of baselines, by (method's name, factor).
         progress: called after each image.
+        device: "cpu" or "cuda".
     """
     found = Lesions()
     found.places = lesions.places
@@ -95,7 +107,8 @@ def observe(data, lesions, methods, strengths, progress=lambda: None):
                     pair = method.pair(data, number, factor, realisation)
                     images = data.read(pair, ("ct",))
                     image = method.image(method.input(data, pair), grid, body,
-                                         strengths.get((method.name, factor)), images["ct"])
+                                         strengths.get((method.name, factor)), images["ct"],
+                                         device)
                     found.keep(number, method, factor, realisation, image, grid.voxel_mm)
                     progress()
     return found

@@ -1,12 +1,12 @@
 """What is compared: images at low and standard dose as they are, denoised, or made another way."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import optimize
 
-from benchmarks.image_metrics import around, nrmse
+from benchmarks.image_metrics import around
 from benchmarks.reconstructions import RECONSTRUCTIONS, Reconstruction, find_reconstruction
 from denoise import scaling
 from denoise.baselines import BASELINES, find_baseline
@@ -14,12 +14,9 @@ from denoise.shipped import find_model, shipped
 from denoise.studies import phantoms_of, same_phantoms
 from recon.io import FileError
 from recon.io.provenance import sha256
-from sim.dataset import Pair
+from sim.dataset import Pair, StoredStudy, open_study
 
 SOURCES = ("low", "standard")
-TUNING_PHANTOMS = 4  # of the validation split, at most: the first
-TUNING_STEPS = 10
-TUNING_PRECISION = 0.1  # of the logarithm of a strength
 AROUND_MM = 32.0  # beyond the body, where baselines look no farther
 
 
@@ -91,7 +88,7 @@ class Method:
             return data.scan(pair, standard=self.source == "standard")
         return data.read(pair, (self.source,))[self.source]
 
-    def image(self, image, grid, body, strength=None, ct=None):
+    def image(self, image, grid, body, strength=None, ct=None, device="cpu"):
         """What it makes of an image.
 
         Args:
@@ -100,21 +97,46 @@ class Method:
             body: bool (x, y, z), whose surroundings alone a baseline is worked out in.
             strength: of what is `tuned`.
             ct: (x, y, z) in HU.
+            device: "cpu" or "cuda", of reconstructions and networks; baselines are on the CPU.
         Returns:
             (x, y, z) float32; beyond the body a baseline leaves the image as it is.
         """
         if self.denoiser is None:
             return image
         if self.reconstructs:
-            return self.denoiser(image, ct, strength)
+            return self.denoiser(image, ct, strength, device)
         if not self.tuned:
             from denoise.inference import denoise
 
-            return denoise(image, grid, self.denoiser, ct=ct, progress=False).image
+            return denoise(image, grid, self.denoiser, ct=ct, device=device, progress=False).image
         box = around(body, int(np.ceil(AROUND_MM / min(grid.voxel_mm))))
         found, measured = image.copy(), scaling.measure(image, grid.voxel_mm)
         found[box] = self.denoiser(image[box], grid.voxel_mm, measured, strength, ct[box])
         return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compared:
+    """A study with the methods that are compared in it; other processes open both by their names.
+
+    Attributes:
+        data: StoredStudy.
+        methods: list of Method.
+        names: by which `find_methods` finds them.
+    """
+
+    data: StoredStudy
+    methods: list
+    names: tuple
+
+    def __reduce__(self):
+        return _opened, (self.data.folder, self.names)
+
+
+@functools.cache
+def _opened(folder, names):
+    """A Compared that a worker keeps from one task to the next."""
+    return Compared(data=open_study(folder), methods=find_methods(names), names=names)
 
 
 def factor_of(source, factor):
@@ -213,65 +235,6 @@ def _named(source, what, path):
     if path.suffix == ".pt":
         name = path.resolve().parent.name if path.stem == "model" else path.stem
     return f"standard:{name}" if source == "standard" else name
-
-
-def tune(method, data, factor, progress=lambda: None, steps=TUNING_STEPS):
-    """A strength with the least NRMSE to truth in the validation split's bodies.
-
-    The mean over the first TUNING_PHANTOMS phantoms, one image of each, is searched by Brent's
-    bounded method over the strength's logarithm within its range. Test phantoms take no part.
-
-    Args:
-        method: Method that is `tuned`.
-        data: StoredStudy.
-        factor: dose reduction factor of the images; 1 for the standard dose.
-        progress: called after each step.
-        steps: at most.
-    Returns:
-        dict of parameter, strength, nrmse, at_end (whether the strength is an end of its range),
-        phantoms, and tried: (strength, nrmse) of each step.
-    Raises:
-        ValueError: there is no phantom for validation.
-    """
-    numbers = data.numbers["validation"][:TUNING_PHANTOMS]
-    if not numbers:
-        raise ValueError(
-            f"{method.name} is tuned on the validation split, and the study has no phantom in it; "
-            "simulate more phantoms, or set split.validation"
-        )
-    tried, read = [], []
-    for number in numbers:
-        pair = method.pair(data, number, factor, 0)
-        images = data.read(pair, ("truth", "ct")) | {"input": method.input(data, pair)}
-        read.append((images, data.grid(number), body_of(data, number)))
-
-    def error(logarithm):
-        strength = float(np.exp(logarithm))
-        if method.reconstructs:
-            strength = method.denoiser.rounded(strength)
-        for done, found in tried:
-            if done == strength:  # passes are whole
-                return found
-        errors = []
-        for images, grid, body in read:
-            found = method.image(images["input"], grid, body, strength, images["ct"])
-            errors.append(nrmse(found, images["truth"], body))
-        tried.append((strength, float(np.mean(errors))))
-        progress()
-        return tried[-1][1]
-
-    low, high = np.log(method.denoiser.range)
-    optimize.minimize_scalar(
-        error, bounds=(low, high), method="bounded",
-        options={"maxiter": steps, "xatol": TUNING_PRECISION},
-    )
-    strength, least = min(tried, key=lambda one: one[1])
-    ends = np.abs(np.log(strength) - np.array([low, high]))
-    return {
-        "parameter": method.parameter, "strength": strength, "nrmse": least,
-        "at_end": bool(ends.min() < 3 * TUNING_PRECISION), "phantoms": list(numbers),
-        "tried": sorted(tried),
-    }
 
 
 def body_of(data, number):

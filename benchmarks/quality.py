@@ -2,8 +2,9 @@
 
 import contextlib
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from tqdm import tqdm
@@ -11,15 +12,18 @@ from tqdm import tqdm
 from benchmarks import machine
 from benchmarks.detection import OBSERVER, Lesions, check_twin, detected, observe, validated
 from benchmarks.image_metrics import RANGE_IN_MEANS
-from benchmarks.methods import TUNING_STEPS, check_unseen, find_methods, tune
+from benchmarks.methods import Compared, check_unseen, find_methods
 from benchmarks.paired import LEAST
+from benchmarks.pool import check_workers, in_order
 from benchmarks.quality_figures import Shown
 from benchmarks.quality_measure import measure_phantom, oracle_psnr, summarise
 from benchmarks.quality_report import report
 from benchmarks.quality_table import table
 from benchmarks.regions import Regions
 from benchmarks.trainings import over_trainings
+from benchmarks.tuning import TUNING_STEPS, tune, tuning_images
 from benchmarks.udpet import OMITTED
+from recon import backend
 from recon.io.files import replacing
 from recon.io.outputs import make_folder
 from recon.io.provenance import plain, write_json
@@ -36,6 +40,8 @@ def quality(
     methods: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = METHODS,
     without: Path | None = None,
     tuning_steps: int = TUNING_STEPS,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    workers: int = 0,
     output: Annotated[Path, Parameter(alias="-o")],
 ):
     """Compare denoisers and reconstructions on a study's test split, with truth and standard dose.
@@ -54,13 +60,18 @@ def quality(
         without: Folder of the same study with phantoms.options.lesions 0: how well lesions are
             detected is told against it.
         tuning_steps: By which each method that has a strength is tuned at each dose, the same
-            number for all.
+            number for all. Passes are all tried, from one run.
+        device: Where reconstructions and networks run: auto takes a GPU where there is one.
+        workers: Processes that tune and measure at a time, which share the cores and the GPU; 0
+            for this one alone. Seconds and memory are then those of a machine with so much to do.
         output: Folder, made where there is none.
     Returns:
         What quality.json holds, a dict.
     """
     if tuning_steps < 1:
         raise ValueError(f"--tuning-steps takes a number from 1, got {tuning_steps}")
+    check_workers(workers)
+    device, _ = backend.find_device(device)
     chosen = find_methods(methods)
     with contextlib.ExitStack() as stack:
         data = stack.enter_context(open_study(study))
@@ -74,11 +85,13 @@ def quality(
         if twin:
             check_twin(data, twin)
         folder = make_folder(output)
-        results = machine.origin() | _settings(data, chosen, tuning_steps)
-        results["tuned"] = _tuned(data, chosen, tuning_steps)
+        compared = Compared(data=data, methods=chosen, names=tuple(methods))
+        results = machine.origin(device) | {"workers": workers}
+        results |= _settings(data, chosen, tuning_steps)
+        results["tuned"] = _tuned(compared, tuning_steps, device, workers)
         results["best_baseline"] = best = _best(results["tuned"], chosen, data.factors)
         strengths = {(row["method"], row["factor"]): row["strength"] for row in results["tuned"]}
-        measured, shown, lesions = _measured(data, chosen, strengths)
+        measured, shown, lesions = _measured(compared, strengths, device, workers)
         for name in ("rows", "ensembles", "filter_sweep"):
             results[name] = [row for one in measured for row in one[name]]
         results["summary"] = summarise(
@@ -92,7 +105,11 @@ def quality(
             str(factor): oracle_psnr(oracles, factor, results["pairs"])
             for factor in data.factors if oracles
         }
-        results["detectability"] = _detected(data, twin, lesions, chosen, strengths)
+        results["detectability"] = None
+        if twin:
+            without = Compared(data=twin, methods=chosen, names=tuple(methods))
+            results["detectability"] = _detected(compared, without, lesions, strengths, device,
+                                                 workers)
     results = plain(results)
     write_json(folder / "quality.json", results)
     for name, text in (("table.md", table(results)), ("report.html", report(results, shown))):
@@ -118,7 +135,8 @@ def _settings(data, methods, steps):
                           "of a phantom",
             "ct": _ct(recipe["ct"]),
             "tuning": f"least NRMSE to truth in the validation split, {steps} steps at "
-                      "most of Brent's bounded search over the strength's logarithm",
+                      "most of Brent's bounded search over the strength's logarithm; passes are "
+                      "all tried, from one run",
             "interval": f"95 %, bootstrap over phantoms of the mean over realisations; none of "
                         f"fewer than {LEAST} phantoms",
             "test": "Wilcoxon's signed-rank test over phantoms, two-sided, against the baseline "
@@ -140,18 +158,23 @@ def _ct(settings):
     return f"simulated, {settings['photons']:g} photons in a ray that meets nothing, {where}"
 
 
-def _tuned(data, methods, steps):
+def _tuned(compared, steps, device, workers):
     """The strength of each method that has one at each dose, a list of dict."""
-    tuned = [
-        (method, factor) for method in methods if method.tuned for factor in method.factors(data)
-    ]
-    found = []
-    with _bar(steps * len(tuned), "tuning", "step") as bar:
-        for method, factor in tuned:
-            row = tune(method, data, factor, bar.update, steps)
-            bar.update(steps - len(row["tried"]))
-            found.append({"method": method.name, "factor": factor} | row)
-    return found
+    data = compared.data
+    tuned = [(index, factor) for index, method in enumerate(compared.methods) if method.tuned
+             for factor in method.factors(data)]
+    total = sum(tuning_images(compared.methods[index], data, steps) for index, _ in tuned)
+    with _bar(total, "tuning") as bar:
+        return list(in_order(partial(_tune, compared, steps, device), tuned, workers=workers,
+                             progress=bar.update))
+
+
+def _tune(compared, steps, device, task, progress):
+    """The strength of a method, out of compared.methods by its index, at a dose: a dict."""
+    index, factor = task
+    method = compared.methods[index]
+    found = tune(method, compared.data, factor, progress, steps, device)
+    return {"method": method.name, "factor": factor} | found
 
 
 def _best(tuned, methods, factors):
@@ -166,41 +189,62 @@ def _best(tuned, methods, factors):
     return best
 
 
-def _measured(data, methods, strengths):
-    """What `measure_phantom` finds of each phantom, a Shown of one, and their Lesions."""
-    shown, lesions, measured = Shown(), Lesions(), []
-    with _bar(_images(data, methods), "measuring", "image") as bar:
-        for number in data.numbers["test"]:
-            regions, grid = Regions.of(data, number), data.grid(number)
-            shown.add(number, regions, grid)
-            lesions.add(number, regions)
-
-            def keep(*image, number=number, grid=grid):
-                shown.keep(number, *image)
-                lesions.keep(number, *image, grid.voxel_mm)
-                bar.update()
-
-            measured.append(measure_phantom(data, number, regions, methods, strengths, keep))
-    return measured, shown, lesions
+def _measured(compared, strengths, device, workers):
+    """What `measure_phantom` finds of each phantom, a Shown of one, and each one's Lesions."""
+    with _bar(_images(compared), "measuring") as bar:
+        measured, shown, lesions = zip(*in_order(
+            partial(_measure, compared, strengths, device), compared.data.numbers["test"],
+            workers=workers, progress=bar.update), strict=True)
+    return measured, Shown.chosen(shown), lesions
 
 
-def _detected(data, twin, lesions, methods, strengths):
-    """AUC of all methods, a dict; None without a twin study, or without lesions."""
-    if twin is None or not lesions.diameters_mm:
+def _measure(compared, strengths, device, number, progress):
+    """What `measure_phantom` finds of a phantom, its Shown and its Lesions."""
+    data = compared.data
+    regions, grid = Regions.of(data, number), data.grid(number)
+    shown, lesions = Shown(number, regions, grid), Lesions()
+    lesions.add(number, regions)
+
+    def keep(*image):
+        shown.keep(*image)
+        lesions.keep(number, *image, grid.voxel_mm)
+        progress()
+
+    found = measure_phantom(data, number, regions, compared.methods, strengths, keep, device)
+    return found, shown, lesions
+
+
+def _detected(compared, without, lesions, strengths, device, workers):
+    """AUC of all methods in a study and its twin, a dict; None without lesions.
+
+    Args:
+        compared, without: Compared, of the study and of its twin.
+        lesions: of each phantom, Lesions.
+    """
+    present = Lesions.merged(lesions)
+    if not present.diameters_mm:
         return None
-    with _bar(_images(data, methods), "without lesions", "image") as bar:
-        absent = observe(twin, lesions, methods, strengths, bar.update)
+    with _bar(_images(compared), "without lesions") as bar:
+        absent = Lesions.merged(in_order(partial(_observe, without, strengths, device), lesions,
+                                         workers=workers, progress=bar.update))
     return OBSERVER | {
-        "diameters_mm": [min(lesions.diameters_mm), max(lesions.diameters_mm)],
-        "rows": detected(lesions, absent), "validation_of_standard": validated(data, twin),
+        "diameters_mm": [min(present.diameters_mm), max(present.diameters_mm)],
+        "rows": detected(present, absent),
+        "validation_of_standard": validated(compared.data, without.data),
     }
 
 
-def _images(data, methods):
+def _observe(without, strengths, device, lesions, progress):
+    """Lesions of the same places in the images of a twin study."""
+    return observe(without.data, lesions, without.methods, strengths, progress, device)
+
+
+def _images(compared):
     """How many images are made of the test split."""
-    factors = sum(len(one.factors(data)) for one in methods)
+    data = compared.data
+    factors = sum(len(one.factors(data)) for one in compared.methods)
     return len(data.numbers["test"]) * data.realisations * factors
 
 
-def _bar(total, what, unit):
-    return tqdm(total=total, desc=what, unit=unit, file=sys.stderr, dynamic_ncols=True)
+def _bar(total, what):
+    return tqdm(total=total, desc=what, unit="image", file=sys.stderr, dynamic_ncols=True)

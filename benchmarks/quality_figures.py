@@ -14,39 +14,40 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7
 
 
 class Shown:
-    """Slices and lines of one phantom, the first that has a lesion, or else the first.
+    """Slices and lines of a phantom.
 
     Attributes:
-        regions, grid, number: of the phantom; regions is None until one was added.
+        number, grid: of the phantom.
+        lesions: whether it has any.
         at: voxel (x, y, z) of the shown lesion's middle, or else of the image's.
+        around: the body's ends along each axis, in mm, a little wider.
         images: dict from (method's name, factor) to the first realisation's coronal slice (x, z),
             axial slice (x, y) and line along x.
         most: activity that is shown black, in Bq/mL.
     """
 
-    def __init__(self):
-        self.regions = self.grid = self.number = self.at = self.most = None
-        self.images = {}
-
-    def add(self, number, regions, grid):
-        """Shows a phantom, unless one with a lesion is shown already."""
-        if self.regions is not None and (self.regions.lesions or not regions.lesions):
-            return
-        self.number, self.regions, self.grid = number, regions, grid
+    def __init__(self, number, regions, grid):
+        self.number, self.grid, self.lesions = number, grid, bool(regions.lesions)
         self.most = float(np.percentile(regions.truth[regions.body], BLACK))
         lesion = max(regions.lesions, default=None,
                      key=lambda one: regions.truth[one.mask].sum(dtype=float))
         self.at = lesion.at if lesion else tuple(n // 2 for n in grid.shape)
+        self.around = [_around(regions.body, grid, axis) for axis in range(3)]
         self.images = {("truth", 1.0): self._parts(regions.truth)}
+
+    @staticmethod
+    def chosen(several):
+        """The first of several that has a lesion, or else the first."""
+        return next((one for one in several if one.lesions), several[0])
 
     @property
     def where(self):
         """What `at` is the middle of, in words."""
-        return "its lesion of most activity" if self.regions.lesions else "its images"
+        return "its lesion of most activity" if self.lesions else "its images"
 
-    def keep(self, number, method, factor, realisation, image):
+    def keep(self, method, factor, realisation, image):
         """Notes the slices of an image."""
-        if number == self.number and realisation == 0:
+        if realisation == 0:
             self.images[method.name, factor] = self._parts(image)
 
     def _parts(self, image):
@@ -120,7 +121,7 @@ def slices(results, shown, factor):
         (method["name"], factor_of(method["source"], factor))
         for method in results["methods"]
     ]
-    across, down, along = (_around(shown, axis) for axis in range(3))
+    across, down, along = shown.around
     per_mm = _COLUMN / (across[1] - across[0])
     tall = max(np.ptp(down), np.ptp(along)) * per_mm
     size = (_LEFT + 4 * (_COLUMN + _GAP), _TOP + len(names) * (tall + _GAP) + _BELOW)
@@ -174,10 +175,10 @@ def _mark(ax, row, column, across, ends):
         ax.text(left + 50, bottom - 4, "10 cm", ha="center", va="bottom", fontsize=8)
 
 
-def _around(shown, axis):
+def _around(body, grid, axis):
     """The body's ends along an axis, in mm, a little wider."""
-    inside = np.flatnonzero(shown.regions.body.any(axis=tuple(a for a in range(3) if a != axis)))
-    low, high = shown.grid.centres(axis)[inside[[0, -1]]]
+    inside = np.flatnonzero(body.any(axis=tuple(a for a in range(3) if a != axis)))
+    low, high = grid.centres(axis)[inside[[0, -1]]]
     return low - 8, high + 8
 
 
@@ -187,7 +188,7 @@ def profiles(results, shown):
 
     factors = results["factors"]
     figure = Figure(figsize=(12, 1.0 + 2.6 * len(factors)), layout="constrained")
-    x, limits = shown.grid.centres(0), _around(shown, 0)
+    x, limits = shown.grid.centres(0), shown.around[0]
     for ax, factor in zip(figure.subplots(len(factors), squeeze=False)[:, 0], factors,
                           strict=True):
         ax.fill_between(x, shown.images["truth", 1.0][2] / 1000, step="mid", color="0.85",

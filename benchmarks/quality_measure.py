@@ -111,7 +111,7 @@ METRICS = {
 }
 
 
-def measure_phantom(data, number, regions, methods, strengths, keep):
+def measure_phantom(data, number, regions, methods, strengths, keep, device="cpu"):
     """All images of a phantom, measured.
 
     Args:
@@ -121,6 +121,7 @@ def measure_phantom(data, number, regions, methods, strengths, keep):
         methods: list of Method.
         strengths: dict from (method's name, factor) to a baseline's strength.
         keep: called with (method, factor, realisation, image) of each image.
+        device: "cpu" or "cuda".
     Returns:
         dict of rows (a dict for each image), ensembles (a dict for each method and factor, none
         with one realisation), filter_sweep (the low dose under Gaussians), and oracle: the mean
@@ -139,7 +140,7 @@ def measure_phantom(data, number, regions, methods, strengths, keep):
             images, given = data.read(pair, ("standard",)), method.input(data, pair)
             peak, began = PeakMemory("cpu"), time.perf_counter()
             image = method.image(given, grid, regions.body,
-                                 strengths.get((method.name, factor)), ct)
+                                 strengths.get((method.name, factor)), ct, device)
             seconds = time.perf_counter() - began
             standard = images["standard"] if method.source == "low" else None
             row = which | {"realisation": realisation, "seconds": seconds, "peak_bytes": peak.bytes}

@@ -7,6 +7,7 @@ from benchmarks import quality_figures as figures
 from benchmarks import quality_sections as sections
 from benchmarks.page import facts, image, page
 from benchmarks.quality_table import few
+from recon import text
 
 
 def report(results, shown):
@@ -64,7 +65,7 @@ def _facts(results):
     rows = [
         ("command", results["command"]), ("version", results["version"]),
         ("commit", results["commit"]), ("date", results["date"]),
-        ("machine", f"{results['machine']['processor']}, {results['machine']['cores']} cores"),
+        ("machine", _machine(results)),
         ("study", f"{results['study_hash']}, seed {results['study']['seed']}"),
         *((method["name"], f"checkpoint {method['sha256']}")
           for method in results["methods"] if method["sha256"]),
@@ -78,6 +79,13 @@ def _facts(results):
         ("UDPET score", "without " + "; ".join(rules["udpet_omitted"])),
     ]
     return facts(rows)
+
+
+def _machine(results):
+    made, workers = results["machine"], results["workers"]
+    cores = text.plural(made["cores"], "core") if "cores" in made else None
+    shared = f"shared by {text.plural(workers, 'worker')}" if workers else None
+    return ", ".join(filter(None, (made["processor"], cores, shared)))
 
 
 def _reconstruction(study):

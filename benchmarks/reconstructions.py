@@ -45,10 +45,25 @@ class Reconstruction:
         Raises:
             ValueError: a network that does not serve such scans.
         """
+        passes = self.learned.passes if getattr(self.learned, "blocks", False) else self.passes
+        if self.parameter == "passes":
+            passes, value = max(round(value), 1), None
+        return next(self.after([passes], scan, ct, value, device))
+
+    def after(self, passes, scan, ct, strength=None, device="cpu"):
+        """Yields the image (x, y, z) after each of several numbers of passes, all of one run.
+
+        Args:
+            passes: whole numbers from 1, ascending; of blocks, for an unrolled network.
+            scan, ct, device: as for `__call__`.
+            strength: where that is the knob.
+        Raises:
+            ValueError: as `__call__`, or passes do not ascend from 1.
+        """
         from denoise.unrolled import inside, subsets_of
 
-        strength = value if self.parameter == "strength" else None
-        passes = self.rounded(value) if self.parameter == "passes" else self.passes
+        if min(np.diff([0, *passes])) < 1:
+            raise ValueError(f"after takes ascending numbers of passes from 1, got {passes}")
         learned = self.learned
         if learned is not None:
             learned.check(scan.grid, scan.layout, device)
@@ -58,18 +73,12 @@ class Reconstruction:
             algorithm=self.algorithm, prior=None, strength=None if learned else strength,
             epsilon=None, tolerance=None, anatomy=_CT if self.guided else None, learned=learned,
         )
-        number = scan.subsets
-        if method.blocks:
-            number, passes = 1, learned.passes
-        data = subsets_of(scan, number, device)
+        data = subsets_of(scan, 1 if method.blocks else scan.subsets, device)
         guide = backend.to_device(np.ascontiguousarray(ct), device) if self.guided else None
         images = method.images(data, inside(data), guide, {})
-        image = next(islice(images, passes * data.number - 1, None))
-        return backend.to_device(image, "cpu").copy()
-
-    def rounded(self, value):
-        """The nearest value that the knob has: passes are whole."""
-        return max(round(value), 1) if self.parameter == "passes" else value
+        for more in np.diff([0, *passes]):
+            image = next(islice(images, int(more) * data.number - 1, None))
+            yield backend.to_device(image, "cpu").copy()
 
 
 def find_reconstruction(name):

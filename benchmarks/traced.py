@@ -81,14 +81,14 @@ class Traced:
         return replace(self, values=tuple(sorted(map(float, [*values, best]))))
 
     def images(self, scan, plain_image, data, number, settings, device):
-        """Yields the image (x, y, z) of a scan at each value.
+        """Yields the image (x, y, z) of a scan at each value; of passes, all from one run.
 
         Args:
             scan: `sim.dataset.Scan`.
             plain_image: of OSEM, without a filter.
             data, number: StoredStudy and phantom.
             settings: dict, the study's reconstruction.
-            device: "cpu" or "cuda".
+            device: "cpu" or "cuda", of reconstructions and networks; baselines are on the CPU.
         """
         if self.method.name == REFERENCE:
             for fwhm_mm in self.values:
@@ -96,6 +96,9 @@ class Traced:
             return
         file, make = data.file(number), self.method.denoiser
         ct, filtered = file["ct"][:], _filtered(plain_image, scan.grid, settings["post_filter_mm"])
+        if self.knob == "passes":
+            yield from make.after([round(value) for value in self.values], scan, ct, device=device)
+            return
         if self.knob != "blend":
             for value in self.values:
                 yield (make(scan, ct, value, device) if self.method.reconstructs else

@@ -1,17 +1,19 @@
 """`countless benchmark transfer`: a trained model on images of kinds that it was not trained on."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from benchmarks import machine
 from benchmarks.methods import check_unseen, find_methods
+from benchmarks.pool import check_workers
 from benchmarks.quality import quality
 from benchmarks.quality_measure import METRICS
 from benchmarks.quality_table import COLUMNS, few, found, interval, number, star
 from denoise import scaling
 from denoise.domain import outside
+from recon import backend
 from recon.algorithms.subsets import divisor_nearest
 from recon.io import FileError
 from recon.io.files import replacing
@@ -25,6 +27,8 @@ BASELINE = "gaussian"
 def transfer(
     *studies: Path,
     model: str,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    workers: int = 0,
     output: Annotated[Path, Parameter(alias="-o")],
 ):
     """Test a model on studies of another kind: another phantom, tracer, organ or scanner.
@@ -39,6 +43,9 @@ def transfer(
         studies: Folders of data sets, each of its own name.
         model: Shipped model's name, or a checkpoint's file. One that reconstructs takes studies
             that keep their scans.
+        device: Where the model runs: auto takes a GPU where there is one.
+        workers: Processes that tune and measure at a time, which share the cores and the GPU; 0
+            for this one alone.
         output: Folder, made where there is none.
     Returns:
         What transfer.json holds, a dict.
@@ -49,19 +56,22 @@ def transfer(
             f"transfer takes folders of studies with different names, got "
             f"{' '.join(names) or 'none'}"
         )
+    check_workers(workers)
+    device, _ = backend.find_device(device)
     (method,) = find_methods([model])
     if method.sha256 is None or method.tuned:
         raise ValueError(f"--model takes a shipped model or a checkpoint's file, got {model!r}")
     _check(studies, method)
     folder = make_folder(output)
-    results = machine.origin() | {
-        "model": {"name": method.name, "sha256": method.sha256} | {
+    results = machine.origin(device) | {
+        "workers": workers, "model": {"name": method.name, "sha256": method.sha256} | {
             key: method.settings[key] for key in ("domain", "training")},
         "studies": [],
     }
     for study, name in zip(studies, names, strict=True):
         print(f"\n{name}")
-        told = quality(study, methods=("low", BASELINE, model, "standard"), output=folder / name)
+        told = quality(study, methods=("low", BASELINE, model, "standard"), device=device,
+                       workers=workers, output=folder / name)
         kept = ("study", "study_hash", "phantoms", "pairs", "factors", "realisations", "methods",
                 "rules", "tuned", "best_baseline", "summary", "claim")
         uniform = sorted({row["uniform"] or "no organ" for row in told["rows"]})

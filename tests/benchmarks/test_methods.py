@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.image_metrics import nrmse
-from benchmarks.methods import TUNING_STEPS, Method, check_unseen, find_methods, tune
+from benchmarks.methods import Method, check_unseen, find_methods
+from benchmarks.tuning import TUNING_STEPS, tune
 from denoise.baselines import BASELINES
 from denoise.channels import CT_HU
 from denoise.checkpoint import Denoiser, save_denoiser

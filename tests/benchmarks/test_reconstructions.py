@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import countless
-from benchmarks.methods import find_methods, tune
+from benchmarks.methods import find_methods
 from benchmarks.reconstructions import RECONSTRUCTIONS, find_reconstruction
+from benchmarks.tuning import tune
 from recon.io import FileError
 from sim.dataset import Pair, open_study
 from tests.denoise.studies import make_study
@@ -62,8 +63,8 @@ def test_one_table_has_images_and_reconstructions(folder, tmp_path):
                            "--tuning-steps", "2", "--methods", *methods]) == 0
     results = json.loads((out / "quality.json").read_text())
     assert {row["method"] for row in results["rows"]} == set(methods)
-    assert {row["method"]: len(row["tried"]) for row in results["tuned"]} == dict.fromkeys(
-        ("gaussian", "osem", "map-rdp"), 2)
+    tried = {row["method"]: len(row["tried"]) for row in results["tuned"]}
+    assert tried == {"gaussian": 2, "osem": 6, "map-rdp": 2}
     seconds = {row["method"]: row["seconds"] for row in results["rows"]}
     assert seconds["map-rdp"] > seconds["low"] >= 0
     assert np.isfinite(results["rows"][0]["peak_bytes"])
