@@ -1,6 +1,8 @@
 """`countless benchmark matched-noise`: contrast of lesions where all methods are as noisy."""
 
 import sys
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,11 +24,13 @@ from benchmarks.matched_noise_summary import (
     sentences,
     summarise,
 )
-from benchmarks.methods import TUNING_PHANTOMS, check_unseen, find_methods
+from benchmarks.methods import Compared, check_unseen, find_methods
 from benchmarks.noise_curves import Curve, Ensemble
+from benchmarks.pool import check_workers, in_order
 from benchmarks.reconstructions import Reconstruction
 from benchmarks.regions import Regions
 from benchmarks.traced import FWHM_MM, NEAR, SCOUTED, Traced, low_scans
+from benchmarks.tuning import TUNING_PHANTOMS
 from recon import backend
 from recon.io import FileError
 from recon.io.files import check_writable
@@ -44,6 +48,7 @@ def matched_noise(
     phantoms: int | None = None,
     points: int = 4,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    workers: int = 0,
     output: Annotated[Path, Parameter(alias="-o")],
 ):
     """Compare methods in lesion contrast at equal noise, on the test split of a study with scans.
@@ -66,6 +71,8 @@ def matched_noise(
         phantoms: Of the test split, the first so many; all by default.
         points: Values of a strength, about the one that has the reference's noise in validation.
         device: Where reconstructions and networks run: auto takes a GPU where there is one.
+        workers: Processes, each with a phantom at a time, which share the cores and the GPU; 0 for
+            this one alone.
         output: JSON file to write.
     Returns:
         What the JSON file holds, a dict.
@@ -77,34 +84,38 @@ def matched_noise(
             raise ValueError(f"{flag} takes a whole number from {least}, got {value}")
     if output.suffix != ".json":
         raise ValueError(f"--output takes a file's name that ends in .json, got {output}")
+    check_workers(workers)
     check_writable(output)
     device, _ = backend.find_device(device)
-    traced = _traced(methods)
+    names = (REFERENCE, *(name for name in methods if plain_name(name) != REFERENCE))
+    chosen = find_methods(names)
+    traced = [Traced.of(method) for method in chosen]
     with open_study(study) as data:
         _check(data, factor, realisations, study)
-        check_unseen([one.method for one in traced], data)
+        check_unseen(chosen, data)
         test = data.numbers["test"][:phantoms]
         tuning = data.numbers["validation"][:TUNING_PHANTOMS]
-        regions = {number: Regions.of(data, number) for number in (*tuning, *test)}
-        for number, found in regions.items():
-            if found.inside is None:
+        for number in (*tuning, *test):
+            if Regions.of(data, number).inside is None:
                 raise ValueError(
                     f"phantom {number} holds no organ in whose inside noise could be measured; "
                     "take a study of phantoms with a liver or another part of some size"
                 )
+        compared = Compared(data=data, methods=chosen, names=names)
         with tqdm(total=(2 * len(tuning) + len(test) * realisations) * len(traced), unit="curve",
                   desc="reconstructing", file=sys.stderr, dynamic_ncols=True) as bar:
 
             def people_of(numbers, many):
-                return [_person(data, number, regions[number], traced, factor, many, device,
-                                bar.update) for number in numbers]
+                values = [one.values for one in traced]
+                return list(in_order(partial(_person, compared, values, factor, many, device),
+                                     numbers, workers=workers, progress=bar.update))
 
             validation = _validated(people_of(tuning, 2), traced)
             found = {row["method"]: row for row in validation}
             target = found[REFERENCE]["noise"][FWHM_MM.index(found[REFERENCE]["least_at"])]
             traced = [one.near(found[one.name], target, points) for one in traced]
             people = people_of(test, realisations)
-        results = machine.origin(device)
+        results = machine.origin(device) | {"workers": workers}
         results |= _settings(data, traced, factor, realisations, test, tuning)
     tuned = {one.name: one.values.index(found[one.name]["least_at"]) for one in traced}
     results["validation"] = validation
@@ -118,11 +129,6 @@ def matched_noise(
     print(table(results))
     print(f"all numbers: {output}; curves: {output.with_suffix('.png')}")
     return results
-
-
-def _traced(names):
-    names = (REFERENCE, *(name for name in names if plain_name(name) != REFERENCE))
-    return [Traced.of(method) for method in find_methods(names)]
 
 
 def _check(data, factor, realisations, study):
@@ -168,8 +174,11 @@ def _validated(people, traced):
     return rows
 
 
-def _person(data, number, regions, traced, factor, realisations, device, progress):
-    """A phantom's curves, a Person."""
+def _person(compared, values, factor, realisations, device, number, progress):
+    """A phantom's curves, a Person; `values` are those of each method's knob."""
+    data, traced = compared.data, [replace(Traced.of(method), values=own) for method, own
+                                   in zip(compared.methods, values, strict=True)]
+    regions = Regions.of(data, number)
     cube = largest_cube(regions.inside)
     ensembles = {one.name: [Ensemble(regions, cube) for _ in one.values] for one in traced}
     for scan in islice(low_scans(data, number, factor), realisations):

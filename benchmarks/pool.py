@@ -7,7 +7,6 @@ that a worker is told its number of threads before NumPy, torch and the kernels 
 import multiprocessing
 import os
 import signal
-import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
@@ -69,9 +68,7 @@ def in_order(function, items, *, workers=0, progress=lambda steps=1: None):
 def _begin(threads):
     """What a worker does first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # which torch and `recon.backend` go by
 
 
 def _done(function, item):

@@ -257,7 +257,23 @@ def test_the_reference_at_its_own_noise_is_its_point(results):
     assert row["value"] == pytest.approx(np.mean(errors)) and row["gain"] == 0
 
 
+def test_two_workers_find_what_one_process_finds(place):
+    found = []
+    for workers in ("0", "2"):
+        path = place / f"workers-{workers}.json"
+        assert countless.main([
+            "benchmark", "matched-noise", str(place / "data"), "--methods", "osem", "map-rdp",
+            "--factor", "4", "--realisations", "2", "--points", "2", "--device", "cpu",
+            "--workers", workers, "-o", str(path)]) == 0
+        found.append(json.loads(path.read_text()))
+        assert found[-1].pop("workers") == int(workers)
+        for name in ("date", "command", "machine"):
+            del found[-1][name]
+    assert len(found[0]["curves"]) == 6 and found[0] == found[1]
+
+
 @pytest.mark.parametrize(("words", "said"), [
+    (("--workers", "-1", "-o", "no.json"), "--workers takes a whole number from 0, got -1"),
     (("--methods", "low", "-o", "no.json"), "takes denoisers and reconstructions, got low"),
     (("--factor", "4", "-o", "no.json"), "--realisations takes up to 4"),
     (("--factor", "1", "-o", "no.json"), "--factor takes a whole number from 2, got 1"),
