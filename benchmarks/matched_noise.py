@@ -26,7 +26,7 @@ from benchmarks.matched_noise_summary import (
 )
 from benchmarks.methods import Compared, check_unseen, find_methods
 from benchmarks.noise_curves import Curve, Ensemble
-from benchmarks.pool import check_workers, in_order
+from benchmarks.pool import pool
 from benchmarks.reconstructions import Reconstruction
 from benchmarks.regions import Regions
 from benchmarks.traced import FWHM_MM, NEAR, SCOUTED, Traced, low_scans
@@ -84,13 +84,12 @@ def matched_noise(
             raise ValueError(f"{flag} takes a whole number from {least}, got {value}")
     if output.suffix != ".json":
         raise ValueError(f"--output takes a file's name that ends in .json, got {output}")
-    check_workers(workers)
     check_writable(output)
     device, _ = backend.find_device(device)
     names = (REFERENCE, *(name for name in methods if plain_name(name) != REFERENCE))
     chosen = find_methods(names)
     traced = [Traced.of(method) for method in chosen]
-    with open_study(study) as data:
+    with pool(workers) as in_order, open_study(study) as data:
         _check(data, factor, realisations, study)
         check_unseen(chosen, data)
         test = data.numbers["test"][:phantoms]
@@ -108,7 +107,7 @@ def matched_noise(
             def people_of(numbers, many):
                 values = [one.values for one in traced]
                 return list(in_order(partial(_person, compared, values, factor, many, device),
-                                     numbers, workers=workers, progress=bar.update))
+                                     numbers, bar.update))
 
             validation = _validated(people_of(tuning, 2), traced)
             found = {row["method"]: row for row in validation}

@@ -4,6 +4,8 @@ Workers are spawned, never forked. This file loads nothing but the standard libr
 that a worker is told its number of threads before NumPy, torch and the kernels come.
 """
 
+import contextlib
+import functools
 import multiprocessing
 import os
 import signal
@@ -17,52 +19,69 @@ def check_workers(workers):
         raise ValueError(f"--workers takes a whole number from 0, got {workers}")
 
 
-def in_order(function, items, *, workers=0, progress=lambda steps=1: None):
-    """Yields what a function makes of each item, in the items' order.
+@contextlib.contextmanager
+def pool(workers):
+    """Gives a function that yields what another makes of items, in the items' order.
 
-    Cores are shared out among workers, of which there are no more than items.
+    It takes that other function, the items, and `progress`, which it calls with how many steps more
+    are done, as items are with workers. The other function is of an item and of a function to call
+    as steps get done, with their number or none. With workers it is pickled, as are items and what
+    it makes, and what it raises comes out as it was. Workers stay until the end; after an error or
+    an interrupt they are ended at once.
 
     Args:
-        function: of an item, and of a function that it calls as steps get done, with their number
-            or none. With workers it is pickled, as are items and what it makes.
-        items: list.
-        workers: processes; 0 for none but this one, where nothing is pickled.
-        progress: called with how many steps more are done: with workers, as an item is.
+        workers: processes, among which the cores are shared out; 0 for none but this one, where
+            nothing is pickled.
     Raises:
-        ValueError, RuntimeError: as the function does; all workers end then.
+        ValueError: a number below 0.
+        RuntimeError: a worker was ended from outside.
     """
+    check_workers(workers)
     if not workers:
-        for item in items:
-            yield function(item, progress)
+        yield _here
         return
     from recon import backend
 
-    many, found = max(min(workers, len(items)), 1), {}
     others = multiprocessing.active_children()
-    pool = ProcessPoolExecutor(many, multiprocessing.get_context("spawn"), initializer=_begin,
-                               initargs=(max(backend.default_threads() // many, 1),))
+    executor = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_begin,
+        initargs=(max(backend.default_threads() // workers, 1),),
+    )
     try:
-        futures = [pool.submit(_done, function, item) for item in items]
-        coming = as_completed(futures)
-        for future in futures:
-            while future not in found:
-                done = next(coming)
-                found[done], steps, refusal = done.result()
-                if refusal:
-                    raise refusal
-                progress(steps)
-            yield found.pop(future)
-    except BaseException as reason:  # an interrupt too, which workers themselves do not hear
-        pool.shutdown(wait=False, cancel_futures=True)
+        yield functools.partial(_shared_out, executor)
+    except BaseException:  # an interrupt too, which workers themselves do not hear
+        executor.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             if child not in others:
                 child.terminate()
-        if isinstance(reason, BrokenProcessPool):
-            raise RuntimeError(
-                "a worker was ended from outside, for want of memory perhaps; give fewer --workers"
-            ) from reason
         raise
-    pool.shutdown()
+    executor.shutdown()
+
+
+def _here(function, items, progress):
+    """Yields what a function makes of items, in this process."""
+    for item in items:
+        yield function(item, progress)
+
+
+def _shared_out(executor, function, items, progress):
+    """Yields what a function makes of items, in the processes of an executor."""
+    futures, found = [executor.submit(_done, function, item) for item in items], {}
+    coming = as_completed(futures)
+    for future in futures:
+        while future not in found:
+            done = next(coming)
+            try:
+                found[done], steps, refusal = done.result()
+            except BrokenProcessPool as reason:
+                raise RuntimeError(
+                    "a worker was ended from outside, for want of memory perhaps; give fewer "
+                    "--workers"
+                ) from reason
+            if refusal:
+                raise refusal
+            progress(steps)
+        yield found.pop(future)
 
 
 def _begin(threads):

@@ -14,7 +14,7 @@ from benchmarks.detection import OBSERVER, Lesions, check_twin, detected, observ
 from benchmarks.image_metrics import RANGE_IN_MEANS
 from benchmarks.methods import Compared, check_unseen, find_methods
 from benchmarks.paired import LEAST
-from benchmarks.pool import check_workers, in_order
+from benchmarks.pool import pool
 from benchmarks.quality_figures import Shown
 from benchmarks.quality_measure import measure_phantom, oracle_psnr, summarise
 from benchmarks.quality_report import report
@@ -70,10 +70,10 @@ def quality(
     """
     if tuning_steps < 1:
         raise ValueError(f"--tuning-steps takes a number from 1, got {tuning_steps}")
-    check_workers(workers)
     device, _ = backend.find_device(device)
     chosen = find_methods(methods)
     with contextlib.ExitStack() as stack:
+        in_order = stack.enter_context(pool(workers))
         data = stack.enter_context(open_study(study))
         if not data.numbers["test"]:
             raise ValueError(
@@ -88,10 +88,10 @@ def quality(
         compared = Compared(data=data, methods=chosen, names=tuple(methods))
         results = machine.origin(device) | {"workers": workers}
         results |= _settings(data, chosen, tuning_steps)
-        results["tuned"] = _tuned(compared, tuning_steps, device, workers)
+        results["tuned"] = _tuned(compared, tuning_steps, device, in_order)
         results["best_baseline"] = best = _best(results["tuned"], chosen, data.factors)
         strengths = {(row["method"], row["factor"]): row["strength"] for row in results["tuned"]}
-        measured, shown, lesions = _measured(compared, strengths, device, workers)
+        measured, shown, lesions = _measured(compared, strengths, device, in_order)
         for name in ("rows", "ensembles", "filter_sweep"):
             results[name] = [row for one in measured for row in one[name]]
         results["summary"] = summarise(
@@ -109,7 +109,7 @@ def quality(
         if twin:
             without = Compared(data=twin, methods=chosen, names=tuple(methods))
             results["detectability"] = _detected(compared, without, lesions, strengths, device,
-                                                 workers)
+                                                 in_order)
     results = plain(results)
     write_json(folder / "quality.json", results)
     for name, text in (("table.md", table(results)), ("report.html", report(results, shown))):
@@ -158,15 +158,14 @@ def _ct(settings):
     return f"simulated, {settings['photons']:g} photons in a ray that meets nothing, {where}"
 
 
-def _tuned(compared, steps, device, workers):
+def _tuned(compared, steps, device, in_order):
     """The strength of each method that has one at each dose, a list of dict."""
     data = compared.data
     tuned = [(index, factor) for index, method in enumerate(compared.methods) if method.tuned
              for factor in method.factors(data)]
     total = sum(tuning_images(compared.methods[index], data, steps) for index, _ in tuned)
     with _bar(total, "tuning") as bar:
-        return list(in_order(partial(_tune, compared, steps, device), tuned, workers=workers,
-                             progress=bar.update))
+        return list(in_order(partial(_tune, compared, steps, device), tuned, bar.update))
 
 
 def _tune(compared, steps, device, task, progress):
@@ -189,12 +188,12 @@ def _best(tuned, methods, factors):
     return best
 
 
-def _measured(compared, strengths, device, workers):
+def _measured(compared, strengths, device, in_order):
     """What `measure_phantom` finds of each phantom, a Shown of one, and each one's Lesions."""
     with _bar(_images(compared), "measuring") as bar:
         measured, shown, lesions = zip(*in_order(
             partial(_measure, compared, strengths, device), compared.data.numbers["test"],
-            workers=workers, progress=bar.update), strict=True)
+            bar.update), strict=True)
     return measured, Shown.chosen(shown), lesions
 
 
@@ -214,7 +213,7 @@ def _measure(compared, strengths, device, number, progress):
     return found, shown, lesions
 
 
-def _detected(compared, without, lesions, strengths, device, workers):
+def _detected(compared, without, lesions, strengths, device, in_order):
     """AUC of all methods in a study and its twin, a dict; None without lesions.
 
     Args:
@@ -226,7 +225,7 @@ def _detected(compared, without, lesions, strengths, device, workers):
         return None
     with _bar(_images(compared), "without lesions") as bar:
         absent = Lesions.merged(in_order(partial(_observe, without, strengths, device), lesions,
-                                         workers=workers, progress=bar.update))
+                                         bar.update))
     return OBSERVER | {
         "diameters_mm": [min(present.diameters_mm), max(present.diameters_mm)],
         "rows": detected(present, absent),

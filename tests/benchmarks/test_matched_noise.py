@@ -262,7 +262,7 @@ def test_two_workers_find_what_one_process_finds(place):
     for workers in ("0", "2"):
         path = place / f"workers-{workers}.json"
         assert countless.main([
-            "benchmark", "matched-noise", str(place / "data"), "--methods", "osem", "map-rdp",
+            "benchmark", "matched-noise", str(place / "data"), "--methods", "osem", "ct-guided",
             "--factor", "4", "--realisations", "2", "--points", "2", "--device", "cpu",
             "--workers", workers, "-o", str(path)]) == 0
         found.append(json.loads(path.read_text()))

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from benchmarks.pool import in_order
+from benchmarks.pool import pool
 from recon import backend
 from recon.io.files import FileError, check_writable
 from recon.refusal import is_refusal
@@ -22,7 +22,7 @@ def square(item, progress):
         os._exit(1)
     if item == "threads":
         return backend.default_threads(), os.getpid()
-    time.sleep(0.3 if item == 1 else 0)
+    time.sleep({"long": 60, 1: 0.3}.get(item, 0))
     progress()
     progress(item)
     return item**2
@@ -30,20 +30,27 @@ def square(item, progress):
 
 def test_results_come_in_the_order_of_items_with_all_their_steps():
     steps = []
-    found = in_order(square, [1, 2, 3], workers=2, progress=steps.append)
-    assert list(found) == [1, 4, 9] and sorted(steps) == [2, 3, 4]
+    with pool(2) as in_order:
+        assert list(in_order(square, [1, 2, 3], steps.append)) == [1, 4, 9]
+        assert sorted(steps) == [2, 3, 4]
+        started = multiprocessing.active_children()
+        list(in_order(square, [2, 3], steps.append))
+        assert multiprocessing.active_children() == started  # the same go on
+    assert none_is_left()
 
 
 def test_without_workers_nothing_is_pickled():
     steps = []
-    assert list(in_order(lambda item, progress: progress(item) or -item, [1, 2],
-                         progress=steps.append)) == [-1, -2]
+    with pool(0) as in_order:
+        found = in_order(lambda item, progress: progress(item) or -item, [1, 2], steps.append)
+        assert list(found) == [-1, -2]
     assert steps == [1, 2]
 
 
 def test_workers_share_the_cores(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    threads, process = next(in_order(square, ["threads", 2], workers=2))
+    with pool(2) as in_order:
+        ((threads, process),) = in_order(square, ["threads"], print)
     assert threads == 3 and process != os.getpid()
 
 
@@ -52,25 +59,17 @@ def test_workers_share_the_cores(monkeypatch):
     ("bug", ValueError, "invalid literal", False),
     ("killed", RuntimeError, "a worker was ended from outside", True),
 ])
-def test_an_error_in_a_worker_comes_out_as_it_was_and_ends_the_others(item, kind, message, refusal):
-    with pytest.raises(kind, match=message) as raised:
-        list(in_order(square, [item, 2], workers=2))
-    assert is_refusal(raised.value) == refusal
-    assert none_is_left()
+def test_an_error_in_a_worker_comes_out_as_it_was_and_ends_all(item, kind, message, refusal):
+    with pytest.raises(kind, match=message) as raised, pool(2) as in_order:
+        list(in_order(square, [item, "long"], print))
+    assert is_refusal(raised.value) == refusal and none_is_left()
 
 
 def test_an_interrupt_ends_the_workers():
-    found = in_order(time_out, [0, 60], workers=2)
-    assert next(found) == 0
-    with pytest.raises(KeyboardInterrupt):
-        found.throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt), pool(2) as in_order:
+        assert next(in_order(square, [2, "long"], lambda steps: None)) == 4
+        raise KeyboardInterrupt
     assert none_is_left()
-
-
-def time_out(item, _):
-    """Sleeps for so many seconds."""
-    time.sleep(item)
-    return item
 
 
 def none_is_left(seconds=10):
