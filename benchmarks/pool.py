@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 
 def check_workers(workers):
-    """Refuses a number of workers below 0."""
+    """Refuses a number of workers below 0, a ValueError."""
     if workers < 0:
         raise ValueError(f"--workers takes a whole number from 0, got {workers}")
 
@@ -88,6 +88,7 @@ def _begin(threads):
     """What a worker does first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = str(threads)  # which torch and `recon.backend` go by
+    os.environ["TQDM_DISABLE"] = "1"  # bars of several would run into each other
 
 
 def _done(function, item):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import countless
+from benchmarks.image_metrics import nrmse
 from benchmarks.methods import find_methods
-from benchmarks.reconstructions import RECONSTRUCTIONS, find_reconstruction
-from benchmarks.tuning import tune
+from benchmarks.reconstructions import RECONSTRUCTIONS, Reconstruction, find_reconstruction
+from benchmarks.tuning import tune, tuning_images
 from recon.io import FileError
 from sim.dataset import Pair, open_study
 from tests.denoise.studies import make_study
@@ -35,6 +36,41 @@ def test_more_strength_and_fewer_passes_leave_lower_peaks(data):
         method = RECONSTRUCTIONS[name]()
         peaks = [method(scan, ct, value).max() for value in (smooth, rough)]
         assert peaks[0] < 0.95 * peaks[1], name
+
+
+def test_one_run_gives_the_images_of_runs_of_fewer_passes(data):
+    scan, ct = data.scan(PAIR), data.read(PAIR, ("ct",))["ct"]
+    for name in ("osem", "kem"):
+        method = RECONSTRUCTIONS[name]()
+        found = list(method.after([1, 2, 4], scan, ct))
+        assert len(found) == 3
+        for passes, image in zip((1, 2, 4), found, strict=True):
+            assert np.array_equal(image, method(scan, ct, passes)), (name, passes)
+
+
+@pytest.mark.parametrize("passes", [[0, 1], [2, 2], [3, 1]])
+def test_passes_that_do_not_ascend_from_1_are_refused(data, passes):
+    scan = data.scan(PAIR)
+    with pytest.raises(ValueError, match="ascending numbers of passes from 1, got"):
+        next(RECONSTRUCTIONS["osem"]().after(passes, scan, None))
+
+
+def test_all_passes_are_tried_from_one_run_for_each_phantom(data, monkeypatch):
+    (method,) = find_methods(["osem"])
+    runs, after = [], Reconstruction.after
+    monkeypatch.setattr(Reconstruction, "after", lambda self, passes, *args, **more: (
+        runs.append(passes) or after(self, passes, *args, **more)))
+    done = []
+    found = tune(method, data, 4.0, lambda images=1: done.append(images))
+    assert runs == [range(1, 7)] * len(found["phantoms"])
+    assert [passes for passes, _ in found["tried"]] == [1, 2, 3, 4, 5, 6]
+    assert sum(done) == tuning_images(method, data) == 6 * len(runs)
+    (number,) = found["phantoms"]
+    pair = method.pair(data, number, 4.0, 0)
+    images = data.read(pair, ("truth", "labels"))
+    image = method.denoiser(method.input(data, pair), None, 3)
+    assert found["tried"][2][1] == nrmse(image, images["truth"], images["labels"] > 0)
+    assert found["strength"] == min(found["tried"], key=lambda one: one[1])[0]
 
 
 def test_a_reconstruction_is_tuned_as_a_baseline_is(data):
