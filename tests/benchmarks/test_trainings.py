@@ -20,7 +20,9 @@ NUMBERS = (3, 5)
 
 def trained(name, seed=1, source="low", **recipe):
     settings = copy.deepcopy(SETTINGS)
-    settings["training"] |= {"seed": seed, "epoch": seed, "nrmse": 0.2 + 0.01 * seed}
+    settings["training"] |= {"seed": seed, "epoch": seed, "nrmse": 0.2 + 0.01 * seed,
+                             "nrmse_low": 0.5 + 0.01 * seed}
+    settings["domain"]["noise"] = [0.1, 0.2 + 1e-8 * seed]
     settings["training"]["recipe"] |= {"seed": seed, **recipe}
     return Method(name=name, source=source, denoiser=Denoiser(None, settings), sha256=name)
 
