@@ -7,8 +7,8 @@ from benchmarks.paired import mean_with_interval, paired
 from benchmarks.quality_measure import METRICS, per_phantom
 from recon.io.provenance import plain
 
-# What of a recipe and of its provenance may differ between trainings of one recipe. The noise of the
-# images is measured anew in each, on a GPU to its rounding; the images themselves are the studies'.
+# What of a recipe and of its provenance may differ between trainings of one recipe. The images are
+# the studies', and their noise is measured anew by each training, on a GPU to its rounding.
 _SEEDS = ("seed", "command", "epoch", "nrmse", "nrmse_low", "noise", "sha256")
 
 

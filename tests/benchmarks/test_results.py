@@ -23,8 +23,9 @@ def read(name):
 def test_a_result_says_where_it_comes_from(path):
     said = json.loads(path.read_text())
     assert {"version", "commit", "date", "command", "machine"} <= said.keys()
-    commit = said["commit"].removesuffix("-dirty" if path.name == COPY else "")
+    commit = said.get("copy_of", said["commit"].removesuffix("-dirty" if path.name == COPY else ""))
     assert re.fullmatch(r"[0-9a-f]{12}", commit)  # of a tree without other changes
+    assert "copy_of" not in said or path.stem.endswith("-h200")  # whose machine saw files alone
     assert said["command"].startswith("countless benchmark ")
     assert f"results/{path.name}" in README
 
