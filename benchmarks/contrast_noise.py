@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from cyclopts import Parameter
@@ -17,6 +17,7 @@ from benchmarks.nema_quality import nema_quality
 from benchmarks.quality_measure import SWEEP_MM
 from benchmarks.study import example
 from denoise.baselines import find_baseline
+from recon import backend
 from recon.io.outputs import make_folder
 from recon.io.provenance import plain, write_json
 from sim.acquire import draw, expect
@@ -39,6 +40,7 @@ def contrast_noise(
     methods: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
     iterations: int = 8,
     realisations: int = 4,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
     output: Annotated[Path, Parameter(alias="-o")],
 ):
     """Draw contrast recovery against background variability of the NEMA image quality phantom.
@@ -57,6 +59,7 @@ def contrast_noise(
             name or a checkpoint's file.
         iterations: Of which each is kept, at least the study's own.
         realisations: Noisy scans at each dose.
+        device: Where scans, reconstructions and networks run: auto takes a GPU where there is one.
         output: Folder, made where there is none.
     Returns:
         What contrast-noise.json holds, a dict.
@@ -76,12 +79,13 @@ def contrast_noise(
         raise ValueError(f"--iterations takes the study's {least} or more, got {iterations}")
     check_memory(made.scan, "a smaller scan.max_ring_difference or a larger scan.span",
                  arrays=ARRAYS)
+    device, _ = backend.find_device(device)
     folder = make_folder(output)
-    results = machine.origin() | {
+    results = machine.origin(device) | {
         "phantom": PHANTOM, "study": made.recipe(), "iterations": iterations,
         "methods": [{"name": method.name, "sha256": method.sha256, "domain": method.domain}
                     for method in chosen],
-        "rows": means(measured(made, iterations, chosen)),
+        "rows": means(measured(made, iterations, chosen, device)),
     }
     results = plain(results)
     write_json(folder / f"{NAME}.json", results)
@@ -91,13 +95,14 @@ def contrast_noise(
     return results
 
 
-def measured(study, iterations, methods):
+def measured(study, iterations, methods, device="cpu"):
     """Yields (key, what `nema_quality` finds) of each image of each scan.
 
     Args:
         study: Study of the phantom.
         iterations: how many images are kept of each reconstruction.
         methods: list of Method.
+        device: "cpu" or "cuda".
     Yields:
         Key: dose reduction factor, iteration, method's name, and strength, None of a network.
     """
@@ -106,7 +111,7 @@ def measured(study, iterations, methods):
     nema_quality(images["activity"], grid, scanned)  # refuses voxels that do not hold its slices
     activity = scanned.images(fine, 2, ("activity", "mu_per_cm"))
     expected = expect(activity["activity"], activity["mu_per_cm"], fine, study.scan,
-                      isotope=scanned.isotope, rng=study.rng(1))
+                      isotope=scanned.isotope, rng=study.rng(1), device=device)
     factors = (1.0, *study.doses.factors)
     with tqdm(total=len(factors) * study.realisations * iterations, unit="image",
               desc="reconstructing", file=sys.stderr, dynamic_ncols=True) as bar:
@@ -114,28 +119,27 @@ def measured(study, iterations, methods):
             low = at_dose(expected, study.dose(factor))
             for realisation in range(study.realisations):
                 counts = draw(low, study.rng(1, realisation, factor))
-                for iteration, image in enumerate(
-                    _passes(study, counts, low.efficiency, images["mu_per_cm"], iterations), 1
-                ):
+                made = _passes(study, counts, low.efficiency, images["mu_per_cm"], device)
+                for iteration, image in enumerate(islice(made, iterations), 1):
                     own = methods if iteration == settings.iterations else [
                         method for method in methods if not method.tuned]
-                    for name, strength, found in _filtered(image, images, grid, settings, own):
-                        yield ((factor, iteration, name, strength),
-                               nema_quality(found, grid, scanned))
+                    for *which, found in _filtered(image, images, grid, settings, own, device):
+                        yield (factor, iteration, *which), nema_quality(found, grid, scanned)
                     bar.update()
 
 
-def _passes(study, counts, efficiency, mu_per_cm, iterations):
-    """The image after each of so many passes over a noisy scan."""
+def _passes(study, counts, efficiency, mu_per_cm, device):
+    """Yields the image after each pass over a noisy scan, without end."""
     layout, settings = study.scan.layout, study.reconstruction
     grid = settings.grid(layout)
     factors, at_random, estimate = estimated(counts.prompts, counts.delayeds, efficiency, mu_per_cm,
-                                             grid, layout, settings)
-    return islice(passes(counts.prompts, factors, at_random + estimate.scatter, layout, grid,
-                         settings.subsets, settings.psf_mm), iterations)
+                                             grid, layout, settings, device=device)
+    images = passes(counts.prompts, factors, at_random + estimate.scatter, layout, grid,
+                    settings.subsets, settings.psf_mm, device=device)
+    yield from (backend.to_device(image, "cpu") for image in images)
 
 
-def _filtered(image, images, grid, settings, methods):
+def _filtered(image, images, grid, settings, methods, device):
     """Yields (method's name, strength, what it makes) of an image that no filter has touched."""
     body, ct = images["labels"] > 0, images["hu"]
     for fwhm_mm in SWEEP_MM:
@@ -146,7 +150,7 @@ def _filtered(image, images, grid, settings, methods):
     for method in methods:
         strengths = np.geomspace(*method.denoiser.range, STRENGTHS) if method.tuned else (None,)
         for strength in strengths:
-            yield method.name, strength, method.image(image, grid, body, strength, ct)
+            yield method.name, strength, method.image(image, grid, body, strength, ct, device)
 
 
 def means(found):
