@@ -118,6 +118,33 @@ def test_no_phantom_that_results_are_of_was_trained_on(results):
         training = training.get("start", {}).get("training")
 
 
+def test_what_the_card_says_of_people_in_clinical_scanners_is_the_result():
+    (vision,) = (one for one in read("transfer-h200")["studies"] if one["name"] == "scanner")
+    (dmi,) = read("transfer-dmi-cpu")["studies"]
+    for name, study in (("Vision 600", vision), ("mMR", read("unrolled-mmr-h200")),
+                        ("Discovery MI", dmi)):
+        assert len(study["phantoms"]["test"]) == 3
+        for factor in study["factors"]:
+            errors = [error(study, one, factor) for one in ("low", "gaussian", "unet", "standard")]
+            assert f"| {name} | 1/{factor:g} | {' | '.join(errors)} | " in CARD
+            means = {one: found(study, one, factor, "nrmse_truth")["mean"]
+                     for one in ("gaussian", "unet", "standard")}
+            assert means["unet"] < means["gaussian"]
+            assert (means["unet"] < means["standard"]) == (factor < 50)
+
+
+def test_seeds_of_the_unet_differ_by_as_little_as_is_said():
+    seeds = read("quality-seeds-cpu")
+    rows = [row for row in seeds["trainings"] if row["metric"] == "nrmse_truth"]
+    assert [len(row["methods"]) for row in rows] == [3] * len(FACTORS)
+    words = " ".join(CARD.split())
+    for row in rows:
+        assert f"{100 * row['mean']:.2f} % ± {100 * row['deviation']:.2f}" in words
+        assert f"{100 * found(seeds, 'unet', row['factor'], 'nrmse_truth')['mean']:.2f}" in words
+    assert {one["name"]: one["sha256"] for one in seeds["methods"]}["unet"] == sha256(
+        shipped()["unet"])
+
+
 def test_the_card_gives_all_methods_of_the_results(results):
     for factor in FACTORS:
         for name in SHOWN:

@@ -49,7 +49,7 @@ def test_every_bin_is_what_the_slow_reference_gives(rng, tof_mashing):
     tof = None
     if tof_mashing:
         phases = int(np.ceil(3 * layout.tof_bin_mm / layout.tof_sigma_mm))
-        parts = int(np.ceil(layout.tof_bin_mm / phases / 3.5))
+        parts = int(np.ceil(layout.tof_bin_mm / phases / 7.0))
         tof = layout.tof_bins, layout.tof_bin_mm, layout.tof_sigma_mm, 3.0, phases, parts
     points = scatter_points(mu, mu_grid, spacing_mm=40)
     found = single_scatter(activity, grid, mu, mu_grid, layout, sampling=ALL, points=points)
@@ -57,7 +57,7 @@ def test_every_bin_is_what_the_slow_reference_gives(rng, tof_mashing):
     for view, radial, plane in bins:
         first, second = layout.lor_end_points(view, radial, plane)
         expected = reference_scatter.single_scatter(
-            activity, grid, mu / 10, mu_grid, SMALL, points, first, second, step=3.5, tof=tof
+            activity, grid, mu / 10, mu_grid, SMALL, points, first, second, step=7.0, tof=tof
         )
         np.testing.assert_allclose(
             found[view, radial, ..., plane], expected, rtol=1e-5, atol=1e-6 * found.max()
