@@ -208,19 +208,19 @@ class SinogramLayout:
                 "make it with tof_mashing"
             )
 
-    def rays(self):
-        """The transaxial line of every view and radial bin.
+    def rays(self, views=slice(None)):
+        """The transaxial line of every view, or of a slice of them, and radial bin.
 
         Returns:
             float64 (views, radial, 4): cos phi, sin phi, s in mm, A in mm; A is half the line's
             length in the transaxial plane, 0 where |s| >= R.
         """
         crystals, radius = self.scanner.crystals, self.scanner.effective_radius_mm
-        first = np.arange(self.views) * self.view_mashing
+        first = np.arange(self.views)[views] * self.view_mashing
         last = np.minimum(first + self.view_mashing, crystals // 2) - 1
         phi = (first + last) * np.pi / crystals + np.radians(self.scanner.tilt_deg)
         t = np.arange(self.radial_bins) - self.radial_bins // 2
-        phi = np.broadcast_to(phi[:, None], (self.views, self.radial_bins))
+        phi = np.broadcast_to(phi[:, None], (len(phi), self.radial_bins))
         if self.radial_mm is not None:
             s = t * self.radial_mm
         else:

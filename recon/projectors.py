@@ -1,6 +1,5 @@
 """Projectors: line integrals of an image along the LORs of a sinogram or of listed events."""
 
-import functools
 import math
 
 import numpy as np
@@ -37,7 +36,7 @@ class SinogramProjector(LinearOperator):
             raise TypeError(f"SinogramProjector takes views as a slice, got {views!r}")
         self.layout, self.grid, self.views = layout, grid, views
         self.tof_sigmas, self.threads = tof_sigmas, threads
-        rays = _rays(layout)[views]
+        rays = layout.rays(views)
         super().__init__(grid.shape, (len(rays), *layout.shape[1:]))
         self._rays = np.ascontiguousarray(rays, np.float32)
         self._along_y = np.abs(self._rays[..., 1]) < np.abs(self._rays[..., 0])
@@ -112,12 +111,6 @@ class SinogramProjector(LinearOperator):
         if (xp.__name__, name) not in self._made:
             self._made[xp.__name__, name] = make()
         return self._made[xp.__name__, name]
-
-
-@functools.lru_cache(maxsize=4)
-def _rays(layout):
-    """Those of a layout, which all its subsets share; not to be written to."""
-    return layout.rays()
 
 
 def tof_arguments(layout, sigmas):
