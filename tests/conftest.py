@@ -8,6 +8,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LONG = ("test_readme.py", "test_real_scan.py")  # files of which one test takes minutes
+# Workers share the cores: a thread that waits for others shall sleep. OpenMP, not loaded yet, reads
+# it once.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_collection_modifyitems(items):
