@@ -17,7 +17,8 @@ from recon.measurement import Measurement
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
 
-GRID = Grid.centred(shape=(91, 91, 65), voxel_mm=(4.17, 4.17, 4.0625))
+# Voxels as long as planes are apart: more of them, but projected twice as fast.
+GRID = Grid.centred(shape=(91, 91, 129), voxel_mm=(4.17, 4.17, 2.03125))
 WATER_PER_CM = 0.096
 SKULL_AND_SCALP_MM = 10.0
 EDGE = 0.3  # of the profile's top
@@ -145,7 +146,7 @@ def test_outside_the_head_the_mean_is_below_5_percent_of_that_inside(brain):
     image, out = read_image(folder / "brain.hv")[0], outline.distance(GRID)
     seen = np.broadcast_to(GRID.cylinder(), GRID.shape)
     inside = image[out <= 1].mean(dtype=float)
-    assert image[(out > 1) & seen].mean(dtype=float) < 0.01 * inside  # 0.6 %
+    assert image[(out > 1) & seen].mean(dtype=float) < 0.01 * inside  # 0.3 %
     assert image[(out > 1) & (out < 1.4)].mean(dtype=float) < 0.05 * inside
 
 
@@ -166,7 +167,7 @@ def test_the_norms_axial_profile_is_the_scans(brain):
     rows = _by_plane(norm, read_image(folder / "brain.hv")[0])
     pairs = layout.multiplicity()[0, 0]
     alike = [rows[0], rows[1] * pairs.mean() / pairs, rows[2]]
-    assert _misfit(layout, *rows) < 1.2  # 1.06
+    assert _misfit(layout, *rows) < 1.2
     assert _misfit(layout, *alike) > 1.5  # without the number of ring pairs
 
 
