@@ -66,6 +66,22 @@ def test_what_is_said_of_unrolling_is_the_result(results, factor):
         assert f"at 1/{factor:g} ({interval}, " in text and f"p = {p})" in text
 
 
+def test_more_training_of_the_unet_in_this_scanner_gains_as_little_as_is_said(results):
+    more, gains, left = read("quality-more-training-cpu"), [], []
+    assert more["phantoms"]["test"] == results["phantoms"]["test"]
+    for factor in FACTORS:
+        further, unet, inside = (
+            per_phantom(rows, "nrmse_truth", name, factor, results["phantoms"]["test"])
+            for rows, name in ((more["rows"], "run-unet-demo"), (more["rows"], "unet"),
+                               (results["rows"], FBSEM))
+        )
+        gains.append(100 * (unet - further).mean())
+        told = paired(inside, further)
+        left.append((f"{-100 * told['mean']:.1f}", told["p"] < 0.05))
+    assert min(gains) > 0.05 and max(gains) < 0.25
+    assert left == [("0.3", False), ("0.8", True), ("1.2", True), ("1.7", True)]
+
+
 def test_what_is_said_of_lesions_and_the_liver_is_the_result(results):
     def said(name, metric, factor):
         return found(results, name, factor, metric)["mean"]
