@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -48,6 +48,7 @@ def scatter(
     randoms: Path | None = None,
     scale: Literal["tails", "absolute"] = "tails",
     multiple: bool = True,
+    point_mm: float = USUAL.point_mm,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     picture: Path | None = None,
     config: Path | None = None,
@@ -68,11 +69,14 @@ def scatter(
             counts too little, it stays near that at which the image's trues and scatter add up to
             the prompts less randoms. 'absolute' fits nothing.
         multiple: Whether photons that scatter more than once are simulated, too.
+        point_mm: Largest side of the blocks of the mu map that have one scatter point each: twice
+            as much takes an eighth of the time, and is good enough for a first estimate.
         device: Where to simulate; 'auto' is the GPU where there is one.
         picture: Picture to draw of counts and scatter across the scanner (.png, .pdf, .svg, .jpg).
         config: YAML file of these settings by name; flags go over it.
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
+    sampling = replace(USUAL, point_mm=point_mm)
     measurement = Measurement(scan=scan, efficiency=efficiency,
                               background=(randoms,) if randoms else ())
     layout = measurement.layout
@@ -99,7 +103,7 @@ def scatter(
     )
     estimate = estimate_scatter(
         prompts, factors, background, x, grid, mu_per_cm, mu_grid, layout, scale=scale,
-        multiple=multiple,
+        multiple=multiple, sampling=sampling,
     )
     del factors
     expected, found = estimate.scatter, estimate.scale
@@ -122,7 +126,7 @@ def scatter(
         scatter_scale={"from": scale, "likely": estimate.balance} | asdict(found),
         sums=asdict(sums) | {"scatter": sums.scatter, "scatter_fraction": sums.fraction},
         profile=asdict(profile),
-        sampling=asdict(USUAL),
+        sampling=asdict(sampling),
         multiple_scatter=asdict(estimate.multiple) if estimate.multiple else None,
         device=f"{device} ({reason})",
         notes=notes,

@@ -278,3 +278,15 @@ def test_a_scanner_that_does_not_state_its_energies_is_refused(folder, capsys):
         sinogram(f"{name}.hs", layout=replace(TINY, scanner=silent))()
     assert run() == 2
     assert "states its energy resolution and window" in capsys.readouterr().err
+
+
+def test_points_farther_apart_change_a_first_estimate_little(scan, capsys):
+    found = []
+    for point_mm in (20, 40):
+        assert run("--scale", "absolute", "--point-mm", str(point_mm)) == 0
+        assert said()["sampling"]["point_mm"] == point_mm
+        found.append(read_sinogram("scatter.hs")[0])
+    off = np.abs(found[1] - found[0]).max() / found[0].max()
+    assert 0 < off < 0.15  # of an object so small that few points are left
+    assert run("--point-mm", "0") == 2
+    assert "takes a positive point_mm, got 0" in capsys.readouterr().err
