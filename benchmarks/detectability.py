@@ -52,7 +52,7 @@ def outputs(image, channels, at):
     if (low < 0).any() or (high > image.shape).any():
         return None
     cube = image[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    return channels.reshape(len(channels), -1) @ cube.ravel().astype(float)
+    return np.einsum("cxyz,xyz->c", channels, cube.astype(float))  # no BLAS: see `nrmse`
 
 
 def hotelling_template(present, absent, internal=0.0):
