@@ -75,8 +75,10 @@ def transfer(
         kept = ("study", "study_hash", "phantoms", "pairs", "factors", "realisations", "methods",
                 "rules", "tuned", "best_baseline", "summary", "claim")
         uniform = sorted({row["uniform"] or "no organ" for row in told["rows"]})
-        results["studies"].append({"name": name, "uniform": uniform} | kind_of(study, method)
-                                  | {key: told[key] for key in kept})
+        results["studies"].append(
+            {"name": name, "uniform": uniform} | kind_of(study, method, device)
+            | {key: told[key] for key in kept}
+        )
     results = plain(results)
     write_json(folder / "transfer.json", results)
     with replacing(folder / "transfer.md") as path:
@@ -109,7 +111,7 @@ def _check(studies, method):
                     )
 
 
-def kind_of(study, method):
+def kind_of(study, method, device="cpu"):
     """What is scanned in a study, where, and what a model says of it, a dict.
 
     Of the first phantom of its test split: phantom, tracer, scanner, and warnings, what `countless
@@ -123,7 +125,8 @@ def kind_of(study, method):
         warnings = {}
         for factor in data.factors:
             voxel_mm = data.grid(number).voxel_mm
-            measured = _scaling(data, method, method.pair(data, number, factor, 0), voxel_mm)
+            pair = method.pair(data, number, factor, 0)
+            measured = _scaling(data, method, pair, voxel_mm, device)
             for said in outside(method.settings, measured, voxel_mm, tracer, scanner):
                 warnings.setdefault(said, []).append(factor)
         return {"phantom": str(file.attrs["phantom"]), "tracer": tracer, "scanner": scanner,
@@ -131,7 +134,7 @@ def kind_of(study, method):
                              for said, factors in warnings.items()]}
 
 
-def _scaling(data, method, pair, voxel_mm):
+def _scaling(data, method, pair, voxel_mm, device):
     """Scaling of what a model begins with: an image, or the first image of a scan."""
     if not method.reconstructs:
         return scaling.measure(data.read(pair, ("low",))["low"], voxel_mm)
@@ -139,7 +142,8 @@ def _scaling(data, method, pair, voxel_mm):
 
     scan = data.scan(pair)
     number = divisor_nearest(scan.layout.views, method.settings["unrolled"]["subsets"])
-    return Beginning.of(first(subsets_of(scan, number)), voxel_mm).scaling
+    start = backend.to_device(first(subsets_of(scan, number, device)), "cpu")
+    return Beginning.of(start, voxel_mm).scaling
 
 
 def card(results):
