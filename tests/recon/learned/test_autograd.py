@@ -4,6 +4,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from recon import GaussianBlur, LinearOperator, backend
 from recon.learned import apply
+from tests.gpu import on_gpu
 from tests.recon.learned.small import PLAIN, TIMED
 
 BLUR = GaussianBlur(PLAIN.in_shape, (20, 25, 8), 30, threads=1)
@@ -168,9 +169,6 @@ def test_whole_numbers_are_refused():
 def test_another_shape_is_refused_and_both_are_named(shape):
     with pytest.raises(ValueError, match=r"\(\.\.\., 4, 3, 5\), got .*; axes of a batch"):
         apply(PLAIN, torch.ones(shape))
-
-
-on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 
 
 @on_gpu

@@ -6,6 +6,7 @@ from recon import AcquisitionModel, GaussianBlur, ListModeProjector
 from recon.acquisition import launch_on_bins
 from recon.algorithms import osem
 from recon.learned import EMUpdate, PoissonLikelihood, apply
+from tests.gpu import on_gpu
 from tests.recon.learned.small import PLAIN, TIMED, dense
 
 BLUR = GaussianBlur(PLAIN.in_shape, (20, 25, 8), 30, threads=1)
@@ -319,7 +320,7 @@ def test_listed_events_update_an_image_but_have_no_likelihood():
         PoissonLikelihood(listed)(image, ones)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
+@on_gpu
 @each_case
 def test_on_a_gpu_values_and_gradients_are_the_cpus(projector, blur):
     x, y, m, b = scan(projector, blur, batch=(2,))
