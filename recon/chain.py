@@ -22,7 +22,6 @@ DELAYED, SINGLES, ON, OFF = "delayed", "singles", "on", "off"
 _IMAGE_MM = 6.0  # across: scatter is smooth, and its image is only integrated
 _MU_MM = 3.0
 _PASSES = 2
-_FIRST_POINT_MM = 40.0  # of all estimates but the last, which moves by 2e-3 (RMS) for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,6 +262,7 @@ class _Chain:
     def _with_scatter(self, files):
         """Files whose background has scatter, too."""
         from recon.command import recon
+        from recon.corrections.scatter_estimate import COARSER, USUAL
         from recon.scatter_command import scatter
 
         raw = self.raw
@@ -279,7 +279,7 @@ class _Chain:
                 **({"randoms": str(randoms)} if randoms else {}),
                 **({"scatter": str(found)} if found else {}),
             )
-            first = {"point_mm": _FIRST_POINT_MM} if number < raw.scatter_rounds else {}
+            first = {"point_mm": COARSER * USUAL.point_mm} if number < raw.scatter_rounds else {}
             found = self._made(scatter, f"scatter{number}.hs", **same, **first, image=image,
                                randoms=randoms)
         return replace(files, background=tuple(filter(None, [randoms, found])))

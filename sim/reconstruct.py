@@ -20,7 +20,7 @@ from recon.algorithms.subsets import divisor_nearest
 from recon.corrections.attenuation import attenuate
 from recon.corrections.randoms import randoms_from_delayeds
 from recon.corrections.scatter import ScatterSampling
-from recon.corrections.scatter_estimate import estimate_scatter
+from recon.corrections.scatter_estimate import COARSER, estimate_scatter
 from recon.field_of_view import image_grid, seen
 from recon.operators import GaussianBlur
 from recon.projectors import SinogramProjector
@@ -28,9 +28,6 @@ from recon.reconstruction import post_filter
 from recon.resampling import resample
 
 ROUNDS, PASSES = 2, 2  # estimates of scatter, and of OSEM before each
-# Times as far apart are the points of the first estimate: the last one moves by 2e-3 (RMS), of a
-# person in the demo scanner, and by 6e-3, of a cylinder 90 mm wide, whose points are few.
-COARSER = 2.0
 SCATTER_MM = 8.0
 SAMPLING = ScatterSampling(step_mm=SCATTER_MM)  # 2e-4 (RMS) off what half the step makes
 
