@@ -50,13 +50,14 @@ class Reconstruction:
             passes, value = max(round(value), 1), None
         return next(self.after([passes], scan, ct, value, device))
 
-    def after(self, passes, scan, ct, strength=None, device="cpu"):
+    def after(self, passes, scan, ct, strength=None, device="cpu", said=None):
         """Yields the image (x, y, z) after each of several numbers of passes, all of one run.
 
         Args:
             passes: whole numbers from 1, ascending; of blocks, for an unrolled network.
             scan, ct, device: as for `__call__`.
             strength: where that is the knob.
+            said: dict that gets what the algorithm says of itself, its warnings for instance.
         Raises:
             ValueError: as `__call__`, or passes do not ascend from 1.
         """
@@ -75,7 +76,7 @@ class Reconstruction:
         )
         data = subsets_of(scan, 1 if method.blocks else scan.subsets, device)
         guide = backend.to_device(np.ascontiguousarray(ct), device) if self.guided else None
-        images = method.images(data, inside(data), guide, {})
+        images = method.images(data, inside(data), guide, {} if said is None else said)
         for more in np.diff([0, *passes]):
             image = next(islice(images, int(more) * data.number - 1, None))
             yield backend.to_device(image, "cpu").copy()

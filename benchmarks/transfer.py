@@ -14,7 +14,6 @@ from benchmarks.quality_table import COLUMNS, few, found, interval, number, star
 from denoise import scaling
 from denoise.domain import outside
 from recon import backend
-from recon.algorithms.subsets import divisor_nearest
 from recon.io import FileError
 from recon.io.files import replacing
 from recon.io.outputs import make_folder
@@ -124,26 +123,24 @@ def kind_of(study, method, device="cpu"):
         scanner = scanner["name"] if isinstance(scanner, dict) else scanner
         warnings = {}
         for factor in data.factors:
-            voxel_mm = data.grid(number).voxel_mm
             pair = method.pair(data, number, factor, 0)
-            measured = _scaling(data, method, pair, voxel_mm, device)
-            for said in outside(method.settings, measured, voxel_mm, tracer, scanner):
+            for said in _warnings(data, method, pair, tracer, scanner, device):
                 warnings.setdefault(said, []).append(factor)
         return {"phantom": str(file.attrs["phantom"]), "tracer": tracer, "scanner": scanner,
                 "warnings": [{"said": said, "factors": factors}
                              for said, factors in warnings.items()]}
 
 
-def _scaling(data, method, pair, voxel_mm, device):
-    """Scaling of what a model begins with: an image, or the first image of a scan."""
+def _warnings(data, method, pair, tracer, scanner, device):
+    """Sentences of a model on an image, or on a scan, as it reconstructs that."""
     if not method.reconstructs:
-        return scaling.measure(data.read(pair, ("low",))["low"], voxel_mm)
-    from denoise.unrolled import Beginning, first, subsets_of  # torch comes with it
-
-    scan = data.scan(pair)
-    number = divisor_nearest(scan.layout.views, method.settings["unrolled"]["subsets"])
-    start = backend.to_device(first(subsets_of(scan, number, device)), "cpu")
-    return Beginning.of(start, voxel_mm).scaling
+        voxel_mm = data.grid(pair.number).voxel_mm
+        measured = scaling.measure(data.read(pair, ("low",))["low"], voxel_mm)
+        return outside(method.settings, measured, voxel_mm, tracer, scanner)
+    made, said = method.denoiser, {}
+    ct = data.read(pair, ("ct",))["ct"]
+    next(made.after([made.learned.passes], data.scan(pair), ct, device=device, said=said))
+    return said["warnings"]
 
 
 def card(results):

@@ -104,6 +104,8 @@ def test_a_reconstructing_network_is_tested_on_scans(place, tmp_path, capsys):
     assert countless.main(["benchmark", "transfer", str(study), *words, str(tmp_path / "out")]) == 0
     table = (tmp_path / "out" / "transfer.md").read_text()
     assert table.count("| data | 1/4 | net |") == 1 and "data: uniform, tiny; 1 tested" in table
+    # As `countless recon` warns, to which no tracer is told.
+    assert "image's voxels are of 8 × 8 × 4 mm" in table and "tracer" not in table
     without = ["benchmark", "transfer", str(place / "fdg"), *words, str(tmp_path / "none")]
     assert countless.main(without) == 2
     assert "net reconstructs, and " in capsys.readouterr().err
