@@ -76,6 +76,8 @@ def scatter(
         config: YAML file of these settings by name; flags go over it.
     """
     settings = {name: value for name, value in locals().items() if name != "config"}
+    if not 0 < point_mm < math.inf:
+        raise ValueError(f"--point-mm takes a positive number of mm, got {point_mm:g}")
     sampling = replace(USUAL, point_mm=point_mm)
     measurement = Measurement(scan=scan, efficiency=efficiency,
                               background=(randoms,) if randoms else ())

@@ -289,4 +289,4 @@ def test_points_farther_apart_change_a_first_estimate_little(scan, capsys):
     off = np.abs(found[1] - found[0]).max() / found[0].max()
     assert 0 < off < 0.15  # of an object so small that few points are left
     assert run("--point-mm", "0") == 2
-    assert "takes a positive point_mm, got 0" in capsys.readouterr().err
+    assert "--point-mm takes a positive number of mm, got 0" in capsys.readouterr().err
